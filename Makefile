@@ -1,0 +1,63 @@
+# make demo, make test: each works alone from a fresh clone. `make help` lists the rest.
+VENV ?= .venv
+UPSTREAM_VENV ?= .venv-upstream
+PY := $(VENV)/bin/python
+SETUP := setup.py pyproject.toml tools/setup_env.sh
+WORK := work_dirs/demo
+# Threads that spin while they wait take the core from the processes that load data.
+export OMP_WAIT_POLICY ?= passive
+
+.PHONY: help setup demo test test-upstream lint doctor bench reproduce-mini reproduce-camvid clean
+
+help:
+	@echo "make demo              draw the mini set, train and test a six-class model, say where the pictures are"
+	@echo "make test              lint and run the tests"
+	@echo "make test-upstream     run the tests with OpenMMLab's own releases, in $(UPSTREAM_VENV)"
+	@echo "make doctor            check this installation"
+	@echo "make bench             measure speed and memory against peers, as ratios in one run"
+	@echo "make reproduce-mini    train v1, v2, v2_6cls and v3 on the mini set and print one table"
+	@echo "make reproduce-camvid  the same on CamVid (CAMVID=folder)"
+
+setup: $(VENV)/.ready
+$(VENV)/.ready: $(SETUP) constraints/onedl.txt
+	tools/setup_env.sh onedl $(VENV)
+	@touch $@
+
+$(UPSTREAM_VENV)/.ready: $(SETUP) constraints/openmmlab.txt
+	tools/setup_env.sh openmmlab $(UPSTREAM_VENV)
+	@touch $@
+
+data/mini/.done: $(VENV)/.ready
+	$(PY) tools/make_mini_dataset.py data/mini --train 160 --val 40 --seed 0 --overwrite
+	@touch $@
+
+demo: data/mini/.done
+	$(PY) tools/train.py configs/deeplabv3_mini_v3.py --work-dir $(WORK)
+	$(PY) tools/test.py configs/deeplabv3_mini_v3.py $(WORK) --work-dir $(WORK)
+	@echo "pictures and tables: $(WORK)/test"
+
+test: $(VENV)/.ready lint
+	$(PY) -m pytest -q $(TESTS)
+
+test-upstream: $(UPSTREAM_VENV)/.ready
+	$(UPSTREAM_VENV)/bin/python -m pytest -q $(TESTS)
+
+lint: $(VENV)/.ready
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+doctor: $(VENV)/.ready
+	$(PY) tools/doctor.py
+
+bench: $(VENV)/.ready
+	$(VENV)/bin/python -m pip install -q --no-deps segmentation-models-pytorch
+	$(PY) -m benchmarks
+
+reproduce-mini: data/mini/.done
+	$(PY) benchmarks/reproduce.py mini
+
+reproduce-camvid: $(VENV)/.ready
+	$(PY) benchmarks/reproduce.py camvid --data $(or $(CAMVID),data/camvid11)
+
+clean:
+	rm -rf work_dirs data/mini

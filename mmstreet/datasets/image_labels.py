@@ -1,0 +1,166 @@
+"""Which classes an image shows: the labels of weak supervision, as a file, from masks, and from the published arrays.
+
+The file ``image_labels.json`` is ``{"classes": [names], "labels": {key: [class ids]}}``. A class id is the place of the name
+in ``classes``; background is no class. A key is the image's path below its image folder without the suffix, with forward
+slashes: ``aachen/aachen_000000_000019`` for ``aachen/aachen_000000_000019_leftImg8bit.png``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from mmstreet.datasets.atomic import atomic_path
+from mmstreet.datasets.label_files import read_labels
+from mmstreet.datasets.layouts import Layout, list_pairs
+from mmstreet.datasets.parallel import available_cores, map_parcels
+from mmstreet.labels import get_table
+
+
+@dataclass(frozen=True)
+class ImageLabels:
+    """Class names, and for each image the ids of the classes that it shows.
+
+    Attributes:
+        classes: Names in the order of their ids.
+        labels: Ascending class ids by image key; an image may show none.
+
+    Raises:
+        ValueError: If a name stands twice, or an id is no place in ``classes``; the message names the image.
+    """
+
+    classes: tuple[str, ...]
+    labels: Mapping[str, tuple[int, ...]]
+
+    def __post_init__(self):
+        if not self.classes or len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"image labels need class names that differ, got {list(self.classes)}")
+        for key, ids in self.labels.items():
+            if not all(isinstance(i, int) and not isinstance(i, bool) and 0 <= i < len(self.classes) for i in ids):
+                raise ValueError(f"image '{key}': class ids must be whole numbers from 0 to {len(self.classes) - 1}, got {list(ids)}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def vector(self, key: str) -> np.ndarray:
+        """Return which classes an image shows, bool ``[C]``.
+
+        Raises:
+            KeyError: If the image has no entry; the message names it and the nearest key that there is.
+        """
+        if key not in self.labels:
+            near = difflib.get_close_matches(key, self.labels, n=1, cutoff=0.0)
+            hint = f"the nearest key is '{near[0]}'" if near else "there are no entries at all"
+            raise KeyError(f"no image-level labels for '{key}'; {hint}; make them with tools/make_image_labels.py")
+        present = np.zeros(len(self.classes), bool)
+        present[list(self.labels[key])] = True
+        return present
+
+    def matrix(self) -> np.ndarray:
+        """Return all vectors in the order of the keys, bool ``[N, C]``."""
+        present = np.zeros((len(self.labels), len(self.classes)), bool)
+        for row, ids in zip(present, self.labels.values()):
+            row[list(ids)] = True
+        return present
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON file."""
+        rows = ",\n".join(f"{json.dumps(key, ensure_ascii=False)}: {json.dumps(list(ids))}" for key, ids in self.labels.items())
+        with atomic_path(path) as temporary:
+            temporary.write_text(
+                f'{{"classes": {json.dumps(self.classes, ensure_ascii=False)},\n"labels": {{\n{rows}\n}}}}\n', encoding="utf-8"
+            )
+
+
+def load_image_labels(path: str | Path, *, classes: Sequence[str] | None = None) -> ImageLabels:
+    """Read ``image_labels.json``.
+
+    Args:
+        path: The file.
+        classes: The names that the ids must stand for, in order; ``None`` takes the file's.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is cut off, of another form, or made for other classes.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no image-level labels at {path}; make them with tools/make_image_labels.py")
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not whole JSON ({error}); make it again") from error
+    names, labels = (content.get("classes"), content.get("labels")) if isinstance(content, dict) else (None, None)
+    if not isinstance(names, list) or not isinstance(labels, dict) or not all(isinstance(ids, list) for ids in labels.values()):
+        raise ValueError(f'{path} is no file of image-level labels: expected {{"classes": [names], "labels": {{key: [class ids]}}}}')
+    if classes is not None and list(classes) != names:
+        raise ValueError(f"{path} is made for other classes: expected {list(classes)}, found {names}")
+    try:
+        return ImageLabels(tuple(names), {key: tuple(ids) for key, ids in labels.items()})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def image_key(image_path: str | Path, image_dir: str | Path, suffix: str) -> str:
+    """Return the key of an image.
+
+    Raises:
+        ValueError: If the image does not lie in the folder or has another suffix.
+
+    Example:
+        >>> image_key("data/leftImg8bit/train/ulm/ulm_000009_leftImg8bit.png", "data/leftImg8bit/train", "_leftImg8bit.png")
+        'ulm/ulm_000009'
+    """
+    relative = os.path.relpath(image_path, image_dir).replace(os.sep, "/")
+    if relative.startswith("../") or not relative.endswith(suffix):
+        raise ValueError(f"expected a file '*{suffix}' below '{image_dir}', got '{image_path}'")
+    return relative[: -len(suffix)]
+
+
+def derive_image_labels(
+    root: str | Path, layout: Layout, split: str, *, min_pixels: int = 1, workers: int | None = None, progress: bool = False
+) -> ImageLabels:
+    """Find the classes of each image of a split from its mask.
+
+    Args:
+        root: Data root.
+        layout: Folder scheme below the root.
+        split: ``'train'`` or ``'val'``.
+        min_pixels: Pixels that a class needs to count as shown.
+        workers: Processes; ``None`` takes one per core, 1 works in this process.
+        progress: Show a bar.
+
+    Raises:
+        FileNotFoundError: If an image has no mask.
+        ValueError: If ``min_pixels`` is less than 1, or a mask cannot be read; the message names it.
+    """
+    if min_pixels < 1:
+        raise ValueError(f"min_pixels must be 1 or more, got {min_pixels}")
+    pairs = list_pairs(root, layout, split)
+    if any(pair.label_path is None for pair in pairs):
+        raise FileNotFoundError(f"split '{split}' of '{root}' has no masks to derive image-level labels from")
+    folder = Path(root) / layout.image_dir / split
+    keys = [image_key(pair.image_path, folder, layout.image_suffix) for pair in pairs]
+    work = partial(_classes_of_masks, layout, min_pixels)
+    found: list[tuple[int, ...]] = []
+    with tqdm(total=len(keys), unit="image", disable=not progress) as bar:
+        for some in map_parcels(work, (pair.label_path for pair in pairs), workers=available_cores() if workers is None else workers):
+            found += some
+            bar.update(len(some))
+    return ImageLabels(get_table(layout.table).names, dict(zip(keys, found)))
+
+
+def _classes_of_masks(layout: Layout, min_pixels: int, paths: list[str]) -> list[tuple[int, ...]]:
+    table = get_table(layout.table)
+    found = []
+    for path in paths:
+        counts = np.bincount(read_labels(path, table, unlisted=layout.unlisted_ids).ravel(), minlength=256)[: len(table)]
+        found.append(tuple(np.flatnonzero(counts >= min_pixels).tolist()))
+    return found

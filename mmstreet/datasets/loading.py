@@ -1,0 +1,103 @@
+"""First steps of a pipeline: ``LoadImage`` and ``LoadLabels``, which name the file that stops them."""
+
+from __future__ import annotations
+
+import logging
+
+from mmcv.transforms import BaseTransform
+from mmengine.logging import print_log
+
+from mmstreet.datasets.image_files import ImageFileError, read_image
+from mmstreet.datasets.label_files import LabelFileError, read_labels
+from mmstreet.labels import get_table
+from mmstreet.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class LoadImage(BaseTransform):
+    """Read ``results['img_path']`` as BGR; sets ``img``, ``img_shape`` and ``ori_shape``.
+
+    Args:
+        on_broken: What a truncated or undecodable file does: ``'error'`` stops with its name; ``'skip'`` logs its name and
+            how many this process has skipped, and the data set draws another image in its place (in training only: a test that
+            leaves images out has no meaning, so there it stops).
+
+    Raises:
+        ImageFileError: At run time, for a broken file under ``'error'``.
+        ValueError: If ``on_broken`` is neither.
+    """
+
+    def __init__(self, *, on_broken: str = "error"):
+        if on_broken not in ("error", "skip"):
+            raise ValueError(f"on_broken must be 'error' or 'skip', not {on_broken!r}")
+        self.on_broken = on_broken
+        self.skipped = 0
+
+    def transform(self, results: dict) -> dict | None:
+        """Add the image, uint8 ``[H, W, 3]``; None asks the data set for another one."""
+        try:
+            image = read_image(results["img_path"])
+        except ImageFileError as error:
+            if self.on_broken == "error":
+                raise
+            self.skipped += 1
+            print_log(f"skipped: {error} ({self.skipped} skipped by this process)", "current", logging.WARNING)
+            return None
+        results["img"] = image
+        results["img_shape"] = results["ori_shape"] = image.shape[:2]
+        return results
+
+    def __repr__(self) -> str:
+        return f"LoadImage(on_broken='{self.on_broken}')"
+
+
+@TRANSFORMS.register_module()
+class LoadLabels(BaseTransform):
+    """Read ``results['seg_map_path']`` as train ids; sets ``gt_seg_map`` and adds it to ``seg_fields``.
+
+    Files of ids, of palette indices and of colours are told apart and decoded by the class table, or refused by name. An id
+    that the table does not have stops training here, with file and place, before a GPU meets it.
+
+    Args:
+        table: Class table of the files. None takes the one that the data set names, ``results['label_table']``.
+        palette: What a palette image's pixels are: ``'color'`` or ``'index'``.
+        unlisted: What an id is that the table does not have: an ``'error'``, or void (``'ignore'``, as for Cityscapes'
+            ``labelIds``, which hold classes that are not evaluated).
+
+    Raises:
+        LabelFileError: At run time, for a file that cannot be used.
+        ValueError: If a setting is unknown; at run time, if a label map's size is not its image's or if the data set asks
+            MMSegmentation to map ids, which this step leaves to ``RemapLabels``.
+    """
+
+    def __init__(self, *, table: str | None = None, palette: str = "color", unlisted: str = "error"):
+        if palette not in ("color", "index"):
+            raise ValueError(f"palette must be 'color' or 'index', not {palette!r}")
+        if unlisted not in ("error", "ignore"):
+            raise ValueError(f"unlisted must be 'error' or 'ignore', not {unlisted!r}")
+        self.label_table = None if table is None else get_table(table).name
+        self.palette = palette
+        self.unlisted = unlisted
+
+    def transform(self, results: dict) -> dict:
+        """Add the label map, uint8 ``[H, W]``."""
+        if results.get("label_map") is not None or results.get("reduce_zero_label"):
+            raise ValueError("LoadLabels does not apply label_map or reduce_zero_label; use mmstreet.RemapLabels instead of metainfo=")
+        name = self.label_table or results.get("label_table")
+        if name is None:
+            raise ValueError("LoadLabels does not know the class table of the files; pass table=, e.g. table='bdd100k_sem19'")
+        path = results["seg_map_path"]
+        labels = read_labels(path, get_table(name), palette=self.palette, unlisted=self.unlisted)
+        image_hw = results.get("ori_shape")
+        if image_hw is not None and tuple(image_hw) != labels.shape:
+            raise LabelFileError(
+                f"label file {path} is {labels.shape[1]}x{labels.shape[0]}, but its image is {image_hw[1]}x{image_hw[0]}; "
+                "labels have to be drawn at the image's size"
+            )
+        results["gt_seg_map"] = labels
+        results["label_table"] = name
+        results.setdefault("seg_fields", []).append("gt_seg_map")
+        return results
+
+    def __repr__(self) -> str:
+        return f"LoadLabels(table={self.label_table!r}, palette='{self.palette}', unlisted='{self.unlisted}')"

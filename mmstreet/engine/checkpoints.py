@@ -1,0 +1,105 @@
+"""Checkpoint files: written whole or not at all, and the newest whole one found again."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+from mmengine.fileio import register_backend
+from mmengine.fileio.backends import LocalBackend
+
+BACKEND = "mmstreet_atomic"
+"""Name under which mmengine finds :class:`AtomicLocalBackend`: ``backend_args=dict(backend=BACKEND)``."""
+POINTER = "last_checkpoint"
+"""The file in a work directory that holds the path of the newest checkpoint; mmengine reads it too."""
+_PARTIAL = ".{}.partial"
+
+
+def write_atomically(data: bytes, path: str | Path) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part, whenever the process dies.
+
+    The bytes go to a hidden file in the same folder, are flushed to the disk, and take the name in one step.
+
+    Args:
+        data: Content of the file.
+        path: Where it goes; the folder is made if it is missing.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(_PARTIAL.format(path.name))
+    with open(partial, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    if hasattr(os, "O_DIRECTORY"):  # the rename itself lies in the folder; Windows cannot open one
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def remove_partial_files(folder: str | Path) -> list[Path]:
+    """Delete what interrupted writes left in a folder, and return what was deleted."""
+    left = sorted(Path(folder).glob(_PARTIAL.format("*")))
+    for path in left:
+        path.unlink()
+    return left
+
+
+@register_backend(BACKEND, force=True)
+class AtomicLocalBackend(LocalBackend):
+    """mmengine's local file backend with writes that are whole or absent."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write bytes; see :func:`write_atomically`."""
+        write_atomically(obj, filepath)
+
+    def put_text(self, obj: str, filepath: str | Path, encoding: str = "utf-8") -> None:
+        """Write text; see :func:`write_atomically`."""
+        write_atomically(obj.encode(encoding), filepath)
+
+
+def is_complete(path: str | Path) -> bool:
+    """Tell whether a checkpoint file was written to its end.
+
+    ``torch.save`` writes a zip archive, whose table of contents comes last; a file that was cut off has none.
+
+    Args:
+        path: A file.
+    """
+    return Path(path).is_file() and zipfile.is_zipfile(path)
+
+
+def latest_checkpoint(work_dir: str | Path) -> Path | None:
+    """Find the checkpoint to resume from.
+
+    Args:
+        work_dir: A run's folder.
+
+    Returns:
+        The file that ``last_checkpoint`` names, also when the folder was moved since, or its successor if the run was killed before it
+        could name that. If there is no such file or it is not complete, the complete ``epoch_*.pth`` or ``iter_*.pth`` that was written
+        last. ``None`` if there is none.
+    """
+    work_dir = Path(work_dir)
+    complete = [path for stem in ("epoch", "iter") for path in work_dir.glob(f"{stem}_*.pth") if is_complete(path)]
+    pointer = work_dir / POINTER
+    named = Path(pointer.read_text().strip()) if pointer.is_file() else work_dir
+    for path in (named, work_dir / named.name):
+        if is_complete(path):
+            # A higher number alone may be left from an earlier run in this folder, a later date alone from copying.
+            candidates = [path, *(other for other in complete if _succeeds(other, path))]
+            break
+    else:
+        candidates = complete
+    return max(candidates, key=lambda path: path.stat().st_mtime_ns, default=None)
+
+
+def _succeeds(path: Path, other: Path) -> bool:
+    kind, _, step = path.stem.rpartition("_")
+    other_kind, _, other_step = other.stem.rpartition("_")
+    numbered = kind == other_kind and step.isdigit() and other_step.isdigit()
+    return numbered and int(step) > int(other_step) and path.stat().st_mtime_ns > other.stat().st_mtime_ns

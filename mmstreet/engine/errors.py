@@ -1,0 +1,21 @@
+"""Reasons to stop a run that are the user's to settle: the text is the whole message, a traceback would add nothing."""
+
+
+class TrainingStopped(Exception):
+    """Base of all of them; ``tools/train.py`` prints the text and leaves with exit code 1."""
+
+
+class LaunchError(TrainingStopped, ValueError):
+    """The command line, the config and the machine do not fit together."""
+
+
+class PreflightError(TrainingStopped, ValueError):
+    """Model, losses, data and metric of a config contradict each other."""
+
+
+class NonFiniteError(TrainingStopped, FloatingPointError):
+    """A loss or a weight became infinite or not a number."""
+
+
+class WeightsError(TrainingStopped, ValueError):
+    """Pretrained weights are missing, damaged, or not for this model."""

@@ -1,0 +1,179 @@
+"""A test run with everything that it leaves behind: scores as JSON and CSV, charts, and the page of the worst images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import mmcv
+import numpy as np
+from mmengine import fileio
+from mmengine.dist import all_gather_object, is_main_process
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mmstreet.engine.errors import LaunchError
+from mmstreet.metrics.instance import BDD100KInsMetric
+from mmstreet.metrics.semantic import StreetIoUMetric
+from mmstreet.report.instance_report import write_instance_report
+from mmstreet.report.panels import Panel, plot_panels, spread_colors
+from mmstreet.report.plots import plot_class_bars, plot_confusion
+from mmstreet.report.tables import write_class_csv, write_image_csv, write_json
+
+
+def run_test(runner: Runner, *, out: str | Path, worst: int = 8) -> dict:
+    """Test a model and write the results.
+
+    Every run leaves ``metrics.json``. Where the evaluator has a :class:`~mmstreet.metrics.semantic.StreetIoUMetric`, there are also
+    ``per_class.csv``, ``per_image.csv``, ``confusion_matrix.png``, ``class_iou.png`` and ``worst.png``; a second one, which needs a
+    prefix, writes into a folder of that name. A :class:`~mmstreet.metrics.instance.BDD100KInsMetric` leaves ``per_class_ap.csv``,
+    ``precision_recall.csv`` and ``precision_recall.png``; beside a metric of the first kind it writes into the folder ``instances``.
+
+    Args:
+        runner: Built from a config with ``load_from`` set to the checkpoint.
+        out: Folder for the files.
+        worst: How many images to show on ``worst.png``; 0 draws none and keeps no prediction.
+
+    Returns:
+        The scalars of all metrics.
+
+    Raises:
+        LaunchError: If the checkpoint does not exist or does not fit the model.
+    """
+    checkpoint = runner.cfg.get("load_from")
+    if checkpoint and "://" not in checkpoint and not Path(checkpoint).exists():
+        raise LaunchError(f"checkpoint '{checkpoint}' does not exist; its folder has: {_checkpoints_beside(checkpoint)}")
+    metrics = [metric for metric in runner.test_loop.evaluator.metrics if isinstance(metric, StreetIoUMetric)]
+    of_instances = [metric for metric in runner.test_loop.evaluator.metrics if isinstance(metric, BDD100KInsMetric)]
+    keepers = [WorstImagesHook(metric, keep=worst) for metric in metrics]
+    for hook in (CheckpointFitHook(), *keepers):
+        runner.register_hook(hook, priority="VERY_LOW")
+    scores = runner.test()
+    candidates = [keeper.collect() for keeper in keepers]
+    if is_main_process():
+        out = Path(out)
+        run = {"config": runner.cfg.filename, "checkpoint": checkpoint, "metrics": _with_unmeasured(scores, [*metrics, *of_instances])}
+        written = [] if metrics or of_instances else [write_json(run, out / "metrics.json")]
+        for i, (metric, shown) in enumerate(zip(metrics, candidates)):
+            written += _write_evaluation(run, metric, shown, out if i == 0 else out / metric.prefix)
+        for metric in of_instances:
+            folder = out / (metric.prefix or ("instances" if metrics else ""))
+            evaluation = {name: metric.report[name] for name in ("protocols", "by", "classes")}
+            written.append(write_json(run | {"evaluation": evaluation}, folder / "metrics.json"))
+            written += write_instance_report(metric.report, folder)
+        print_log(f"written to '{out}': {', '.join(str(path.relative_to(out)) for path in written)}", logger="current")
+    return scores
+
+
+class CheckpointFitHook(Hook):
+    """Refuse a checkpoint that leaves weights of the model as they were drawn; mmengine only warns and tests the random rest."""
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Compare names and shapes; parts that testing does not use, and surplus weights in the file, are no error."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        given = {re.sub(r"^module\.", "", name): value for name, value in checkpoint.get("state_dict", checkpoint).items()}
+        needed = dict(model.named_parameters()) | {
+            name: value for name, value in model.named_buffers() if name.endswith(("running_mean", "running_var"))
+        }
+        needed = {name: value for name, value in needed.items() if not name.startswith("auxiliary_head.")}
+        missing = [name for name in needed if name not in given]
+        differing = [name for name in needed if name in given and given[name].shape != needed[name].shape]
+        if missing or differing:
+            found = [f"{len(missing)} of {len(needed)} weights are not in it ({_short(missing)})"] if missing else []
+            found += [f"'{name}' is {tuple(given[name].shape)} there and {tuple(needed[name].shape)} here" for name in differing[:2]]
+            raise LaunchError(
+                f"checkpoint '{runner.cfg.get('load_from')}' does not fit the model of this config: {'; '.join(found)}; "
+                "give the config that the checkpoint was trained with"
+            )
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One image and its score; ``labels`` and ``preds`` are int16 ``[H, W]``."""
+
+    score: float
+    img_path: str
+    labels: np.ndarray
+    preds: np.ndarray
+
+
+class WorstImagesHook(Hook):
+    """Keep truth and prediction of the images that a metric scores lowest.
+
+    Args:
+        metric: The metric of the same test loop; its counts of the last batch are read, nothing is counted twice.
+        keep: How many images.
+    """
+
+    def __init__(self, metric: StreetIoUMetric, *, keep: int = 8) -> None:
+        self.metric = metric
+        self.keep = keep
+        self._kept: list[Candidate] = []
+
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: Sequence | None = None) -> None:
+        """Look at one batch."""
+        for (image, counts), sample in zip(self.metric.results[-len(outputs) :], outputs, strict=True):
+            score = self.metric.score_image(counts)
+            if np.isnan(score) or (len(self._kept) >= self.keep and (not self.keep or score >= self._kept[-1].score)):
+                continue
+            labels, preds = (x.data.reshape(x.data.shape[-2:]).cpu().numpy() for x in (sample.gt_sem_seg, sample.pred_sem_seg))
+            preds = np.minimum(preds, len(self.metric.names))
+            self._kept.append(Candidate(score, image, labels.astype(np.int16), preds.astype(np.int16)))
+            self._kept = sorted(self._kept, key=lambda kept: kept.score)[: self.keep]
+
+    def collect(self) -> list[Candidate]:
+        """Return the worst images of all processes, each once, the worst first; every process has to call this."""
+        found = {kept.img_path: kept for part in all_gather_object(self._kept) for kept in part}
+        return sorted(found.values(), key=lambda kept: kept.score)[: self.keep]
+
+
+def _with_unmeasured(scores: dict, metrics: Sequence[StreetIoUMetric | BDD100KInsMetric]) -> dict:
+    """Add what could not be measured as ``None``."""
+    names = [f"{metric.prefix}/{name}" if metric.prefix else name for metric in metrics for name in metric.report["metrics"]]
+    return {name: scores.get(name) for name in [*names, *scores]}
+
+
+def _write_evaluation(run: dict, metric: StreetIoUMetric, worst: Sequence[Candidate], folder: Path) -> list[Path]:
+    report = metric.report
+    written = [
+        write_json(
+            run | {"evaluation": {name: value for name, value in report.items() if name not in ("metrics", "images")}},
+            folder / "metrics.json",
+        ),
+        write_class_csv(report, folder / "per_class.csv"),
+        write_image_csv(report, folder / "per_image.csv"),
+        plot_confusion(report, folder / "confusion_matrix.png"),
+        plot_class_bars(report, folder / "class_iou.png"),
+    ]
+    if worst:
+        palette = (metric.dataset_meta or {}).get("palette") or spread_colors(len(metric.names))
+        panels = [
+            Panel(_read_image(kept.img_path), kept.labels, kept.preds, f"{i}.  {Path(kept.img_path).name}   mIoU {kept.score:.1f} %")
+            for i, kept in enumerate(worst, 1)
+        ]
+        written.append(
+            plot_panels(
+                panels,
+                names=metric.names,
+                palette=palette[: len(metric.names)],
+                path=folder / "worst.png",
+                ignore_index=metric.ignore_index,
+            )
+        )
+    return written
+
+
+def _read_image(path: str) -> np.ndarray:
+    return mmcv.imfrombytes(fileio.get(path), channel_order="rgb")
+
+
+def _checkpoints_beside(path: str) -> str:
+    return ", ".join(sorted(x.name for x in Path(path).parent.glob("*.pth"))) or "no .pth file"
+
+
+def _short(names: Sequence[str], limit: int = 3) -> str:
+    return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")

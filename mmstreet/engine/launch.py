@@ -1,0 +1,168 @@
+"""From a config file to a runner: what training and testing share on one process or many, with a GPU or without."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from mmstreet.engine.checkpoints import is_complete, latest_checkpoint
+from mmstreet.engine.errors import LaunchError
+
+LAUNCHERS = ("auto", "none", "pytorch", "slurm", "mpi")
+
+
+def load_config(
+    path: str | Path,
+    *,
+    work_dir: str | Path | None = None,
+    cfg_options: Mapping | None = None,
+    launcher: str = "auto",
+    resume: bool | str | Path | None = None,
+    amp: bool = False,
+    load_from: str | Path | None = None,
+) -> Config:
+    """Read a config (mmseg's or mmdet's, as its ``default_scope`` says) and settle what depends on the command line and the machine.
+
+    Args:
+        path: Config file.
+        work_dir: Where the run goes. Default: the config's ``work_dir``, else ``./work_dirs/<config name>``.
+        cfg_options: Settings by dotted key that overrule the file's.
+        launcher: Who started the processes. ``'auto'`` is ``'pytorch'`` below torchrun and ``'none'`` elsewhere.
+        resume: ``True`` goes on from the newest complete checkpoint in ``work_dir``, or starts from the beginning when there is none
+            yet (a requeued cluster job needs no second command); a path goes on from that checkpoint, or from the newest in that folder.
+        amp: Mixed precision: float16 with loss scaling on a GPU, bfloat16 on CPU.
+        load_from: Checkpoint whose weights are loaded, by path or URL, or the folder of a run for its newest one; overrules the config's.
+
+    Returns:
+        The config, ready for :func:`build_runner`. SyncBN has become BN where there is nothing to synchronise with or no GPU to do it.
+
+    Raises:
+        LaunchError: If the config or the checkpoint to resume from does not exist, if that checkpoint is not complete, or if the config's
+            optimizer wrapper cannot be switched to mixed precision.
+    """
+    path = Path(path)
+    if not path.is_file():
+        beside = ", ".join(sorted(p.name for p in path.parent.glob("*.py"))) or "no .py file"
+        raise LaunchError(f"config '{path}' does not exist; its folder '{path.parent}' has: {beside}")
+    cfg = Config.fromfile(path)
+    if cfg_options:
+        cfg.merge_from_dict(dict(cfg_options))
+    if work_dir is not None:
+        cfg.work_dir = str(work_dir)
+    elif cfg.get("work_dir") is None:
+        cfg.work_dir = str(Path("./work_dirs") / path.stem)
+    if load_from is not None:
+        cfg.load_from = str(_newest(load_from) if Path(load_from).is_dir() else load_from)
+    cfg.launcher = _resolve_launcher(launcher)
+    if resume:
+        _set_resume(cfg, resume)
+    if amp:
+        _set_mixed_precision(cfg)
+    if cfg.launcher == "none" or get_device() == "cpu":
+        changed = sync_bn_to_bn(cfg.get("model"))
+        cfg.pop("sync_bn", None)
+        if changed:
+            print_log(f"{changed} SyncBN settings became BN: there is nothing to synchronise with, or no GPU to do it", logger="current")
+    return cfg
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner of a config that :func:`load_config` prepared, and join the other processes first if there are any.
+
+    Raises:
+        LaunchError: If the launcher cannot work without a GPU.
+    """
+    if cfg.get("launcher", "none") != "none" and get_device() == "cpu":
+        _join_on_cpu(cfg)
+    return Runner.from_cfg(cfg) if "runner_type" not in cfg else RUNNERS.build(cfg)
+
+
+def sync_bn_to_bn(node: object) -> int:
+    """Turn SyncBN into BN in a model config, in place, at any depth.
+
+    mmengine does the same on built modules, but only in a single process, and ``MMSyncBN`` cannot even be built where mmcv has no ops.
+
+    Args:
+        node: A config: nested dicts and lists.
+
+    Returns:
+        Number of settings that were changed.
+    """
+    if isinstance(node, dict):
+        changed = sum(sync_bn_to_bn(value) for value in node.values())
+        kind = node.get("type")
+        if kind is torch.nn.SyncBatchNorm or (isinstance(kind, str) and kind.rpartition(".")[2] in ("SyncBN", "MMSyncBN")):
+            node["type"] = "BN"
+            changed += 1
+        return changed
+    return sum(sync_bn_to_bn(value) for value in node) if isinstance(node, list | tuple) else 0
+
+
+def _resolve_launcher(launcher: str) -> str:
+    if launcher not in LAUNCHERS:
+        raise LaunchError(f"launcher must be one of {', '.join(LAUNCHERS)}, not '{launcher}'")
+    if launcher == "auto":
+        return "pytorch" if {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= os.environ.keys() else "none"
+    return launcher
+
+
+def _newest(work_dir: str | Path) -> Path:
+    found = latest_checkpoint(work_dir)
+    if found is None:
+        raise LaunchError(f"there is no complete checkpoint in '{work_dir}'; give the path of a .pth file")
+    return found
+
+
+def _set_resume(cfg: Config, resume: bool | str | Path) -> None:
+    if resume is True:
+        found = latest_checkpoint(cfg.work_dir)
+        if found is None:
+            print_log(f"no checkpoint in '{cfg.work_dir}' yet: training starts from the beginning", logger="current")
+            cfg.resume = False
+            return
+    else:
+        found = _newest(resume) if Path(resume).is_dir() else Path(resume)
+        if not found.is_file():
+            raise LaunchError(f"checkpoint '{found}' to resume from does not exist; give --resume alone to take the newest one")
+        if not is_complete(found):
+            raise LaunchError(f"checkpoint '{found}' is not complete: its writing was interrupted; resume from an earlier one")
+    cfg.resume = True
+    cfg.load_from = str(found)
+
+
+def _set_mixed_precision(cfg: Config) -> None:
+    kind = cfg.optim_wrapper.get("type", "OptimWrapper")
+    if kind in ("AmpOptimWrapper", "mmstreet.CpuAmpOptimWrapper"):
+        return
+    if kind != "OptimWrapper":
+        raise LaunchError(f"mixed precision needs optim_wrapper.type='OptimWrapper', but the config has '{kind}'; leave --amp out")
+    if get_device() == "cpu":
+        cfg.optim_wrapper.type = "mmstreet.CpuAmpOptimWrapper"
+    else:
+        cfg.optim_wrapper.type = "AmpOptimWrapper"
+        cfg.optim_wrapper.loss_scale = "dynamic"
+
+
+def _join_on_cpu(cfg: Config) -> None:
+    """Open gloo before mmengine does: it would select a CUDA device, which a CPU build of torch does not have."""
+    if cfg.launcher != "pytorch":
+        raise LaunchError(f"launcher '{cfg.launcher}' needs a GPU; on CPU start the processes with torchrun (see docs/distributed.md)")
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("gloo")
+    cfg.model_wrapper_cfg = dict(
+        {
+            "type": "MMDistributedDataParallel",
+            "broadcast_buffers": False,
+            "find_unused_parameters": cfg.get("find_unused_parameters", False),
+        }
+        | dict(cfg.get("model_wrapper_cfg") or {}),
+        device_ids=None,  # torch accepts ids of GPUs only
+    )

@@ -1,0 +1,244 @@
+"""The class tables: one row per class, from which names, palettes and lookup tables are derived.
+
+Ids on disk (``raw_id``) and ids that the model learns (``train_id``) stand side by side; 255 is "ignored" everywhere.
+Colours and the seven groups are those of Cityscapes (Cordts et al., CVPR 2016). Pixel shares are per cent of all
+labelled pixels: for BDD100K as published in the street-view study that this package follows (19 classes, 53,396,957
+pixels counted), for CamVid over its 701 frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+IGNORE_INDEX = 255
+COMMON_SHARE = 5.0
+"""Classes with at least this share of the pixels, in per cent, are 'common'."""
+RARE_SHARE = 0.5
+"""Classes with less than this share of the pixels, in per cent, are 'rare'; the ones between are 'medium'."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """One class: name, id that the model learns, id on disk, group, RGB colour, countable or not, share of pixels in per cent."""
+
+    name: str
+    train_id: int
+    raw_id: int
+    group: str
+    color: tuple[int, int, int]
+    is_thing: bool
+    share: float
+
+    @property
+    def frequency(self) -> str:
+        """``'common'``, ``'medium'`` or ``'rare'``, by :data:`COMMON_SHARE` and :data:`RARE_SHARE`."""
+        return "common" if self.share >= COMMON_SHARE else "rare" if self.share < RARE_SHARE else "medium"
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """An ordered class table; row ``i`` has ``train_id == i``."""
+
+    name: str
+    labels: tuple[Label, ...]
+
+    def __post_init__(self):
+        if [label.train_id for label in self.labels] != list(range(len(self.labels))):
+            raise ValueError(f"table '{self.name}': train ids must be 0, 1, 2, … in row order")
+        if len(set(self.names)) != len(self.names):
+            raise ValueError(f"table '{self.name}': class names must be unique")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Class names in train-id order."""
+        return tuple(label.name for label in self.labels)
+
+    @cached_property
+    def palette(self) -> list[list[int]]:
+        """RGB colours in train-id order, as mmseg's metainfo wants them."""
+        return [list(label.color) for label in self.labels]
+
+    @cached_property
+    def metainfo(self) -> dict:
+        """``dict(classes=..., palette=...)`` for an OpenMMLab dataset."""
+        return {"classes": self.names, "palette": self.palette}
+
+    @cached_property
+    def raw_to_train(self) -> np.ndarray:
+        """Lookup table uint8 ``[256]`` from ids on disk to train ids; ids outside the table give 255."""
+        lut = np.full(256, IGNORE_INDEX, np.uint8)
+        for label in self.labels:
+            lut[label.raw_id] = label.train_id
+        return lut
+
+    @cached_property
+    def groups(self) -> dict[str, list[int]]:
+        """Train ids of each group, groups in the order of their first class."""
+        members: dict[str, list[int]] = {}
+        for label in self.labels:
+            members.setdefault(label.group, []).append(label.train_id)
+        return members
+
+    @cached_property
+    def frequencies(self) -> dict[str, list[int]]:
+        """Train ids of the common, medium and rare classes."""
+        return {kind: [x.train_id for x in self.labels if x.frequency == kind] for kind in ("common", "medium", "rare")}
+
+    def index(self, name: str) -> int:
+        """Return the train id of class ``name``.
+
+        Raises:
+            KeyError: If the table has no such class; the message lists the ones it has.
+        """
+        if name not in self.names:
+            raise KeyError(f"class '{name}' is not in table '{self.name}', which has: {', '.join(self.names)}")
+        return self.names.index(name)
+
+
+# name, id in Cityscapes' labelIds, group, colour, thing, pixels counted in BDD100K
+_STREET19 = (
+    ("road", 7, "flat", (128, 64, 128), False, 14_112_633),
+    ("sidewalk", 8, "flat", (244, 35, 232), False, 1_072_369),
+    ("building", 11, "construction", (70, 70, 70), False, 8_773_136),
+    ("wall", 12, "construction", (102, 102, 156), False, 300_296),
+    ("fence", 13, "construction", (190, 153, 153), False, 520_512),
+    ("pole", 17, "object", (153, 153, 153), False, 635_225),
+    ("traffic light", 19, "object", (250, 170, 30), False, 81_342),
+    ("traffic sign", 20, "object", (220, 220, 0), False, 284_603),
+    ("vegetation", 21, "nature", (107, 142, 35), False, 8_817_392),
+    ("terrain", 22, "nature", (152, 251, 152), False, 725_905),
+    ("sky", 23, "sky", (70, 130, 180), False, 11_134_137),
+    ("person", 24, "human", (220, 20, 60), True, 187_644),
+    ("rider", 25, "human", (255, 0, 0), True, 16_331),
+    ("car", 26, "vehicle", (0, 0, 142), True, 5_684_376),
+    ("truck", 27, "vehicle", (0, 0, 70), True, 622_560),
+    ("bus", 28, "vehicle", (0, 60, 100), True, 401_880),
+    ("train", 31, "vehicle", (0, 80, 100), True, 8_826),
+    ("motorcycle", 32, "vehicle", (0, 0, 230), True, 7_140),
+    ("bicycle", 33, "vehicle", (119, 11, 32), True, 10_650),
+)
+
+BDD100K_PIXEL_COUNTS = {row[0]: row[5] for row in _STREET19}
+"""Pixels per class in BDD100K's 19 classes, by name."""
+
+_TOTAL = sum(BDD100K_PIXEL_COUNTS.values())
+
+BDD100K_SEM19 = LabelTable(
+    "bdd100k_sem19",
+    tuple(Label(n, i, i, group, rgb, thing, 100 * px / _TOTAL) for i, (n, _, group, rgb, thing, px) in enumerate(_STREET19)),
+)
+"""BDD100K's masks hold train ids already."""
+
+CITYSCAPES19 = LabelTable(
+    "cityscapes19",
+    tuple(Label(n, i, raw, group, rgb, thing, 100 * px / _TOTAL) for i, (n, raw, group, rgb, thing, px) in enumerate(_STREET19)),
+)
+"""Cityscapes' ``_gtFine_labelIds.png`` files; shares are taken from BDD100K."""
+
+
+def _pick(name: str, source: LabelTable, names: tuple[str, ...], *more: Label) -> LabelTable:
+    rows = [source.labels[source.index(n)] for n in names]
+    picked = [Label(r.name, i, i, r.group, r.color, r.is_thing, r.share) for i, r in enumerate(rows)]
+    return LabelTable(name, (*picked, *more))
+
+
+_SIX = ("bicycle", "motorcycle", "pole", "car", "person", "vegetation")
+STREET6 = _pick("street6", BDD100K_SEM19, _SIX)
+"""The six safety-critical classes."""
+
+STREET6_BACKGROUND = _pick("street6_background", BDD100K_SEM19, _SIX, Label("background", 6, 6, "background", (0, 0, 0), False, 70.0))
+"""The six classes and the rest of the scene as a class of its own."""
+
+_INS8 = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
+BDD100K_INS8 = LabelTable(
+    "bdd100k_ins8",
+    tuple(
+        Label(n, i, i + 1, row.group, row.color, True, row.share)
+        for i, n in enumerate(_INS8)
+        for row in [BDD100K_SEM19.labels[BDD100K_SEM19.index({"pedestrian": "person"}.get(n, n))]]
+    ),
+)
+"""BDD100K's instance classes; ``raw_id`` is the category id 1…8 of the bitmasks and of COCO files."""
+
+_DET10 = (*BDD100K_INS8.labels, *(BDD100K_SEM19.labels[BDD100K_SEM19.index(n)] for n in ("traffic light", "traffic sign")))
+BDD100K_DET10 = LabelTable("bdd100k_det10", tuple(Label(r.name, i, i + 1, r.group, r.color, True, r.share) for i, r in enumerate(_DET10)))
+"""BDD100K's detection classes; the first eight are those of ``BDD100K_INS8``."""
+
+CAMVID11 = LabelTable(
+    "camvid11",
+    (
+        Label("sky", 0, 0, "sky", (128, 128, 128), False, 15.8),
+        Label("building", 1, 1, "construction", (128, 0, 0), False, 24.1),
+        Label("pole", 2, 2, "object", (192, 192, 128), False, 0.99),
+        Label("road", 3, 3, "flat", (128, 64, 128), False, 29.3),
+        Label("pavement", 4, 4, "flat", (0, 0, 192), False, 6.69),
+        Label("tree", 5, 5, "nature", (128, 128, 0), False, 11.2),
+        Label("signsymbol", 6, 6, "object", (192, 128, 128), False, 1.08),
+        Label("fence", 7, 7, "construction", (64, 64, 128), False, 1.43),
+        Label("car", 8, 8, "vehicle", (64, 0, 128), True, 4.64),
+        Label("pedestrian", 9, 9, "human", (64, 64, 0), True, 0.64),
+        Label("bicyclist", 10, 10, "human", (0, 128, 192), True, 0.54),
+    ),
+)
+"""CamVid in SegNet's 11-class form; its colours are CamVid's own."""
+
+TABLES = {t.name: t for t in (BDD100K_SEM19, CITYSCAPES19, STREET6, STREET6_BACKGROUND, BDD100K_INS8, BDD100K_DET10, CAMVID11)}
+
+REMAPS: dict[tuple[str, str], dict[str, str]] = {
+    ("bdd100k_sem19", "street6"): {name: name for name in _SIX},
+    ("cityscapes19", "street6"): {name: name for name in _SIX},
+    # CamVid labels rider and bicycle as one "bicyclist" and has no motorcycle.
+    ("camvid11", "street6"): {"bicyclist": "bicycle", "pole": "pole", "car": "car", "pedestrian": "person", "tree": "vegetation"},
+}
+"""Which class of one table stands for which of another, by name; classes not named are left to the caller."""
+REMAPS |= {(source, "street6_background"): pairs for (source, _), pairs in list(REMAPS.items())}
+
+
+def get_table(name: str) -> LabelTable:
+    """Return the class table called ``name``.
+
+    Raises:
+        KeyError: If there is none; the message lists the known tables.
+    """
+    if name not in TABLES:
+        raise KeyError(f"unknown class table '{name}'; known tables: {', '.join(sorted(TABLES))}")
+    return TABLES[name]
+
+
+def colorize(labels: np.ndarray, table: LabelTable) -> np.ndarray:
+    """Paint train ids in the table's colours.
+
+    Args:
+        labels: Train ids, uint8 ``[H, W]``; 255 and ids outside the table become black.
+        table: The class table.
+
+    Returns:
+        RGB, uint8 ``[H, W, 3]``.
+    """
+    lut = np.zeros((256, 3), np.uint8)
+    lut[: len(table)] = table.palette
+    return lut[labels]
+
+
+def outside_message(table: LabelTable, label_id: int, *, path: object, y: int, x: int, count: int) -> str:
+    """Say that a label file holds an id that its class table does not have.
+
+    Args:
+        table: The class table.
+        label_id: The id.
+        path: The file.
+        y: Row of the first pixel with that id.
+        x: Column of the first pixel with that id.
+        count: Number of pixels with that id.
+    """
+    pixels = f"{count} pixel{'s' * (count > 1)}"
+    return (
+        f"label id {label_id} at {path} is not in table '{table.name}' ({len(table)} classes): {pixels}, first at y={y}, x={x}; "
+        "repair the file, add the id to labels.py, or load with unlisted='ignore'"
+    )

@@ -1,0 +1,179 @@
+"""Counts and formulas of semantic segmentation: one int64 confusion matrix, and the scores that follow from it.
+
+A confusion matrix here is square, int64 ``[C + 1, C + 1]``, rows truth, columns prediction. The first ``C`` rows and columns are the
+scored classes. Row ``C`` is the background: pixels that are labelled, but as none of the classes. Column ``C`` is every prediction that
+is none of the classes. Neither is a class: they enter the scores only as false alarms and as misses. Ignored pixels are nowhere.
+Matrices of images, batches or processes are added; nothing is divided before the sum is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+
+CONVENTIONS = ("mmseg", "bdd100k")
+
+
+def validate_maps(labels: torch.Tensor, preds: torch.Tensor, *, num_classes: int, ignore_index: int = 255) -> None:
+    """Check that two maps can be compared.
+
+    Raises:
+        ValueError: If the shapes differ, the maps do not hold integers, or ``ignore_index`` is the id of a class or of the background.
+    """
+    if labels.shape != preds.shape:
+        raise ValueError(
+            f"the labels are {tuple(labels.shape)} and the prediction is {tuple(preds.shape)}; "
+            "load the labels at the size of the original image (after Resize in the test pipeline)"
+        )
+    if any(x.is_floating_point() or x.is_complex() or x.dtype == torch.bool for x in (labels, preds)):
+        raise ValueError(f"class ids must be integers, got labels of {labels.dtype} and a prediction of {preds.dtype}")
+    if 0 <= ignore_index <= num_classes:
+        raise ValueError(f"ignore_index={ignore_index} is also the id of a class or of the background; use 255")
+
+
+def confusion_matrix(
+    labels: torch.Tensor, preds: torch.Tensor, *, num_classes: int, ignore_index: int = 255, background: bool = False
+) -> torch.Tensor:
+    """Count the pixels of every pair of true and predicted class.
+
+    Args:
+        labels: True class ids, integers of any shape, each in ``[0, C)``, ``ignore_index``, or ``C`` where ``background`` is set.
+        preds: Predicted ids of the same shape, not negative; ids from ``C`` on count as "none of the classes".
+        num_classes: Number of scored classes ``C``.
+        ignore_index: Label of pixels that are not counted.
+        background: Whether the true id ``C`` stands for the background; otherwise it is an error like any other stray id.
+
+    Returns:
+        int64 ``[C + 1, C + 1]`` on the labels' device; all zero when no pixel is valid.
+
+    Raises:
+        ValueError: If the maps do not fit together, a prediction is negative, or a label is out of range; the message gives the id, its
+            first pixel and how many pixels have it.
+
+    Example:
+        >>> confusion_matrix(torch.tensor([0, 0, 1, 255]), torch.tensor([0, 1, 2, 0]), num_classes=2)
+        tensor([[1, 1, 0],
+                [0, 0, 1],
+                [0, 0, 0]])
+    """
+    validate_maps(labels, preds, num_classes=num_classes, ignore_index=ignore_index)
+    size, allowed = num_classes + 1, num_classes + background
+    if not labels.numel():
+        return torch.zeros((size, size), dtype=torch.int64, device=labels.device)
+    ids, preds, ignored = labels.to(torch.int64), preds.to(torch.int64), ignore_index
+    lowest, highest = ids.aminmax()
+    if lowest < 0 or highest > max(255, size):  # the histogram below would have negative or very many rows
+        ids, ignored, highest = torch.where(ids == ignore_index, size, ids), size, size
+        _refuse_stray((ids < 0) | (ids > size), labels, allowed, ignore_index)
+    rows = max(int(highest) + 1, size)
+    lowest, highest = preds.aminmax()
+    if lowest < 0:
+        raise ValueError(f"the prediction holds the negative id {int(lowest)}; expected class ids from 0 on")
+    if highest > num_classes:
+        preds = preds.clamp(max=num_classes)
+    # Counting every id and cutting afterwards costs a tenth of selecting the valid pixels first.
+    counts = torch.bincount(torch.add(preds, ids, alpha=size).flatten(), minlength=rows * size).view(rows, size)
+    stray = counts.sum(1) > 0
+    stray[:allowed] = False
+    if 0 <= ignored < rows:
+        stray[ignored] = False
+    if stray.any():
+        _refuse_stray((ids >= allowed) & (ids != ignored), labels, allowed, ignore_index)
+    return counts[:size].clone()
+
+
+def _refuse_stray(stray: torch.Tensor, labels: torch.Tensor, allowed: int, ignore_index: int) -> None:
+    if not stray.any():
+        return
+    first = stray.nonzero()[0].tolist()
+    value = int(labels[tuple(first)])
+    raise ValueError(
+        f"label id {value} at (row, column) {tuple(first[-2:])}, {int((labels == value).sum())} pixels in all, is neither one of "
+        f"0…{allowed - 1} nor ignore_index={ignore_index}; map it with mmstreet.RemapLabels or correct the label file"
+    )
+
+
+def drop_background(confusion: np.ndarray) -> np.ndarray:
+    """Return the matrix over the labelled classes only: the background row becomes zero."""
+    return np.concatenate([confusion[:-1], np.zeros_like(confusion[-1:])])
+
+
+def merge_classes(confusion: np.ndarray, members: Sequence[Iterable[int]]) -> np.ndarray:
+    """Add up classes into groups, as if both maps had been painted with group ids.
+
+    Args:
+        confusion: int64 ``[C + 1, C + 1]``.
+        members: Class ids of each of the ``G`` groups; classes in none join the background row and the column of no class.
+
+    Returns:
+        int64 ``[G + 1, G + 1]``.
+    """
+    group_of = np.full(len(confusion), len(members))
+    for group, ids in enumerate(members):
+        group_of[list(ids)] = group
+    assign = np.eye(len(members) + 1, dtype=np.int64)[group_of]
+    return assign.T @ confusion @ assign
+
+
+def iou_per_class(confusion: np.ndarray, *, convention: str = "mmseg") -> np.ndarray:
+    """Intersection over union of every class.
+
+    Args:
+        confusion: int64 ``[C + 1, C + 1]``.
+        convention: Which classes are absent. ``'mmseg'``: those neither labelled nor predicted, so a class that is only predicted
+            scores 0. ``'bdd100k'``: those not labelled, as in the means of the BDD100K toolkit (``bdd100k/eval/seg.py``).
+
+    Returns:
+        float64 ``[C]`` in ``[0, 1]``, nan for absent classes.
+
+    Raises:
+        ValueError: If the convention is unknown.
+    """
+    if convention not in CONVENTIONS:
+        raise ValueError(f"unknown convention '{convention}'; choose one of {', '.join(CONVENTIONS)}")
+    hits, truth, predicted = _class_counts(confusion)
+    iou = _ratio(hits, truth + predicted - hits)
+    return np.where(truth > 0, iou, np.nan) if convention == "bdd100k" else iou
+
+
+def recall_per_class(confusion: np.ndarray) -> np.ndarray:
+    """Share of each class's true pixels that were found, mmseg's "Acc"; float64 ``[C]``, nan where a class is not labelled."""
+    hits, truth, _ = _class_counts(confusion)
+    return _ratio(hits, truth)
+
+
+def precision_per_class(confusion: np.ndarray) -> np.ndarray:
+    """Share of each class's predicted pixels that are right, the BDD100K toolkit's "Acc"; float64 ``[C]``, nan where never predicted."""
+    hits, _, predicted = _class_counts(confusion)
+    return _ratio(hits, predicted)
+
+
+def pixel_accuracy(confusion: np.ndarray) -> float:
+    """Share of the counted pixels that are right; a background pixel is right when predicted as no class. Nan without pixels."""
+    return float(_ratio(np.trace(confusion), confusion.sum()))
+
+
+def frequency_weighted_iou(confusion: np.ndarray) -> float:
+    """Mean IoU weighted by the true pixels of each class; nan when no class is labelled."""
+    _, truth, _ = _class_counts(confusion)
+    present = truth > 0
+    return float(_ratio((iou_per_class(confusion)[present] * truth[present]).sum(), truth.sum()))
+
+
+def mean_present(values: np.ndarray, ids: Sequence[int] | None = None) -> float:
+    """Mean over the values that are not nan, of all classes or of ``ids``; nan when none is left."""
+    values = np.asarray(values)[list(range(len(values)) if ids is None else ids)]
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _class_counts(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Hits, true pixels and predicted pixels of the classes, int64 ``[C]`` each."""
+    return np.diag(confusion)[:-1], confusion[:-1].sum(1), confusion[:, :-1].sum(0)
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)

@@ -1,0 +1,171 @@
+"""The metric of semantic segmentation for the test and validation loops of OpenMMLab."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from mmstreet.labels import get_table
+from mmstreet.metrics import functional as F
+from mmstreet.metrics.summary import find_table, format_summary, summarize
+from mmstreet.registry import METRICS
+
+SCOPES = ("labelled", "scene")
+BACKGROUND = "background"
+
+
+@METRICS.register_module()
+class StreetIoUMetric(BaseMetric):
+    """Per-class IoU and accuracy, their means, and the confusion matrix, from exact counts.
+
+    Scalars, in per cent, under mmseg's names where mmseg has one: ``mIoU``, ``aAcc`` (pixel accuracy), ``mAcc`` (mean class accuracy),
+    ``fwIoU`` (weighted by true pixels), ``IoU/<class>`` and ``Acc/<class>``. With a known class table also ``catIoU`` (mean over the
+    groups flat, construction, …) and ``IoU_common``, ``IoU_medium``, ``IoU_rare`` (means over the classes by their share of pixels).
+    A value that cannot be measured, such as the IoU of an absent class, is n/a in the table, ``None`` in :attr:`report` and not among the
+    scalars, so that a log is valid JSON and no absent class shows as 0.
+
+    Every image adds one int64 confusion matrix; predictions are not kept. Samples that a distributed sampler repeats to fill its last
+    batch are counted once.
+
+    **Scope.** A model of the six classes is trained on pixels of the six only; the rest of the scene is ignored. ``scope='labelled'``
+    scores it on those pixels, and a false alarm on the road costs nothing. ``scope='scene'`` scores it over the whole scene: the data set
+    then says where the rest of the scene is, as its last class, "background", and a class predicted there is a false alarm that lowers
+    that class's IoU. In the config of a test set of BDD100K::
+
+        pipeline=[..., dict(type='mmstreet.RemapLabels', source='bdd100k_sem19', target='street6_background', unlisted='background')],
+        table='street6_background'                                     # in the data set; the model keeps its six classes
+        test_evaluator = dict(type='mmstreet.StreetIoUMetric', scope='scene')
+
+    Pixels that nobody labelled stay ``ignore_index`` and count in neither scope. Under ``'scene'`` background is no class: it has no IoU
+    and enters no mean, and in ``aAcc`` a background pixel is right when predicted as none of the classes. A model with a background class
+    of its own is scored by the same rule, so the two models' numbers compare; ``'labelled'`` scores that model's background as a class.
+
+    Args:
+        table: Name of the class table of :mod:`mmstreet.labels` whose classes are scored. The data set has the same classes, and after
+            them perhaps "background", whose pixels ``'labelled'`` then leaves out. Default: the classes of the data set, with the groups
+            and frequencies of the table that has the same names, if there is one.
+        convention: Which classes are absent from the means. ``'mmseg'``: those neither labelled nor predicted. ``'bdd100k'``: those not
+            labelled, as in the BDD100K toolkit. (Its "Acc" is a precision; ``Acc`` here is mmseg's recall under both conventions.)
+        scope: ``'labelled'`` or ``'scene'``.
+        ignore_index: Label of pixels that are not counted.
+        collect_device: ``'cpu'`` or ``'gpu'``: how the counts of several processes come together.
+        prefix: Put before every scalar's name, to tell two of these metrics apart.
+        collect_dir: Shared folder for ``collect_device='cpu'``; default: ``.dist_test`` in the working directory.
+
+    Raises:
+        ValueError: If ``convention`` or ``scope`` is unknown.
+        KeyError: If there is no such table.
+    """
+
+    default_prefix = ""
+
+    def __init__(
+        self,
+        *,
+        table: str | None = None,
+        convention: str = "mmseg",
+        scope: str = "labelled",
+        ignore_index: int = 255,
+        collect_device: str = "cpu",
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        if convention not in F.CONVENTIONS:
+            raise ValueError(f"unknown convention '{convention}'; choose one of {', '.join(F.CONVENTIONS)}")
+        if scope not in SCOPES:
+            raise ValueError(f"unknown scope '{scope}'; choose one of {', '.join(SCOPES)}")
+        self.table = get_table(table) if table is not None else None
+        self.convention = convention
+        self.scope = scope
+        self.ignore_index = ignore_index
+        self.report: dict | None = None
+        """Result of the last evaluation on the main process: what :func:`~mmstreet.metrics.summary.summarize` returns, and ``images``,
+        the worst first, each with ``img_path`` and ``mIoU``."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The scored classes.
+
+        Raises:
+            ValueError: If neither a table nor the data set names them, or the two disagree.
+        """
+        given = tuple((self.dataset_meta or {}).get("classes") or ())
+        if self.table is None:
+            if not given:
+                raise ValueError("the data set names no classes; set metainfo=dict(classes=...) there or table=... in StreetIoUMetric")
+            return given[:-1] if self.scope == "scene" and given[-1] == BACKGROUND else given
+        if given and given not in (self.table.names, (*self.table.names, BACKGROUND)):
+            raise ValueError(
+                f"StreetIoUMetric scores the classes of table '{self.table.name}' ({', '.join(self.table.names)}), but the data set has: "
+                f"{', '.join(given)}; remap the data set or name the table that it follows"
+            )
+        return self.table.names
+
+    @property
+    def counts_background(self) -> bool:
+        """Whether the true id after the last class is background, not an error."""
+        return self.scope == "scene" or tuple((self.dataset_meta or {}).get("classes") or ())[len(self.names) :] == (BACKGROUND,)
+
+    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
+        """Count the pixels of one batch.
+
+        Args:
+            data_batch: Not used.
+            data_samples: One dict per image with ``pred_sem_seg`` and ``gt_sem_seg``, each with class ids under ``data``, ``[1, H, W]`` or
+                ``[H, W]``, and, for messages and rankings, ``img_path`` and ``seg_map_path``.
+
+        Raises:
+            ValueError: If a sample has no labels, or labels that cannot be scored; the message names the file.
+        """
+        names, background = self.names, self.counts_background
+        for sample in data_samples:
+            image = str(sample.get("img_path") or f"image {len(self.results)}")
+            if "gt_sem_seg" not in sample:
+                raise ValueError(f"{image} has no labels to score against; add LoadAnnotations to the pipeline of this data set")
+            preds, labels = sample["pred_sem_seg"]["data"], sample["gt_sem_seg"]["data"]
+            preds, labels = preds.reshape(preds.shape[-2:]), labels.reshape(labels.shape[-2:]).to(preds.device)
+            if preds.is_floating_point():  # mmseg's answer of a one-channel head: 0.0 and 1.0
+                preds = preds.to(torch.int64)
+            try:
+                counts = F.confusion_matrix(labels, preds, num_classes=len(names), ignore_index=self.ignore_index, background=background)
+            except ValueError as error:
+                raise ValueError(f"{sample.get('seg_map_path') or image}: {error}") from error
+            self.results.append((image, counts.cpu().numpy()))
+
+    def score_image(self, confusion: np.ndarray) -> float:
+        """Return the mIoU of one image, in per cent, by the same convention and scope; nan for an image without a scored pixel."""
+        scored = F.drop_background(confusion) if self.scope == "labelled" else confusion
+        return 100 * F.mean_present(F.iou_per_class(scored, convention=self.convention))
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Sum the counts of all images, print the table and return the scalars.
+
+        Args:
+            results: One ``(img_path, confusion)`` per image.
+
+        Raises:
+            ValueError: If not one pixel of the whole split can be scored.
+        """
+        names = self.names
+        confusion = sum((counts for _, counts in results), np.zeros((len(names) + 1, len(names) + 1), np.int64))
+        report = summarize(confusion, names, table=self.table or find_table(names), convention=self.convention, scope=self.scope)
+        if report["metrics"]["mIoU"] is None:
+            raise ValueError(
+                f"none of the {len(results)} images has a pixel of a scored class: every label is ignore_index={self.ignore_index} or "
+                "background; check the label folder and the class map"
+            )
+        if self.scope == "scene" and not confusion[-1].any():
+            raise ValueError(
+                f"scope='scene', but not one pixel of the {len(results)} images is background (id {len(names)}); let the data set name it "
+                "with RemapLabels(target='street6_background', unlisted='background'), or use scope='labelled'"
+            )
+        scores = sorted(((image, self.score_image(counts)) for image, counts in results), key=lambda x: (np.isnan(x[1]), x[1]))
+        report["images"] = [{"img_path": image, "mIoU": None if np.isnan(score) else score} for image, score in scores]
+        self.report = report
+        print_log(f"results on {len(results)} images ({self.scope} pixels)\n{format_summary(report)}", logger="current")
+        return {name: value for name, value in report["metrics"].items() if value is not None}

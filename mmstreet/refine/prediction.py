@@ -1,0 +1,152 @@
+"""What a refiner starts from: the image and the network's answer, checked once and in one form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mmstreet.labels import IGNORE_INDEX, TABLES, get_table
+
+_SUM_TOLERANCE = 0.02
+"""Half precision and bilinear resizing keep sums of probabilities well within this; logits and sigmoids do not."""
+
+_THIN = {
+    "pole",
+    "traffic light",
+    "traffic sign",
+    "signsymbol",
+    "fence",
+    "person",
+    "pedestrian",
+    "rider",
+    "bicyclist",
+    "motorcycle",
+    "bicycle",
+}
+_GROUPS = {label.name: label.group for table in TABLES.values() for label in table.labels}
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """A label map and, where the network gave them, the probabilities behind it.
+
+    Attributes:
+        labels: uint8 ``[H, W]``; 255 is "no class" and stays so.
+        class_ids: The ``K`` classes that the map holds, ascending int64. A refiner may return these and no others.
+        probs: float32 ``[K, H, W]``, the probabilities of ``class_ids``, or ``None`` when only a label map is known.
+    """
+
+    labels: np.ndarray
+    class_ids: np.ndarray
+    probs: np.ndarray | None
+
+
+def read_image(image: np.ndarray | torch.Tensor) -> np.ndarray:
+    """Return the image as contiguous RGB uint8 ``[H, W, 3]``; a greyscale one, ``[H, W]`` or ``[H, W, 1]``, is repeated.
+
+    Raises:
+        ValueError: If it is anything else.
+    """
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)) or not image.size:
+        raise ValueError(f"the image must be RGB uint8 [H, W, 3] or greyscale [H, W], got {image.dtype} {list(image.shape)}")
+    return np.ascontiguousarray(np.broadcast_to(image if image.ndim == 3 else image[..., None], (*image.shape[:2], 3)))
+
+
+def read_prediction(prediction: np.ndarray | torch.Tensor, *, size_hw: tuple[int, int], num_classes: int) -> Prediction:
+    """Check a network's answer and bring it into one form.
+
+    Args:
+        prediction: Class probabilities, float ``[C, H, W]`` summing to 1 at every pixel, or a label map, integer ``[H, W]``.
+        size_hw: Size of the image that it belongs to.
+        num_classes: Number of classes ``C``.
+
+    Raises:
+        ValueError: If shape, size, range or sums are not as above.
+    """
+    array = prediction.detach().cpu().float().numpy() if _is_float_tensor(prediction) else np.asarray(prediction)
+    if array.shape[-2:] != tuple(size_hw):
+        raise ValueError(
+            f"the prediction is {list(array.shape)} and the image {list(size_hw)} (height, width); resize the probabilities to the image"
+        )
+    if array.ndim == 2 and array.dtype.kind in "iu":
+        return _from_labels(array, num_classes)
+    if array.ndim != 3 or array.dtype.kind != "f" or len(array) != num_classes:
+        raise ValueError(
+            f"the prediction must be probabilities, float [{num_classes}, H, W], or a label map, integer [H, W], "
+            f"got {array.dtype} {list(array.shape)}"
+        )
+    probs = array.astype(np.float32, copy=False)
+    sums = probs.sum(0)
+    if not (np.abs(sums - 1).max() <= _SUM_TOLERANCE and probs.min() >= 0):  # written so that nan fails
+        raise ValueError(
+            f"probabilities must be >= 0 and sum to 1 at every pixel, got values from {probs.min():.3g} and sums from {sums.min():.3g} to "
+            f"{sums.max():.3g}; apply softmax to logits, or divide independent class scores by their sum"
+        )
+    winners = first_argmax(probs)
+    class_ids = np.flatnonzero(np.bincount(winners.ravel()))
+    return Prediction(winners, class_ids, probs if len(class_ids) == len(probs) else probs[class_ids])
+
+
+def _is_float_tensor(prediction: object) -> bool:
+    return isinstance(prediction, torch.Tensor) and prediction.is_floating_point()
+
+
+def _from_labels(array: np.ndarray, num_classes: int) -> Prediction:
+    found = np.unique(array)
+    stray = found[(found != IGNORE_INDEX) & ((found < 0) | (found >= num_classes))]
+    if len(stray):
+        raise ValueError(f"the label map holds id {stray[0]}, expected 0…{num_classes - 1} or {IGNORE_INDEX}; give train ids")
+    return Prediction(array.astype(np.uint8), found[found != IGNORE_INDEX].astype(np.int64), None)
+
+
+def first_argmax(scores: np.ndarray) -> np.ndarray:
+    """Return the position of the largest of ``K`` scores ``[K, ...]``, the first of equals, uint8 ``[...]``; ``K`` is at most 256.
+
+    ``np.argmax`` over the first axis of class maps strides through memory; this runs through it and takes a third of the time.
+    """
+    best, winner = scores[0].copy(), np.zeros(scores.shape[1:], np.uint8)
+    for k, score in enumerate(scores[1:], 1):
+        better = score > best
+        np.copyto(best, score, where=better)
+        winner[better] = k
+    return winner
+
+
+def read_classes(classes: str | Sequence[str]) -> tuple[str, ...]:
+    """Return class names in the order of their ids, from the names or from the name of a class table.
+
+    Raises:
+        KeyError: If there is no such table.
+    """
+    return get_table(classes).names if isinstance(classes, str) else tuple(classes)
+
+
+def ids_of(names: Sequence[str], *, classes: Sequence[str]) -> tuple[int, ...]:
+    """Return the ids of named classes.
+
+    Raises:
+        ValueError: If a name is not among the classes.
+    """
+    unknown = [name for name in names if name not in classes]
+    if unknown:
+        raise ValueError(f"class '{unknown[0]}' is not one of: {', '.join(classes)}")
+    return tuple(classes.index(name) for name in names)
+
+
+def thin_names(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return those of the classes that are thin or small on a street: poles, lights, signs, fences, people and two-wheelers."""
+    return tuple(name for name in classes if name in _THIN)
+
+
+def paint_rank(name: str) -> int:
+    """Rank of a class where masks overlap: 0 surfaces, 1 vehicles, 2 people and two-wheelers, 3 poles, lights and signs.
+
+    Classes that no class table knows rank as surfaces.
+    """
+    if name in ("motorcycle", "bicycle"):
+        return 2
+    return {"vehicle": 1, "human": 2, "object": 3}.get(_GROUPS.get(name), 0)

@@ -1,0 +1,64 @@
+"""The analyser that users hold: settings once, then one call per scene."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mmstreet.labels import get_table
+from mmstreet.safety.roles import roles_of
+from mmstreet.safety.score import Instances, SafetyScore, score_scene
+from mmstreet.safety.settings import SafetySettings
+
+
+class RoadSafetyAnalyzer:
+    """Scores street scenes from 0 (worst) to 100 by what a label map shows of the lane ahead.
+
+    The idea, five parts in one composite with four risk levels, is that of the street-view study (Man, Leobandung, Jiang, Pan: Streetview
+    Semantics, 2025); the formulas are this package's own, see ``docs/safety.md``. It is a research indicator and no safety certificate.
+
+    Args:
+        classes: Class names in id order; or give ``table``.
+        table: Name of a class table of :mod:`mmstreet.labels`.
+        settings: A :class:`~mmstreet.safety.settings.SafetySettings`, or a dict of its arguments.
+        roles: What classes of your own mean on the road: class name to ``'road'``, ``'ground'``, ``'person'``, ``'vehicle'``,
+            ``'standing'``, ``'sky'`` or ``'background'``.
+
+    Raises:
+        ValueError: If neither or both of ``classes`` and ``table`` are given, or a class has no role.
+        KeyError: If there is no such table.
+
+    Example:
+        >>> analyze = RoadSafetyAnalyzer(table="bdd100k_sem19")
+        >>> street = np.zeros((90, 160), np.uint8)           # road wherever one looks
+        >>> analyze(street).explain()
+        '100 of 100, LOW risk.'
+        >>> street[45:80, 75:85] = 11                        # a person in the lane
+        >>> print(analyze(street).level)
+        CRITICAL
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: Sequence[str] | None = None,
+        table: str | None = None,
+        settings: SafetySettings | Mapping | None = None,
+        roles: Mapping[str, str] | None = None,
+    ) -> None:
+        if (classes is None) == (table is None):
+            raise ValueError("RoadSafetyAnalyzer needs either classes=... or table=..., to know what the ids mean")
+        self.classes = tuple(classes) if table is None else get_table(table).names
+        self.settings = settings if isinstance(settings, SafetySettings) else SafetySettings(**(settings or {}))
+        self.roles = dict(roles or {})
+        roles_of(self.classes, self.roles)  # so that a class without a role is refused here, not at the first image
+
+    def __call__(self, labels: np.ndarray, instances: Instances | None = None) -> SafetyScore:
+        """Score one scene; see :func:`~mmstreet.safety.score.score_scene`.
+
+        Args:
+            labels: Class ids, integers ``[H, W]``.
+            instances: Objects found one by one, added to the map.
+        """
+        return score_scene(labels, self.classes, settings=self.settings, instances=instances, roles=self.roles)

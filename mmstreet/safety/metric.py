@@ -1,0 +1,176 @@
+"""The road-safety score of a whole data set, for the test and validation loops of OpenMMLab."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from mmstreet.registry import METRICS
+from mmstreet.safety.analyzer import RoadSafetyAnalyzer
+from mmstreet.safety.components import COMPONENTS
+from mmstreet.safety.score import LEVELS, UNKNOWN
+
+
+@METRICS.register_module()
+class RoadSafetyMetric(BaseMetric):
+    """Mean road-safety score of the predicted scenes, the share of each risk level, and the best and worst scenes.
+
+    Scalars: ``score`` (mean, 0 to 100), ``share_LOW``, ``share_MODERATE``, ``share_HIGH``, ``share_CRITICAL`` and ``share_UNKNOWN``
+    (per cent of the images), ``part/<name>`` (mean of each of the five parts, 0 to 1). Where the data set has labels, also
+    ``score_error``, the mean distance in points between the score of the prediction and that of the labels, and ``level_agreement``, the
+    per cent of images with the same level; both over the images whose two scores are known. What cannot be measured is not among the
+    scalars.
+
+    Labels are not needed. Every image keeps its scores; no map is kept. The score describes the scenes and the model's view of them, so a
+    higher mean is no better model; watch ``score_error`` for that.
+
+    Args:
+        table: Name of the class table of the predictions. Default: the classes of the data set.
+        settings: Settings of the score; see :class:`~mmstreet.safety.settings.SafetySettings`.
+        roles: What classes of your own mean on the road; see :class:`~mmstreet.safety.analyzer.RoadSafetyAnalyzer`.
+        num_scenes: How many best and worst scenes :attr:`report` names.
+        collect_device: ``'cpu'`` or ``'gpu'``: how the scores of several processes come together.
+        prefix: Put before every scalar's name.
+        collect_dir: Shared folder for ``collect_device='cpu'``; default: ``.dist_test`` in the working directory.
+    """
+
+    default_prefix = "safety"
+
+    def __init__(
+        self,
+        *,
+        table: str | None = None,
+        settings: Mapping | None = None,
+        roles: Mapping[str, str] | None = None,
+        num_scenes: int = 8,
+        collect_device: str = "cpu",
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        self.table = table
+        self.settings = settings
+        self.roles = roles
+        self.num_scenes = num_scenes
+        self._analyzer: RoadSafetyAnalyzer | None = None
+        self.report: dict | None = None
+        """Result of the last evaluation on the main process: ``metrics``; ``images``, all of them, the worst first, unknown ones last, each
+        with ``img_path``, ``seg_map_path``, ``safety`` and, with labels, ``truth``, both as from ``SafetyScore.to_dict``; ``best`` and
+        ``worst``, lists of such images, the most extreme first."""
+
+    @property
+    def analyzer(self) -> RoadSafetyAnalyzer:
+        """The analyser of the predictions, built when the classes are known.
+
+        Raises:
+            ValueError: If neither a table nor the data set names the classes.
+        """
+        if self._analyzer is None:
+            classes = (self.dataset_meta or {}).get("classes")
+            if self.table is None and not classes:
+                raise ValueError("the data set names no classes; set metainfo=dict(classes=...) there or table=... in RoadSafetyMetric")
+            names = {"classes": classes} if self.table is None else {"table": self.table}
+            self._analyzer = RoadSafetyAnalyzer(settings=self.settings, roles=self.roles, **names)
+        return self._analyzer
+
+    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
+        """Score the images of one batch.
+
+        Args:
+            data_batch: Not used.
+            data_samples: One dict per image with ``pred_sem_seg`` and perhaps ``gt_sem_seg``, each with class ids under ``data``,
+                ``[1, H, W]`` or ``[H, W]``, and ``img_path`` and ``seg_map_path``.
+
+        Raises:
+            ValueError: If a map cannot be scored; the message names the image.
+        """
+        for sample in data_samples:
+            image = str(sample.get("img_path") or f"image {len(self.results)}")
+            try:
+                scored = {key: self._score(sample[key]) for key in ("pred_sem_seg", "gt_sem_seg") if key in sample}
+            except ValueError as error:
+                raise ValueError(f"{image}: {error}") from error
+            labels = sample.get("seg_map_path")
+            self.results.append(
+                {
+                    "img_path": image,
+                    "seg_map_path": str(labels) if labels else None,
+                    "safety": scored["pred_sem_seg"],
+                    "truth": scored.get("gt_sem_seg"),
+                }
+            )
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Average over the images, print a table and return the scalars.
+
+        Args:
+            results: One dict per image, from :meth:`process`.
+        """
+        ranked = sorted(results, key=lambda image: (image["safety"]["score"] is None, image["safety"]["score"] or 0.0))
+        known = [image for image in ranked if image["safety"]["score"] is not None]
+        metrics = summarize_safety([image["safety"] for image in results])
+        metrics |= compare_safety([(image["safety"], image["truth"]) for image in results if image["truth"]])
+        self.report = {"metrics": metrics, "images": ranked, "worst": known[: self.num_scenes], "best": known[::-1][: self.num_scenes]}
+        print_log(f"road safety of {len(results)} images\n{format_safety(self.report)}", logger="current")
+        return {name: value for name, value in metrics.items() if value is not None}
+
+    def _score(self, data: dict) -> dict:
+        ids = data["data"]
+        ids = ids.reshape(ids.shape[-2:]).cpu().numpy()
+        return self.analyzer(ids.astype(np.int64) if ids.dtype.kind == "f" else ids).to_dict()
+
+
+def summarize_safety(scores: Sequence[dict]) -> dict[str, float | None]:
+    """Mean score, share of each level in per cent, and mean of each part over the images in which it is known.
+
+    Args:
+        scores: One dict per image, from ``SafetyScore.to_dict``.
+
+    Returns:
+        Name to value; ``None`` where no image tells.
+    """
+    levels = Counter(score["level"] for score in scores)
+    parts = {part: _mean([score["components"][part] for score in scores]) for part in COMPONENTS}
+    return {
+        "score": _mean([score["score"] for score in scores]),
+        **{f"share_{level}": 100 * levels[level] / max(1, len(scores)) for level in (*LEVELS, UNKNOWN)},
+        **{f"part/{part}": value for part, value in parts.items()},
+    }
+
+
+def compare_safety(pairs: Sequence[tuple[dict, dict]]) -> dict[str, float | None]:
+    """How far the scores of predictions are from those of the labels, over the pairs in which both are known.
+
+    Args:
+        pairs: ``(predicted, true)``, from ``SafetyScore.to_dict``.
+
+    Returns:
+        ``score_error`` in points and ``level_agreement`` in per cent; empty without a known pair.
+    """
+    known = [(pred, truth) for pred, truth in pairs if None not in (pred["score"], truth["score"])]
+    if not known:
+        return {}
+    return {
+        "score_error": _mean([abs(pred["score"] - truth["score"]) for pred, truth in known]),
+        "level_agreement": _mean([100.0 * (pred["level"] == truth["level"]) for pred, truth in known]),
+    }
+
+
+def format_safety(report: dict) -> str:
+    """Lay out the result of :class:`RoadSafetyMetric` as text: the scalars, what is not known and why, and the worst scene."""
+    metrics = report["metrics"]
+    width = max(map(len, metrics))
+    lines = [f"{name:<{width}}  {'n/a' if value is None else f'{value:.2f}'}" for name, value in metrics.items()]
+    reasons = Counter(f"{part} is not known: {why}" for image in report["images"] for part, why in image["safety"]["reasons"].items())
+    lines += [f"{reason} ({count} images)" for reason, count in sorted(reasons.items())]
+    lines += [f"worst: {image['img_path']}: {image['safety']['explanation']}" for image in report["worst"][:1]]
+    return "\n".join(lines)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

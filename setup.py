@@ -1,0 +1,46 @@
+"""Package metadata. OpenMMLab itself is an extra: two families of distributions provide the same modules, and the user chooses one."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "mmstreet" / "__init__.py").read_text()).group(1)
+
+setup(
+    name="mmstreet",
+    version=VERSION,
+    description="Street-scene segmentation as a plug-in for OpenMMLab",
+    long_description=(ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["mmstreet", "mmstreet.*"]),
+    install_requires=["numpy>=1.26", "pillow>=10", "matplotlib>=3.7", "tqdm>=4.60", "scipy>=1.10"],
+    extras_require={
+        "onedl": [
+            "onedl-mmcv==2.3.6",
+            "onedl-mmengine==0.10.12",
+            "onedl-mmsegmentation==1.4.2",
+            "onedl-mmdetection==3.5.1",
+        ],
+        "openmmlab": ["mmcv==2.1.0", "mmengine==0.10.7", "mmsegmentation==1.2.2", "mmdet==3.3.0", "ftfy", "regex"],
+        "instances": ["pycocotools>=2.0.7"],
+        "clip": ["transformers>=5.23,<6"],
+        "sam": ["transformers>=5.23,<6"],
+        "crf": ["pydensecrf2==1.1"],
+        "superpixel": ["scikit-image>=0.22"],
+        "export": ["onnx>=1.16", "onnxruntime>=1.18"],
+        "test": [
+            "pytest>=8",
+            "pytest-timeout",
+            "hypothesis",
+            "scikit-learn",
+            "scikit-image>=0.22",
+            "torchmetrics>=1.4",
+            "ruff>=0.17,<0.18",
+        ],
+        "bench": ["segmentation-models-pytorch"],
+    },
+)

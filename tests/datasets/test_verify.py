@@ -1,0 +1,112 @@
+"""Verification finds each kind of damage that is planted, counts every pixel, and agrees with itself on any number of processes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mmstreet.datasets import verify as module
+from mmstreet.datasets.inventory import inventory_of_root
+from mmstreet.datasets.verify import count_ids, verify
+from mmstreet.labels import BDD100K_SEM19
+from tests.helpers.street_files import make_root, truncate, write_image, write_labels
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture
+def root(tmp_path):
+    return make_root(tmp_path, "bdd100k_10k", {"train": ["a", "b", "c", "d"], "val": ["z"]})
+
+
+def mask(root, name, split="train"):
+    return root / f"labels/sem_seg/masks/{split}/{name}.png"
+
+
+def check(root, **settings):
+    return verify(inventory_of_root(root), workers=1, progress=False, **settings)
+
+
+def test_a_sound_data_set_has_no_problem(root):
+    report = check(root)
+    assert report["ok"]
+    assert report["problems"] == []
+    assert report["splits"]["train"]["sizes"] == {"32x24": 4}
+
+
+def test_pixels_are_counted_per_split_and_class(root):
+    expected = {"train": np.zeros(256, int), "val": np.zeros(256, int)}
+    for split, names in (("train", "abcd"), ("val", "z")):
+        for name in names:
+            labels = RNG.choice([*range(19), 255], (24, 32))
+            write_labels(mask(root, name, split), labels)
+            for value in labels.ravel():
+                expected[split][value] += 1
+    report = check(root)
+    for split in expected:
+        assert report["splits"][split]["pixels"] == expected[split][:19].tolist()
+        assert report["splits"][split]["void"] == expected[split][255]
+    total = expected["train"] + expected["val"]
+    for row, name, pixels in zip(report["classes"], BDD100K_SEM19.names, total):
+        assert (row["name"], row["pixels"], row["files"]) == (name, pixels, 5)
+        assert row["percent"] == pytest.approx(100 * pixels / total[:19].sum())
+    assert report["void"] == total[255]
+
+
+def test_every_kind_of_damage_is_found_by_name(root):
+    truncate(root / "images/10k/train/a.jpg")
+    truncate(mask(root, "b"), 0.7)
+    write_labels(mask(root, "c"), np.zeros((12, 16)))
+    labels = np.zeros((24, 32), np.uint8)
+    labels[3, 7] = labels[9, 1] = 19
+    labels[5, 0] = 77
+    write_labels(mask(root, "d"), labels)
+    write_image(root / "images/10k/val/alone.jpg")
+    write_labels(mask(root, "widow", "val"), np.zeros((24, 32)))
+    report = check(root)
+    assert not report["ok"]
+    found = {(p["kind"], p["split"], p["file"].rsplit("/", 1)[-1]) for p in report["problems"]}
+    assert found == {
+        ("unreadable image", "train", "a.jpg"),
+        ("unreadable label", "train", "b.png"),
+        ("wrong size", "train", "c.png"),
+        ("id outside the table", "train", "d.png"),
+        ("image without label", "val", "alone.jpg"),
+        ("label without image", "val", "widow.png"),
+    }
+    ids = [(p["label_id"], p["y"], p["x"], p["count"]) for p in report["problems"] if p["kind"] == "id outside the table"]
+    assert ids == [(19, 3, 7, 2), (77, 5, 0, 1)]
+
+
+def test_unlisted_ids_can_be_void(root):
+    write_labels(mask(root, "a"), np.full((24, 32), 77))
+    inventory = inventory_of_root(root)
+    inventory.unlisted = "ignore"
+    report = verify(inventory, workers=1, progress=False)
+    assert report["ok"]
+    assert report["void"] == 24 * 32
+
+
+def test_images_without_labels_are_read_too(root):
+    truncate(write_image(root / "images/10k/test/t.jpg"))
+    (problem,) = check(root)["problems"]
+    assert (problem["kind"], problem["split"]) == ("unreadable image", "test")
+
+
+def test_several_processes_give_the_same_report(root, monkeypatch):
+    truncate(mask(root, "b"), 0.7)
+    write_labels(mask(root, "a"), RNG.integers(0, 30, (24, 32)))
+    monkeypatch.setattr(module, "_WORTH_A_PROCESS", 1)
+    assert verify(inventory_of_root(root), workers=2, progress=False) == check(root)
+
+
+def test_the_report_is_plain_json(root):
+    report = check(root)
+    assert json.loads(json.dumps(report)) == report
+
+
+def test_counts_are_exact_above_what_float32_holds():
+    labels = np.zeros((4097, 4097), np.uint8)  # 2^24 is the last integer that float32 counts to
+    labels[0, 0] = 3
+    counts = count_ids(labels)
+    assert (counts[0], counts[3], counts.sum()) == (4097 * 4097 - 1, 1, 4097 * 4097)

@@ -1,0 +1,39 @@
+"""A config that names ``mmstreet.X`` resolves without custom_imports, with either framework absent."""
+
+import subprocess
+import sys
+
+BLOCK = """
+import importlib.abc, sys
+class Absent(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in {absent!r}:
+            raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
+sys.meta_path.insert(0, Absent())
+import importlib.util
+real = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name.split('.')[0] in {absent!r} else real(name, package)
+"""
+
+
+def run(code: str, absent: tuple[str, ...] = ()) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", BLOCK.format(absent=absent) + code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()[-1]
+
+
+def test_a_fresh_process_resolves_our_types_from_any_framework():
+    code = "from mmseg.registry import MODELS; print(MODELS.build(dict(type='mmstreet.FocalDiceLoss')).loss_name)"
+    assert run(code) == "loss_focal_dice"
+
+
+def test_segmentation_works_with_mmdet_absent():
+    code = "from mmseg.registry import DATASETS; print(DATASETS.get('mmstreet.BDD100KSemSeg').__name__)"
+    assert run(code, absent=("mmdet",)) == "BDD100KSemSeg"
+
+
+def test_our_core_works_with_both_absent():
+    code = "from mmengine.registry import METRICS; print(METRICS.get('mmstreet.StreetIoUMetric').__name__)"
+    assert run(code, absent=("mmseg", "mmdet")) == "StreetIoUMetric"

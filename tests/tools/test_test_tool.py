@@ -1,0 +1,166 @@
+"""``tools/test.py`` as a user runs it, on images whose predictions are known beforehand."""
+
+import csv
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from mmstreet.labels import BDD100K_SEM19
+from mmstreet.report import panels
+from tests.helpers.color_streets import CONFIG, SHAPE, write_checkpoint, write_streets
+from tests.helpers.segmentation_oracle import class_iou, count_pairs, scores
+
+ROOT = Path(__file__).parents[2]
+TOOL = str(ROOT / "tools" / "test.py")
+
+
+@pytest.fixture
+def streets(tmp_path, monkeypatch):
+    """A data set, its config and a checkpoint, in an empty working directory."""
+    pairs = write_streets(tmp_path / "data")
+    (tmp_path / "streets.py").write_text(CONFIG.format(root=str(tmp_path / "data")))
+    write_checkpoint(tmp_path / "epoch_1.pth")
+    monkeypatch.chdir(tmp_path)
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    return pairs
+
+
+@pytest.fixture
+def run_tool(monkeypatch):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", [TOOL, *map(str, arguments)])
+        runpy.run_path(TOOL, run_name="__main__")
+
+    return run
+
+
+def count(pairs):
+    return count_pairs([(labels.tolist(), preds.tolist()) for labels, preds in pairs])
+
+
+def read_metrics(path):
+    return json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def test_it_prints_the_table_and_writes_every_file(streets, run_tool, tmp_path, capfd):
+    run_tool("streets.py", "epoch_1.pth", "--out", "results")
+    expected = scores(count(streets.values()), BDD100K_SEM19.names, groups=BDD100K_SEM19.groups, frequencies=BDD100K_SEM19.frequencies)
+    content = read_metrics(tmp_path / "results" / "metrics.json")
+    assert {name: value for name, value in content["metrics"].items() if value is not None} == pytest.approx(expected)
+    assert content["metrics"]["IoU/train"] is None
+    assert (content["config"], content["checkpoint"]) == ("streets.py", "epoch_1.pth")
+    assert sum(map(sum, content["evaluation"]["confusion"])) == 5 * (SHAPE[0] - 2) * SHAPE[1]
+
+    printed = "".join(capfd.readouterr())
+    road = next(line for line in printed.splitlines() if line.startswith("road "))
+    assert road.split()[1] == f"{expected['IoU/road']:.2f}"
+    assert f"mIoU {expected['mIoU']:.2f}" in printed
+    assert "n/a and in no mean" in printed
+
+    files = {path.name for path in (tmp_path / "results").iterdir()}
+    assert files == {"metrics.json", "per_class.csv", "per_image.csv", "confusion_matrix.png", "class_iou.png", "worst.png"}
+    with open(tmp_path / "results" / "per_class.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["class"] for row in rows] == list(BDD100K_SEM19.names)
+    assert float(rows[0]["IoU"]) == pytest.approx(expected["IoU/road"], abs=1e-4)
+    assert rows[BDD100K_SEM19.index("train")]["IoU"] == ""
+
+
+def test_worst_images_come_first_on_the_page_and_in_the_list(streets, run_tool, tmp_path):
+    run_tool("streets.py", "epoch_1.pth", "--out", "results", "--worst", "2")
+    with open(tmp_path / "results" / "per_image.csv", newline="") as file:
+        order = [Path(row["img_path"]).name for row in csv.DictReader(file)]
+
+    def mean_iou(name):
+        counts = count([streets[name]])
+        known = [iou for iou in (class_iou(counts, {i}) for i in range(19)) if iou is not None]
+        return sum(known) / len(known)
+
+    assert order == sorted(streets, key=mean_iou) == [f"street{i}.jpg" for i in (4, 3, 2, 1, 0)]
+    page = Image.open(tmp_path / "results" / "worst.png").convert("RGB")
+    row = 500 * SHAPE[0] / SHAPE[1]
+    wrong_columns = []
+    for i in (2, 1):
+        y = round(page.height - (i - 0.5) * row - (i - 1) * 32 - 10)
+        wrong_columns.append(sum(page.getpixel((x, y)) == panels.WRONG for x in range(1500, 2000)) / 500 * SHAPE[1])
+    assert wrong_columns == pytest.approx([16, 12], abs=1.5)
+
+
+def test_results_go_to_the_work_dir_unless_told_otherwise_and_no_page_is_drawn_on_request(streets, run_tool, tmp_path):
+    run_tool("streets.py", "epoch_1.pth", "--work-dir", "mine", "--worst", "0")
+    assert (tmp_path / "mine" / "test" / "metrics.json").exists()
+    assert not (tmp_path / "mine" / "test" / "worst.png").exists()
+
+
+def test_whole_scene_and_labelled_pixels_side_by_side(streets, run_tool, tmp_path):
+    remap = "dict(type='mmstreet.RemapLabels', source='bdd100k_sem19', target='street6_background', unlisted='background')"
+    text = CONFIG.format(root=str(tmp_path / "data")).replace("dict(type='PackSegInputs')", f"{remap}, dict(type='PackSegInputs')")
+    text = text.replace("split='val'", "split='val', table='street6_background'").replace("'NearestColor'", "'NearestColor', num_classes=6")
+    text += """
+test_evaluator = [
+    dict(type='mmstreet.StreetIoUMetric', table='street6'),
+    dict(type='mmstreet.StreetIoUMetric', scope='scene', prefix='scene'),
+]
+"""
+    (tmp_path / "six.py").write_text(text)
+    six = [BDD100K_SEM19.index(name) for name in ("bicycle", "motorcycle", "pole", "car", "person", "vegetation")]
+    colors = torch.tensor([BDD100K_SEM19.palette[i] for i in six], dtype=torch.float32)
+    torch.save({"state_dict": {"colors": colors}}, tmp_path / "six.pth")
+    run_tool("six.py", "six.pth", "--out", "results")
+    values = read_metrics(tmp_path / "results" / "metrics.json")["metrics"]
+    assert values["IoU/person"] == 0, "person is only predicted"
+    assert values["IoU/pole"] is None, "the sky is painted as pole, which costs nothing on labelled pixels"
+    assert values["scene/IoU/pole"] == 0
+    assert values["scene/aAcc"] < values["aAcc"]
+    assert (tmp_path / "results" / "scene" / "worst.png").exists()
+
+
+def test_another_metric_gets_its_numbers_written_alike(streets, run_tool, tmp_path):
+    (tmp_path / "streets.py").write_text(CONFIG.format(root=str(tmp_path / "data")) + "test_evaluator = dict(type='mmseg.IoUMetric')\n")
+    run_tool("streets.py", "epoch_1.pth", "--out", "results")
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["metrics.json"]
+    expected = scores(count(streets.values()), BDD100K_SEM19.names, groups={}, frequencies={})
+    assert read_metrics(tmp_path / "results" / "metrics.json")["metrics"]["mIoU"] == pytest.approx(expected["mIoU"], abs=0.0051)
+
+
+def test_a_checkpoint_of_another_model_is_refused_in_one_sentence(streets, run_tool, tmp_path):
+    write_checkpoint(tmp_path / "narrow.pth", num_classes=6)
+    with pytest.raises(
+        SystemExit, match=r"'narrow.pth' does not fit the model of this config: 'colors' is \(6, 3\) there and \(19, 3\) here"
+    ):
+        run_tool("streets.py", "narrow.pth")
+    torch.save({"state_dict": {"module.paint": torch.zeros(1)}}, tmp_path / "other.pth")
+    with pytest.raises(SystemExit, match=r"1 of 1 weights are not in it \(colors\)"):
+        run_tool("streets.py", "other.pth")
+    torch.save({"state_dict": {"module.colors": torch.zeros(19, 3), "surplus": torch.zeros(1)}}, tmp_path / "parallel.pth")
+    run_tool("streets.py", "parallel.pth", "--worst", "0")
+
+
+def test_a_missing_or_unsafe_checkpoint_is_refused_in_one_sentence(streets, run_tool, tmp_path):
+    with pytest.raises(SystemExit, match=r"'epoch_9.pth' does not exist; its folder has: epoch_1.pth"):
+        run_tool("streets.py", "epoch_9.pth")
+    torch.save({"state_dict": {}, "callback": print}, tmp_path / "odd.pth")
+    with pytest.raises(SystemExit, match="holds the Python object 'print'"):
+        run_tool("streets.py", "odd.pth")
+
+
+def test_two_processes_give_the_numbers_and_the_page_of_one(streets, run_tool, tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0"]
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    arguments = ["streets.py", "epoch_1.pth", "--out", "two", "--cfg-options", "test_dataloader.batch_size=1"]
+    done = subprocess.run([*command, TOOL, *arguments], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    run_tool("streets.py", "epoch_1.pth", "--out", "one")
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert read_metrics(two / "metrics.json")["metrics"] == read_metrics(one / "metrics.json")["metrics"]
+    assert (two / "per_image.csv").read_text() == (one / "per_image.csv").read_text()
+    assert (two / "worst.png").read_bytes() == (one / "worst.png").read_bytes()

@@ -1,0 +1,137 @@
+"""tools/train.py: one process or two, stopping and going on, and a sentence instead of a traceback."""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmstreet.engine.launch import build_runner, load_config
+from mmstreet.engine.safe_load import read_checkpoint
+from tests.helpers.plain_config import plain_config_text  # noqa: F401
+from tests.helpers.tiny_detection import draw_coco, tiny_detection
+from tests.helpers.tiny_segmentation import draw_dataset, tiny_segmentation
+
+mmseg = pytest.importorskip("mmseg")
+ROOT = Path(__file__).parents[2]
+TOOL = ROOT / "tools" / "train.py"
+
+
+@pytest.fixture(autouse=True)
+def _fast(plain_config_text):  # noqa: F811
+    pass
+
+
+@pytest.fixture
+def config(tmp_path):
+    """A config file over 12 training and 5 validation images; five are no multiple of two processes."""
+    root = draw_dataset(tmp_path / "data", count=12)
+    draw_dataset(root, split="val", count=5)
+    cfg = tiny_segmentation(root, tmp_path / "run", batch_size=4)
+    cfg.work_dir = None
+    cfg.val_evaluator = dict(type="mmstreet.StreetIoUMetric")
+    cfg.model.decode_head.norm_cfg = dict(type="SyncBN")
+    path = tmp_path / "tiny.py"
+    cfg.dump(path)
+    return path
+
+
+def train_here(monkeypatch, *args):
+    monkeypatch.setattr(sys, "argv", [str(TOOL), *map(str, args)])
+    runpy.run_path(str(TOOL), run_name="__main__")
+
+
+def logged(work_dir):
+    """The last line of metrics that the logger wrote."""
+    (path,) = sorted(Path(work_dir).glob("*/vis_data/scalars.json"))[-1:]
+    return [json.loads(line) for line in path.read_text().splitlines() if "mIoU" in line][-1]
+
+
+def assert_weights_close(a, b, **tolerance):
+    a, b = read_checkpoint(a)["state_dict"], read_checkpoint(b)["state_dict"]
+    assert a.keys() == b.keys()
+    for name, value in a.items():
+        torch.testing.assert_close(value, b[name], **tolerance, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_two_processes_train_and_score_like_one(config, tmp_path, monkeypatch):
+    plain = {"model.decode_head.norm_cfg": None, "train_cfg.max_epochs": 4}  # batch norm sees half a batch
+    options = [f"{key}={value}" for key, value in plain.items()]
+    train_here(monkeypatch, config, "--work-dir", tmp_path / "one", "--cfg-options", *options)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(TOOL), str(config)]
+    command += ["--work-dir", str(tmp_path / "two"), "--cfg-options", *options, "train_dataloader.batch_size=2"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+    # Training: the same samples with the same augmentation; gradients are averages of two halves, so floats add in another order.
+    assert_weights_close(tmp_path / "one/epoch_4.pth", tmp_path / "two/epoch_4.pth", rtol=1e-4, atol=1e-6)
+    # Scoring: what two processes logged is what one process finds for the same weights, to the last bit.
+    cfg = load_config(config, work_dir=tmp_path / "score", load_from=tmp_path / "two", cfg_options=plain)
+    alone = build_runner(cfg).val()
+    together = logged(tmp_path / "two")
+    assert alone["mIoU"] > 15  # more than one class is predicted, so the comparison has something to compare
+    assert {name: together[name] for name in alone} == alone
+
+
+def test_resume_goes_on_from_the_newest_checkpoint_and_equals_one_run(config, tmp_path, monkeypatch):
+    train_here(monkeypatch, config, "--work-dir", tmp_path / "whole")
+    train_here(monkeypatch, config, "--work-dir", tmp_path / "parts", "--cfg-options", "train_cfg.max_epochs=1", "--resume")
+    assert (tmp_path / "parts/epoch_1.pth").exists()
+    train_here(monkeypatch, config, "--work-dir", tmp_path / "parts", "--resume")
+    assert_weights_close(tmp_path / "whole/epoch_2.pth", tmp_path / "parts/epoch_2.pth", rtol=0, atol=0)
+
+
+def test_a_detector_resumes_exactly_too(tmp_path, monkeypatch):
+    pytest.importorskip("mmdet")
+    path = tmp_path / "tiny_detector.py"
+    tiny_detection(draw_coco(tmp_path / "data")).dump(path)
+    train_here(monkeypatch, path, "--work-dir", tmp_path / "whole")
+    train_here(monkeypatch, path, "--work-dir", tmp_path / "parts", "--cfg-options", "train_cfg.max_epochs=1")
+    train_here(monkeypatch, path, "--work-dir", tmp_path / "parts", "--resume", "--cfg-options", "train_dataloader.num_workers=2")
+    assert_weights_close(tmp_path / "whole/epoch_2.pth", tmp_path / "parts/epoch_2.pth", rtol=0, atol=0)
+    with pytest.raises(
+        SystemExit, match=r"training stopped: bbox_head\.num_classes is 80, but the training set has 2 classes \(car, person\)"
+    ):
+        train_here(monkeypatch, path, "--work-dir", tmp_path / "w", "--cfg-options", "model.bbox_head.num_classes=80")
+
+
+def test_mmsegs_own_script_trains_and_resumes_a_config_with_our_hooks(config, tmp_path, monkeypatch):
+    script = Path(mmseg.__file__).parent / ".mim/tools/train.py"
+    train_here(monkeypatch, config, "--work-dir", tmp_path / "whole")
+    for more in (["--cfg-options", "train_cfg.max_epochs=1"], ["--resume"]):
+        monkeypatch.setattr(sys, "argv", [str(script), str(config), "--work-dir", str(tmp_path / "parts"), *more])
+        monkeypatch.setenv("LOCAL_RANK", "0")  # the script sets it, and it would stay
+        runpy.run_path(str(script), run_name="__main__")
+    assert_weights_close(tmp_path / "whole/epoch_2.pth", tmp_path / "parts/epoch_2.pth", rtol=0, atol=0)
+
+
+def test_mixed_precision_trains_on_cpu(config, tmp_path, monkeypatch):
+    train_here(monkeypatch, config, "--work-dir", tmp_path / "amp", "--amp", "--cfg-options", "train_cfg.max_epochs=1")
+    state = read_checkpoint(tmp_path / "amp/epoch_1.pth")["state_dict"]
+    assert all(value.dtype == torch.float32 for value in state.values() if value.is_floating_point())
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["--cfg-options", "model.decode_head.num_classes=19"], "decode_head.num_classes is 19, but the training set has 3 classes"),
+        (["--resume", "nowhere.pth"], "checkpoint 'nowhere.pth' to resume from does not exist"),
+    ],
+)
+def test_a_mistake_of_the_user_ends_in_one_sentence(config, tmp_path, monkeypatch, args, sentence):
+    with pytest.raises(SystemExit) as stop:
+        train_here(monkeypatch, config, "--work-dir", tmp_path / "w", *args)
+    assert str(stop.value).startswith(f"training stopped: {sentence}")
+    assert "\n" not in str(stop.value)
+    assert stop.value.__cause__ is None
+
+
+def test_dist_train_asks_for_config_and_processes():
+    done = subprocess.run(["bash", str(ROOT / "tools/dist_train.sh"), "a.py"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "CONFIG PROCESSES" in done.stderr

@@ -1,0 +1,71 @@
+"""Convert instance labels between BDD100K's Scalabel JSON, its bitmasks and COCO JSON, in any direction.
+
+    python tools/convert_bdd100k.py labels/ins_seg/bitmasks/val ins_seg_val_coco.json --from bitmask --to coco
+    python tools/convert_bdd100k.py ins_seg_val.json ins_seg_val_coco.json --from scalabel --to coco --bitmasks bitmasks/val
+    python tools/convert_bdd100k.py ins_seg_val_coco.json out.json --from coco --to scalabel --predictions results.segm.json --no-overlaps
+
+Nothing is lost in silence: what came in is what went out plus what is counted as skipped, with examples, on the screen and
+in a file OUTPUT.report.json.
+"""
+
+import argparse
+from pathlib import Path
+
+from mmstreet.datasets.coco_convert import convert
+from mmstreet.datasets.instance_readers import BitmaskReader, CocoReader
+from mmstreet.datasets.instance_writers import BitmaskWriter, CocoWriter, ScalabelWriter
+from mmstreet.datasets.scalabel_reader import BDD100K_SIZE_HW, ScalabelReader
+from mmstreet.labels import TABLES, get_table
+
+
+def parse_args(argv: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    """Read the command line; say so when an option has no meaning for the chosen formats."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("input", type=Path, help="JSON file, or folder of bitmasks or of JSON files per image")
+    parser.add_argument("output", type=Path, help="JSON file, or folder for bitmasks")
+    parser.add_argument("--from", dest="source", required=True, choices=("scalabel", "bitmask", "coco"))
+    parser.add_argument("--to", dest="target", required=True, choices=("scalabel", "bitmask", "coco"))
+    parser.add_argument("--classes", default="bdd100k_ins8", choices=sorted(TABLES), help="class table (default: %(default)s)")
+    parser.add_argument("--images", type=Path, help="image folder: checks that every image is there and has the size of its labels")
+    parser.add_argument("--bitmasks", type=Path, help="with --from scalabel: folder of bitmasks that give masks, flags and classes")
+    parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="with --from scalabel: size where none is told")
+    parser.add_argument("--image-suffix", help="with --from bitmask: suffix of the images (default: .jpg)")
+    parser.add_argument("--predictions", type=Path, help="with --from coco: COCO results that take the place of the annotations")
+    parser.add_argument("--no-overlaps", action="store_true", help="with --to scalabel: each pixel belongs to one instance, by score")
+    parser.add_argument("--workers", type=int, help="processes (default: one per core)")
+    parser.add_argument("--strict", action="store_true", help="stop at the first label that cannot be converted")
+    args = parser.parse_args(argv)
+    owners = {"bitmasks": "scalabel", "size": "scalabel", "image_suffix": "bitmask", "predictions": "coco"}
+    for option in (name for name, source in owners.items() if getattr(args, name) and args.source != source):
+        parser.error(f"--{option.replace('_', '-')} goes with --from {owners[option]}")
+    if args.no_overlaps and args.target != "scalabel":
+        parser.error("--no-overlaps goes with --to scalabel; bitmasks have no overlaps anyway")
+    return parser, args
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Convert, print the account, write it beside the output."""
+    parser, args = parse_args(argv)
+    table = get_table(args.classes)
+    if args.source == "scalabel":
+        reader = ScalabelReader(args.input, table, args.images, args.bitmasks, tuple(args.size or BDD100K_SIZE_HW))
+    elif args.source == "bitmask":
+        reader = BitmaskReader(args.input, table, args.images, args.image_suffix or ".jpg")
+    else:
+        reader = CocoReader(args.input, table, args.images, args.predictions)
+    if args.target == "coco":
+        writer = CocoWriter(args.output, table)
+    elif args.target == "scalabel":
+        writer = ScalabelWriter(args.output, table, overlaps=not args.no_overlaps)
+    else:
+        writer = BitmaskWriter(args.output)
+    try:
+        report = convert(reader, writer, workers=args.workers, strict=args.strict)
+    except (OSError, ValueError) as error:
+        parser.exit(1, f"{error}\n")
+    report.write(args.output.with_suffix(".report.json"))
+    print(report)
+
+
+if __name__ == "__main__":
+    main()

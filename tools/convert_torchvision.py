@@ -1,0 +1,42 @@
+"""Write torchvision's published weights as a checkpoint with mmstreet's names, for machines without network or other trainers.
+
+Configs need no such file: their ``load_from`` names the published URL, which is fetched and renamed when training starts.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from mmstreet.engine.errors import WeightsError
+from mmstreet.engine.pretrained import fetch_weights
+from mmstreet.models.convert import PUBLISHED, find_layout, rename_tensors
+
+
+def main() -> None:
+    """Fetch or read the weights, rename every tensor, write the checkpoint."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=PUBLISHED, help="torchvision's model name")
+    parser.add_argument("--source", type=Path, help="the published file, if it is here already; default: download it")
+    parser.add_argument("--out", type=Path, help="default: checkpoints/NAME.pth")
+    args = parser.parse_args()
+
+    if args.source and not args.source.is_file():
+        parser.error(f"--source '{args.source}' does not exist; give the path of a downloaded file, or leave it out to download it")
+    try:
+        source = args.source or fetch_weights(PUBLISHED[args.name])
+    except WeightsError as error:
+        parser.exit(1, f"{error}\n")
+    state_dict = torch.load(source, map_location="cpu", weights_only=True)
+    layout = find_layout(state_dict)
+    if layout is None:
+        parser.exit(1, f"'{source}' has none of the shapes that torchvision publishes; expected the file behind {PUBLISHED[args.name]}\n")
+    renamed = rename_tensors(state_dict, layout)
+    out = args.out or Path("checkpoints") / f"{args.name}.pth"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"state_dict": renamed, "meta": {"torchvision": PUBLISHED[args.name]}}, out)
+    print(f"{layout.name}: {len(renamed)} of {len(state_dict)} tensors renamed; use it with --cfg-options load_from={out}")
+
+
+if __name__ == "__main__":
+    main()
