@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -80,8 +81,10 @@ def build_runner(cfg: Config) -> Runner:
     Raises:
         LaunchError: If the launcher cannot work without a GPU.
     """
-    if cfg.get("launcher", "none") != "none" and get_device() == "cpu":
-        _join_on_cpu(cfg)
+    if cfg.get("launcher", "none") != "none":
+        atexit.register(_leave_process_group)
+        if get_device() == "cpu":
+            _join_on_cpu(cfg)
     return Runner.from_cfg(cfg) if "runner_type" not in cfg else RUNNERS.build(cfg)
 
 
@@ -149,6 +152,12 @@ def _set_mixed_precision(cfg: Config) -> None:
     else:
         cfg.optim_wrapper.type = "AmpOptimWrapper"
         cfg.optim_wrapper.loss_scale = "dynamic"
+
+
+def _leave_process_group() -> None:
+    """A process that ends with its group open may be aborted by a thread of the backend that still runs, after all its work is done."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _join_on_cpu(cfg: Config) -> None:
