@@ -134,7 +134,7 @@ def focal_dice_loss(
     return _FocalDice.apply(logits, labels, weights, pixel_weight, gamma, dice_weight, ignore_index, eps)
 
 
-def _slabs(logits: Tensor) -> Iterator[tuple[slice, slice]]:
+def iter_slabs(logits: Tensor) -> Iterator[tuple[slice, slice]]:
     """Cut ``[B, C, N]`` into (images, pixels) slices: whole images while they fit, else stretches of one image."""
     images, channels, pixels = logits.shape
     budget = _CPU_SLAB_PER_THREAD * torch.get_num_threads() if logits.device.type == "cpu" else _DEVICE_SLAB
@@ -156,7 +156,7 @@ class _FocalDice(torch.autograd.Function):
         slope = scores.new_empty(ids.shape, dtype=dtype)  # s in: d focal / d score_k = s ([k = y] - p_k) / pixels
         focal = weights.new_zeros(())
         overlap, predicted, present = weights.new_zeros(3, num_classes)
-        for at in _slabs(scores):
+        for at in iter_slabs(scores):
             targets, valid = split_ignored(ids[at], num_classes=num_classes, ignore_index=ignore_index)
             flat = targets.flatten()
             valid = valid.to(dtype)
@@ -196,7 +196,7 @@ class _FocalDice(torch.autograd.Function):
         # d loss / d p_k = per_prob_k + per_hit_k [k = y] from Dice; the softmax turns d into p_k (d_k - sum_j p_j d_j)
         per_prob, per_hit, per_pixel = (per_prob * grad_output)[:, None], per_hit * grad_output, per_pixel * grad_output
         ids, grad = labels.flatten(1), torch.empty_like(probs)
-        for at in _slabs(probs):
+        for at in iter_slabs(probs):
             targets = ids[at].long().clamp(0, probs.shape[1] - 1)  # checked in forward; ignored pixels have p = slope = 0
             prob = probs[at[0], :, at[1]]
             hit = prob.gather(1, targets[:, None])[:, 0].mul_(per_hit.index_select(0, targets.flatten()).view_as(targets))

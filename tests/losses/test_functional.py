@@ -84,7 +84,7 @@ def test_slabs_do_not_change_the_result(small_slabs, monkeypatch):
 def test_slabs_cover_every_pixel_once(shape):
     batch, classes, height, width = shape
     seen = torch.zeros(batch, height * width, dtype=torch.int32)
-    for at in functional._slabs(torch.empty(batch, classes, 1).expand(batch, classes, height * width)):
+    for at in functional.iter_slabs(torch.empty(batch, classes, 1).expand(batch, classes, height * width)):
         seen[at] += 1
     assert (seen == 1).all()
 
