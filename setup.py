@@ -17,6 +17,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["mmstreet", "mmstreet.*"]),
+    entry_points={"console_scripts": ["mmstreet = mmstreet.__main__:main"]},
     install_requires=["numpy>=1.26", "pillow>=10", "matplotlib>=3.7", "tqdm>=4.60", "scipy>=1.10"],
     extras_require={
         "onedl": [
@@ -31,7 +32,7 @@ setup(
         "sam": ["transformers>=5.23,<6"],
         "crf": ["pydensecrf2==1.1"],
         "superpixel": ["scikit-image>=0.22"],
-        "export": ["onnx>=1.16", "onnxruntime>=1.18"],
+        "export": ["onnx>=1.16", "onnxruntime>=1.18", "opencv-python>=4.5"],
         "test": [
             "pytest>=8",
             "pytest-timeout",

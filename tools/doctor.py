@@ -1,28 +1,8 @@
 """Check this installation: versions, clashes, compiled ops, extras, and one short run per task. Exit code 1 if training cannot work."""
 
-import argparse
-import contextlib
-import json
 import sys
 
-from mmstreet.engine.doctor import as_json, examine, training_works
-
-
-def main() -> int:
-    """Print the findings as a table or as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    args = parser.parse_args()
-    with contextlib.redirect_stdout(sys.stderr):  # some frameworks print while they are imported
-        findings = examine()
-    if args.json:
-        print(json.dumps(as_json(findings), indent=2))
-    else:
-        for finding in findings:
-            print(f"{finding.level:<5} {finding.check:<22} {finding.detail}")
-        print("training works" if training_works(findings) else "training cannot work: mend the lines marked 'fail'")
-    return 0 if training_works(findings) else 1
-
+from mmstreet.commands.doctor import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,47 +4,7 @@ Prints the table of classes and writes metrics.json, per_class.csv, per_image.cs
 On several processes: torchrun --nproc_per_node=2 tools/test.py CONFIG CHECKPOINT.
 """
 
-import argparse
-from pathlib import Path
-
-from mmengine.config import DictAction
-
-from mmstreet.engine.errors import TrainingStopped
-from mmstreet.engine.evaluation import run_test
-from mmstreet.engine.launch import LAUNCHERS, build_runner, load_config
-from mmstreet.engine.safe_load import safe_loading
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Test a segmentor or a detector.")
-    parser.add_argument("config", help="config file")
-    parser.add_argument("checkpoint", help="checkpoint by path or URL, or the folder of a run for its newest one")
-    parser.add_argument("--out", help="folder for the results; default: 'test' in the work dir")
-    parser.add_argument("--work-dir", help="folder for logs; default: the config's, else work_dirs/<config name>")
-    parser.add_argument("--worst", type=int, default=8, metavar="K", help="images on worst.png (default: 8; 0: no page)")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        metavar="KEY=VALUE",
-        help="settings that overrule the config's, e.g. test_dataloader.batch_size=4 test_evaluator.scope=scene",
-    )
-    parser.add_argument("--launcher", choices=LAUNCHERS, default="auto", help="who started the processes; auto recognises torchrun")
-    parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)  # older launchers pass it
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
-    try:
-        cfg = load_config(
-            args.config, work_dir=args.work_dir, cfg_options=args.cfg_options, launcher=args.launcher, load_from=args.checkpoint
-        )
-        with safe_loading():
-            run_test(build_runner(cfg), out=args.out or Path(cfg.work_dir) / "test", worst=args.worst)
-    except TrainingStopped as stop:
-        raise SystemExit(f"the test cannot run: {stop}") from None
-
+from mmstreet.commands.test import main
 
 if __name__ == "__main__":
     main()

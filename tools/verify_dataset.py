@@ -3,51 +3,9 @@
 Exit code 1 if anything is wrong.
 """
 
-import argparse
-from pathlib import Path
+import sys
 
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Read all images and labels; report problems, pixels per class and class weights.")
-    parser.add_argument("source", metavar="ROOT|CONFIG", help="data root in a known layout, or a config with dataloaders")
-    parser.add_argument("--out", default="work_dirs/verify_dataset", help="folder for dataset.json and class_pixels.png")
-    parser.add_argument("--workers", type=int, help="processes; default: all cores")
-    parser.add_argument("--max-problems", type=int, default=10, help="problems of each kind to print; the JSON file has all")
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
-    # Worker processes import this file; they need none of these.
-    from mmstreet.datasets.inventory import inventory_of_root
-    from mmstreet.datasets.verify import verify
-    from mmstreet.losses.class_weights import compute_class_weights
-    from mmstreet.report.dataset_plot import plot_class_pixels
-    from mmstreet.report.dataset_table import format_verification
-    from mmstreet.report.tables import write_json
-
-    try:
-        if Path(args.source).is_file():
-            from mmstreet.datasets.config_inventory import inventory_of_config
-
-            inventory = inventory_of_config(args.source)
-        else:
-            inventory = inventory_of_root(args.source)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"verify_dataset: {error}") from None
-    report = verify(inventory, workers=args.workers)
-
-    split = "train" if "train" in report["splits"] else next(iter(report["splits"]))
-    counts = report["splits"][split]["pixels"]
-    if any(counts):
-        settings = dict(method="inverse", normalize="mean", clip=(0.1, 10.0), zero="max")
-        report["weights"] = f"from the pixels of '{split}': {', '.join(f'{key}={value}' for key, value in settings.items())}"
-        for row, weight in zip(report["classes"], compute_class_weights(counts, **settings)):
-            row["weight"] = weight
-    print(format_verification(report, max_problems=args.max_problems))
-    print(f"\n{write_json(report, Path(args.out) / 'dataset.json')}\n{plot_class_pixels(report, Path(args.out) / 'class_pixels.png')}")
-    raise SystemExit(0 if report["ok"] else 1)
-
+from mmstreet.commands.verify import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
