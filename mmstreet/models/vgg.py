@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from mmstreet.registry import MODELS
 
-_BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+_BLOCKS = ((1, 1), (2, 2), (4, 4, 4), (8, 8, 8), (8, 8, 8))  # channels of each convolution, in units of the first one's
 LEVELS = {"conv1_2": 64, "conv2_2": 128, "conv3_3": 256, "conv4_3": 512, "conv5_3": 512, "conv6": 4096, "conv7": 4096}
-"""The levels and their channels; a cell of the first five is 1, 2, 4, 8, 16 pixels wide, of the last two 32."""
+"""The levels and their channels at full width; a cell of the first five is 1, 2, 4, 8, 16 pixels wide, of the last two 32."""
 
 
 @MODELS.register_module()
@@ -26,19 +26,22 @@ class HypercolumnVGG(BaseModule):
 
     Args:
         levels: Which levels to return, names from :data:`LEVELS`, in this order.
+        base_channels: Channels of the first level. 64 is VGG16; less makes every layer narrower in proportion, for training
+            from scratch with little compute, and no published checkpoint fits then.
         batch_norm: Whether a batch norm follows each of the thirteen convolutions.
         dropout_ratio: Dropout after ``conv6`` and ``conv7``.
         init_cfg: How weights start; ``None`` is Kaiming's normal initialisation.
 
     Raises:
-        ValueError: If a level is unknown or stands twice, or a checkpoint with batch norm meets a network without, or
-            the other way round.
+        ValueError: If a level is unknown or stands twice, ``base_channels`` is not positive, or a checkpoint with batch
+            norm meets a network without, or the other way round.
     """
 
     def __init__(
         self,
         *,
         levels: Sequence[str] = ("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3"),
+        base_channels: int = 64,
         batch_norm: bool = False,
         dropout_ratio: float = 0.5,
         init_cfg: dict | list | None = None,
@@ -46,6 +49,8 @@ class HypercolumnVGG(BaseModule):
         unknown = [name for name in levels if name not in LEVELS]
         if unknown or len(set(levels)) != len(levels) or not levels:
             raise ValueError(f"levels must be different names out of {', '.join(LEVELS)}; got {', '.join(levels) or 'none'}")
+        if base_channels < 1:
+            raise ValueError(f"HypercolumnVGG expects base_channels of at least 1, got {base_channels}")
         start = [{"type": "Kaiming", "layer": "Conv2d"}, {"type": "Constant", "val": 1, "layer": "BatchNorm2d"}]
         super().__init__(init_cfg=start if init_cfg is None else init_cfg)
         self.levels = tuple(levels)
@@ -55,7 +60,7 @@ class HypercolumnVGG(BaseModule):
         layers, channels = [], 3
         self._level_ends = {}
         for name, block in list(zip(LEVELS, _BLOCKS))[: deepest + 1]:
-            for width in block:
+            for width in (base_channels * times for times in block):
                 layers += [
                     nn.Conv2d(channels, width, 3, padding=1),
                     *([nn.BatchNorm2d(width)] if batch_norm else []),
@@ -65,8 +70,8 @@ class HypercolumnVGG(BaseModule):
             self._level_ends[len(layers) - 1] = name
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*(layers if deepest >= 5 else layers[:-1]))
-        self.conv6 = _hidden(512, 7, dropout_ratio) if deepest >= 5 else None
-        self.conv7 = _hidden(4096, 1, dropout_ratio) if deepest >= 6 else None
+        self.conv6 = _hidden(8 * base_channels, 64 * base_channels, 7, dropout_ratio) if deepest >= 5 else None
+        self.conv7 = _hidden(64 * base_channels, 64 * base_channels, 1, dropout_ratio) if deepest >= 6 else None
         self._pad_to = 2 ** min(deepest, 5)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -117,6 +122,8 @@ class HypercolumnVGG(BaseModule):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _hidden(channels: int, kernel_size: int, dropout_ratio: float) -> nn.Sequential:
+def _hidden(channels: int, width: int, kernel_size: int, dropout_ratio: float) -> nn.Sequential:
     """One hidden layer of VGG's classifier as a convolution that keeps the size."""
-    return nn.Sequential(nn.Conv2d(channels, 4096, kernel_size, padding=kernel_size // 2), nn.ReLU(inplace=True), nn.Dropout(dropout_ratio))
+    return nn.Sequential(
+        nn.Conv2d(channels, width, kernel_size, padding=kernel_size // 2), nn.ReLU(inplace=True), nn.Dropout(dropout_ratio)
+    )

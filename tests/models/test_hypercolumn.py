@@ -66,6 +66,13 @@ def test_gradient_of_sampled_columns_is_the_numerical_one():
     assert torch.autograd.gradcheck(lambda *levels: sample_levels(levels, pixels, (8, 12)), feats)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_gradient_of_many_pixels_in_one_cell_is_summed_in_single_precision(dtype):
+    feat = torch.zeros(1, 1, 1, 1, dtype=dtype, requires_grad=True)  # one cell, 4096 pixels: bfloat16 would stop counting at 256
+    sample_levels([feat], every_pixel((64, 64), 1), (64, 64)).sum().backward()
+    assert feat.grad.item() == 4096
+
+
 @pytest.mark.parametrize("size_hw", [(64, 96), (45, 61), (16, 16)])
 @pytest.mark.parametrize("sizes", [(18, 5), (18, 12, 5), (18, 12, 9, 5)])
 def test_dense_logits_do_not_depend_on_the_tile_size(size_hw, sizes):

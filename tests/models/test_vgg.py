@@ -97,6 +97,21 @@ def test_any_size_gives_the_cells_that_lie_on_the_image(size_hw, filled_hw):
         assert torch.equal(level, whole[:, :, : level.shape[2], : level.shape[3]])
 
 
+def test_a_narrow_network_has_every_layer_in_proportion():
+    with torch.device("meta"):
+        wide, narrow = (HypercolumnVGG(levels=("conv1_2", "conv7"), base_channels=n).state_dict() for n in (64, 16))
+    assert list(wide) == list(narrow)
+    for key, value in wide.items():
+        inner = value.shape[1] if key == "features.0.weight" else value.shape[1] // 4 if value.ndim > 1 else None
+        assert narrow[key].shape == (value.shape[0] // 4, *([] if inner is None else [inner, *value.shape[2:]])), key
+    assert [level.shape[1] for level in HypercolumnVGG(base_channels=5)(torch.zeros(1, 3, 16, 16))] == [5, 10, 20, 40, 40]
+
+
+def test_a_network_without_channels_is_refused():
+    with pytest.raises(ValueError, match="base_channels of at least 1, got 0"):
+        HypercolumnVGG(base_channels=0)
+
+
 def test_gradient_reaches_the_first_layer_through_every_level():
     for name in ("conv1_2", "conv2_2", "conv5_3"):
         net = HypercolumnVGG(levels=(name,))
