@@ -1,4 +1,4 @@
-"""From torchvision's parameter names to ours: pure renaming, no framework needed.
+"""From torchvision's parameter names to ours: renaming and reshaping, no framework needed.
 
 A :class:`Layout` describes one shape of published checkpoint: how to recognise it, and an ordered list of rules that together name every
 tensor. Nothing is guessed: a tensor that no rule names is an error. A new model is one more layout in :data:`LAYOUTS`.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -18,6 +18,8 @@ PUBLISHED = {
     "fcn_resnet50": _URL + "fcn_resnet50_coco-1167a1af.pth",
     "resnet50": _URL + "resnet50-0676ba61.pth",
     "resnet18": _URL + "resnet18-f37072fd.pth",
+    "vgg16": _URL + "vgg16-397923af.pth",
+    "vgg16_bn": _URL + "vgg16_bn-6c64b313.pth",
 }
 """Where torchvision publishes the weights, by its model name. The file name ends with the first eight hex digits of the file's SHA-256."""
 
@@ -30,11 +32,13 @@ class Layout:
         name: What a message calls it.
         marker: Tensors that this layout has and the layouts after it in :data:`LAYOUTS` lack.
         rules: Regular expressions for the beginning of a name, each with its replacement; None drops the tensor. The first match counts.
+        shapes: Shape that a tensor takes under our name, where it differs: a layer on vectors that became a convolution.
     """
 
     name: str
     marker: tuple[str, ...]
     rules: tuple[tuple[str, str | None], ...]
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 _RESNET = r"(conv1|bn1|layer[1-4])\."
@@ -74,6 +78,17 @@ LAYOUTS = (
         marker=("conv1.weight", "layer1.0.conv1.weight", "fc.weight"),
         rules=((_RESNET, r"backbone.\1."), (r"fc\.", None)),
     ),
+    Layout(
+        name="ImageNet VGG16",
+        marker=("features.0.weight", "classifier.0.weight", "classifier.6.weight"),
+        rules=(
+            (r"features\.", "backbone.features."),
+            (r"classifier\.0\.", "backbone.conv6.0."),
+            (r"classifier\.3\.", "backbone.conv7.0."),
+            (r"classifier\.6\.", None),
+        ),
+        shapes={"backbone.conv6.0.weight": (4096, 512, 7, 7), "backbone.conv7.0.weight": (4096, 4096, 1, 1)},
+    ),
 )
 
 
@@ -90,7 +105,7 @@ def rename_tensors(state_dict: Mapping[str, Tensor], layout: Layout) -> dict[str
         layout: Its layout, see :func:`find_layout`.
 
     Returns:
-        Our names with the same tensors, in the same order, without the dropped ones.
+        Our names with the same tensors, some in another shape, in the same order, without the dropped ones.
 
     Raises:
         ValueError: If no rule names a tensor, or two tensors would get one name.
@@ -105,5 +120,5 @@ def rename_tensors(state_dict: Mapping[str, Tensor], layout: Layout) -> dict[str
         name = re.sub(rf"^(?:{pattern})", replacement, key, count=1)
         if name in renamed:
             raise ValueError(f"two tensors of torchvision's {layout.name} would be called '{name}', the second is '{key}'")
-        renamed[name] = tensor
+        renamed[name] = tensor.reshape(layout.shapes.get(name, tensor.shape))
     return renamed

@@ -1,4 +1,4 @@
-"""Torchvision's DeepLabV3, FCN and ResNet, stated again in plain torch with its parameter names: the other side of the conversion tests.
+"""Torchvision's DeepLabV3, FCN, ResNet and VGG16, stated again in plain torch with its names: the other side of the conversion tests.
 
 Torchvision itself has no build for every torch that we run on. Layers, order and dilation follow ``torchvision/models/resnet.py`` and
 ``torchvision/models/segmentation``; parameter counts are checked against the ones that torchvision publishes.
@@ -123,3 +123,23 @@ def randomize_(model, seed=0):
         else:
             tensor.normal_(0, 0.1, generator=generator)
     return model.eval()
+
+
+class VGG16(nn.Module):
+    """VGG16 with its three classifier layers."""
+
+    def __init__(self, batch_norm=False, num_classes=1000):
+        super().__init__()
+        layers, channels = [], 3
+        for width in (64, 64, None, 128, 128, None, 256, 256, 256, None, 512, 512, 512, None, 512, 512, 512, None):
+            if width is None:
+                layers.append(nn.MaxPool2d(2, 2))
+                continue
+            layers += [nn.Conv2d(channels, width, 3, padding=1), *([nn.BatchNorm2d(width)] if batch_norm else []), nn.ReLU()]
+            channels = width
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Sequential(
+            *(nn.Linear(512 * 7 * 7, 4096), nn.ReLU(), nn.Dropout()),
+            *(nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout()),
+            nn.Linear(4096, num_classes),
+        )

@@ -4,7 +4,8 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
 from mmstreet.models.convert import LAYOUTS, PUBLISHED, find_layout, rename_tensors
-from tests.helpers.torchvision_models import ResNet, Segmentation
+from mmstreet.models.vgg import HypercolumnVGG
+from tests.helpers.torchvision_models import VGG16, ResNet, Segmentation
 
 CE = dict(type="CrossEntropyLoss", avg_non_ignore=True)
 D8 = dict(strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4), contract_dilation=True)
@@ -37,6 +38,8 @@ def build(depth=50, head="DeepLabV3Head", num_classes=21, **backbone):
         (lambda: Segmentation("fcn"), 35_322_218),
         (lambda: ResNet(50), 25_557_032),
         (lambda: ResNet(18), 11_689_512),
+        (lambda: VGG16(), 138_357_544),
+        (lambda: VGG16(batch_norm=True), 138_365_992),
     ],
 )
 def test_the_restated_models_have_the_parameter_counts_that_torchvision_publishes(model, published):
@@ -62,9 +65,24 @@ def test_an_imagenet_checkpoint_fills_the_backbone_and_only_its_classifier_is_dr
     assert {key: tensor.shape for key, tensor in renamed.items()} == {f"backbone.{key}": tensor.shape for key, tensor in ours.items()}
 
 
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_a_vgg16_fills_the_backbone_of_a_hypercolumn_and_only_its_last_layer_is_dropped(batch_norm):
+    with torch.device("meta"):
+        theirs = VGG16(batch_norm).state_dict()
+        ours = HypercolumnVGG(levels=("conv1_2", "conv7"), batch_norm=batch_norm).state_dict()
+    renamed = rename_tensors(theirs, find_layout(theirs))
+    assert len(renamed) == len(theirs) - 2
+    assert {key: tensor.shape for key, tensor in renamed.items()} == {f"backbone.{key}": tensor.shape for key, tensor in ours.items()}
+
+
 def test_each_layout_is_recognised_by_its_own_marker_alone():
     with torch.device("meta"):
-        models = {"DeepLabV3": Segmentation("deeplabv3"), "FCN": Segmentation("fcn"), "ImageNet ResNet": ResNet(18)}
+        models = {
+            "DeepLabV3": Segmentation("deeplabv3"),
+            "FCN": Segmentation("fcn"),
+            "ImageNet ResNet": ResNet(18),
+            "ImageNet VGG16": VGG16(),
+        }
         assert find_layout(build(**D8).state_dict()) is None
     assert {name: find_layout(model.state_dict()).name for name, model in models.items()} == {name: name for name in models}
     assert len({layout.name for layout in LAYOUTS}) == len(LAYOUTS)

@@ -1,16 +1,8 @@
 """A segmentor on ResNet-50 at output stride 8, block by block torchvision's; the heads come with each model."""
 
+_base_ = "./segmentor.py"
+
 model = dict(
-    type="EncoderDecoder",
-    data_preprocessor=dict(
-        type="SegDataPreProcessor",
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        pad_val=0,
-        seg_pad_val=255,
-        size_divisor=1,  # images of one batch are of one size already
-    ),
     backbone=dict(
         type="ResNet",
         depth=50,
@@ -19,6 +11,4 @@ model = dict(
         contract_dilation=True,  # the first block of a stage keeps the dilation of the stage before
         norm_cfg=dict(type="BN"),
     ),
-    train_cfg=dict(),
-    test_cfg=dict(mode="whole"),
 )

@@ -1,0 +1,16 @@
+"""What every segmentor shares: images normalised as for torchvision's weights, and predicted whole."""
+
+model = dict(
+    type="EncoderDecoder",
+    data_preprocessor=dict(
+        type="SegDataPreProcessor",
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        pad_val=0,
+        seg_pad_val=255,
+        size_divisor=1,  # images of one batch are of one size already
+    ),
+    train_cfg=dict(),
+    test_cfg=dict(mode="whole"),
+)

@@ -1,0 +1,15 @@
+"""How far does PixelNet get on real street photographs? CamVid's 11 classes, on a CPU, from scratch, with a narrow VGG16."""
+
+_base_ = ["./pixelnet_bdd.py", "./_base_/small/camvid.py", "./_base_/small/vgg16.py"]
+
+model = dict(_base_.narrow_model, decode_head=dict(_base_.narrow_model.decode_head, num_classes=_base_.small_classes))
+load_from = None
+optim_wrapper = _base_.narrow_optimizer
+train_cfg = dict(max_epochs=_base_.small_epochs)
+
+sized = dict(Resize=dict(scale=_base_.small_size_wh))
+train_pipeline = [dict(step, **sized.get(step["type"], {})) for step in _base_.train_pipeline]
+test_pipeline = [dict(step, **sized.get(step["type"], {})) for step in _base_.test_pipeline]
+train_dataloader = dict(_base_.small_loader, dataset=dict(_base_.small_loader.dataset, pipeline=train_pipeline))
+val_dataloader = dict(_base_.small_loader, dataset=dict(_base_.small_loader.dataset, pipeline=test_pipeline))
+test_dataloader = val_dataloader
