@@ -4,7 +4,7 @@ _base_ = ["./pixelnet_bdd_6cls.py", "./_base_/small/mini.py", "./_base_/small/vg
 
 model = _base_.narrow_model
 load_from = None
-optim_wrapper = _base_.narrow_optimizer
+optim_wrapper = dict(optimizer=dict(_base_.narrow_optimizer, _delete_=True), paramwise_cfg=None)
 train_cfg = dict(max_epochs=_base_.small_epochs)
 
 sized = dict(Resize=dict(scale=_base_.small_size_wh))

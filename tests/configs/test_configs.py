@@ -35,8 +35,10 @@ STUDY = [
 SMALL = [
     *("deeplabv3_mini_v1", "deeplabv3_mini_v2", "deeplabv3_mini_v2_6cls", "deeplabv3_mini_v3"),
     *("deeplabv3_camvid_v1", "deeplabv3_camvid_v2", "deeplabv3_camvid_v3"),
+    *("pixelnet_mini", "pixelnet_mini_6cls", "pixelnet_camvid"),
 ]
-SEMANTIC = [*STUDY, *SMALL]
+PIXELNET = ["pixelnet_cityscapes", "pixelnet_bdd", "pixelnet_bdd_6cls"]
+SEMANTIC = [*STUDY, *PIXELNET, *SMALL]
 HELPERS = {
     *(
         "resize",
@@ -52,7 +54,17 @@ HELPERS = {
         "sized",
     ),
     *("loss", "num_classes", "six", "only_six", "remap", "whole_scene"),
-    *("small_model", "small_auxiliary", "small_optimizer", "small_size_wh", "small_epochs", "small_loader", "small_classes"),
+    *(
+        "narrow_model",
+        "narrow_optimizer",
+        "small_model",
+        "small_auxiliary",
+        "small_optimizer",
+        "small_size_wh",
+        "small_epochs",
+        "small_loader",
+        "small_classes",
+    ),
 }
 REGISTRIES = (
     *(registry for registry in vars(mmseg.registry).values() if isinstance(registry, Registry)),
@@ -89,9 +101,11 @@ def difference(name, other):
     return {place for place in {*first, *second} if first.get(place, missing) != second.get(place, missing)}
 
 
-def test_there_are_thirteen_semantic_configs():
-    assert sorted(SEMANTIC) == sorted(path.stem for path in CONFIGS.glob("*.py") if path.stem.startswith(("deeplabv3_", "fcn_")))
-    assert len(SEMANTIC) == 13
+def test_there_are_nineteen_semantic_configs():
+    assert sorted(SEMANTIC) == sorted(
+        path.stem for path in CONFIGS.glob("*.py") if path.stem.startswith(("deeplabv3_", "fcn_", "pixelnet_"))
+    )
+    assert len(SEMANTIC) == 19
 
 
 def test_every_type_and_every_setting_exists():
@@ -131,6 +145,8 @@ def test_versions_build_on_each_other():
     parents = {name: [path.stem for path in bases_of(CONFIGS / f"{name}.py") if path.parent == CONFIGS] for name in SEMANTIC}
     bdd = "deeplabv3_bdd_"
     assert parents.pop("fcn_cityscapes") == parents.pop(f"{bdd}v1") == []
+    assert parents.pop("pixelnet_cityscapes") == parents.pop("pixelnet_bdd") == []
+    assert parents.pop("pixelnet_bdd_6cls") == ["pixelnet_bdd"]
     assert parents.pop(f"{bdd}v2") == [f"{bdd}v1"]
     assert parents.pop(f"{bdd}v2_6cls") == parents.pop(f"{bdd}v3") == [f"{bdd}v2"]
     assert parents.pop(f"{bdd}v3_background") == [f"{bdd}v3"]
@@ -178,8 +194,10 @@ def test_a_small_variant_changes_data_size_backbone_and_what_follows_from_traini
             r"|model\.\w+_head\.num_classes|model\.\w+_head\.loss_decode\.class_weight\.(table|boosts\.\w+)"
             r"|\w+_dataloader\.dataset\.(type|table)|test_evaluator"
         )
+    if "pixelnet" in name:
+        allowed += r"|model\.decode_head\.(widths|dropout_ratio)|optim_wrapper\.optimizer\..*"
     assert [place for place in changed if not re.fullmatch(allowed, place)] == []
-    assert {"model.backbone.depth", "load_from"} <= changed
+    assert {"model.backbone.base_channels" if "pixelnet" in name else "model.backbone.depth", "load_from"} <= changed
 
 
 def test_the_numbers_of_the_study_are_where_it_puts_them():

@@ -4,4 +4,4 @@ narrow_model = dict(
     backbone=dict(base_channels=16, batch_norm=True, levels=("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3")),
     decode_head=dict(in_channels=(16, 32, 64, 128, 128), in_index=(0, 1, 2, 3, 4), widths=(256, 256), dropout_ratio=0.1),
 )
-narrow_optimizer = dict(optimizer=dict(_delete_=True, type="AdamW", lr=1e-3, weight_decay=1e-4), paramwise_cfg=None)
+narrow_optimizer = dict(type="AdamW", lr=1e-3, weight_decay=1e-4)
