@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmstreet.engine.checkpoint_fit import check_fit
 from mmstreet.engine.errors import LaunchError
 from mmstreet.metrics.instance import BDD100KInsMetric
 from mmstreet.metrics.semantic import StreetIoUMetric
@@ -73,22 +73,8 @@ class CheckpointFitHook(Hook):
     """Refuse a checkpoint that leaves weights of the model as they were drawn; mmengine only warns and tests the random rest."""
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Compare names and shapes; parts that testing does not use, and surplus weights in the file, are no error."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        given = {re.sub(r"^module\.", "", name): value for name, value in checkpoint.get("state_dict", checkpoint).items()}
-        needed = dict(model.named_parameters()) | {
-            name: value for name, value in model.named_buffers() if name.endswith(("running_mean", "running_var"))
-        }
-        needed = {name: value for name, value in needed.items() if not name.startswith("auxiliary_head.")}
-        missing = [name for name in needed if name not in given]
-        differing = [name for name in needed if name in given and given[name].shape != needed[name].shape]
-        if missing or differing:
-            found = [f"{len(missing)} of {len(needed)} weights are not in it ({_short(missing)})"] if missing else []
-            found += [f"'{name}' is {tuple(given[name].shape)} there and {tuple(needed[name].shape)} here" for name in differing[:2]]
-            raise LaunchError(
-                f"checkpoint '{runner.cfg.get('load_from')}' does not fit the model of this config: {'; '.join(found)}; "
-                "give the config that the checkpoint was trained with"
-            )
+        """Compare names and shapes; see :func:`~mmstreet.engine.checkpoint_fit.check_fit`."""
+        check_fit(runner.model.module if is_model_wrapper(runner.model) else runner.model, checkpoint, runner.cfg.get("load_from"))
 
 
 @dataclass(frozen=True)
@@ -173,7 +159,3 @@ def _read_image(path: str) -> np.ndarray:
 
 def _checkpoints_beside(path: str) -> str:
     return ", ".join(sorted(x.name for x in Path(path).parent.glob("*.pth"))) or "no .pth file"
-
-
-def _short(names: Sequence[str], limit: int = 3) -> str:
-    return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")

@@ -78,12 +78,13 @@ def safe_loading() -> Iterator[None]:
                 os.environ[_FORCE] = before
 
 
-def read_checkpoint(path: str | Path, *, map_location: str = "cpu") -> dict:
+def read_checkpoint(path: str | Path, *, map_location: str = "cpu", trust: bool = False) -> dict:
     """Read one checkpoint file as data.
 
     Args:
         path: A ``.pth`` file written by mmengine or torch.
         map_location: Device for the tensors.
+        trust: Read other Python objects too. Doing so may run code that whoever made the file put into it.
 
     Returns:
         The dict in the file, e.g. with ``state_dict``, ``meta`` and ``message_hub``.
@@ -94,5 +95,7 @@ def read_checkpoint(path: str | Path, *, map_location: str = "cpu") -> dict:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"checkpoint '{path}' does not exist; give the .pth file that training wrote")
+    if trust:
+        return torch.load(path, map_location=map_location, weights_only=False)
     with safe_loading():
         return torch.load(path, map_location=map_location, weights_only=True)

@@ -1,0 +1,6 @@
+"""Prediction: ``from mmstreet.predict import Predictor``. Exported models need numpy, OpenCV and onnxruntime only."""
+
+from mmstreet.predict.predictor import Predictor
+from mmstreet.predict.result import Instances, Result
+
+__all__ = ["Instances", "Predictor", "Result"]

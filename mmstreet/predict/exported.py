@@ -1,0 +1,193 @@
+"""Models in one file, ONNX or TorchScript, run without OpenMMLab: all that has to be known stands in the file's metadata."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mmstreet.deps import require
+from mmstreet.predict.images import fit_size, resize_scores
+from mmstreet.predict.result import check_palette
+
+METADATA_KEY = "mmstreet"
+"""Where the card stands: a metadata property of an ONNX file, an extra file of a TorchScript archive."""
+FORMAT = 1
+SUFFIXES = {".onnx": "onnx", ".torchscript": "torchscript"}
+"""Endings of exported files."""
+
+
+def fingerprint_of(*parts: bytes) -> str:
+    """Return a short name of some bytes, the same for the same bytes only."""
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
+
+
+def is_exported(path: str | Path) -> bool:
+    """Tell by its ending whether a path names an exported model."""
+    return Path(path).suffix.lower() in SUFFIXES
+
+
+def prepare(image: np.ndarray, card: Mapping, *, scale: float = 1.0) -> tuple[np.ndarray, tuple[int, int]]:
+    """Bring an image to the input of an exported network: resize, pad; colours are normalised inside the network.
+
+    Args:
+        image: RGB, uint8 ``[H, W, 3]``.
+        card: The file's metadata; see ``docs/export.md``.
+        scale: Factor on the size that the card asks for.
+
+    Returns:
+        float32 ``[3, h, w]`` in 0…255, and the height and width that hold the image; the rest is padding, right and below.
+    """
+    size_hw = image.shape[:2]
+    if card["resize"] is not None:
+        wanted = [max(1, int(side * scale + 0.5)) for side in card["resize"]["scale_wh"]]
+        size_hw = fit_size(size_hw, scale_wh=tuple(wanted), keep_ratio=card["resize"]["keep_ratio"])
+    elif scale != 1:
+        size_hw = tuple(max(1, int(side * scale + 0.5)) for side in size_hw)
+    if size_hw != image.shape[:2]:
+        image = cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
+    divisor = card["size_divisor"] or 1
+    padded_hw = tuple(-(-side // divisor) * divisor for side in size_hw)
+    if padded_hw == size_hw:
+        return np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32), size_hw
+    array = np.empty((3, *padded_hw), np.float32)
+    array[:] = np.asarray(card["pad_rgb"], np.float32)[:, None, None]
+    array[:, : size_hw[0], : size_hw[1]] = image.transpose(2, 0, 1)
+    return array, size_hw
+
+
+class ExportedModel:
+    """A semantic model from one file.
+
+    Args:
+        run: The network: float32 ``[B, 3, h, w]`` to logits ``[B, C, h, w]``.
+        card: The file's metadata.
+        path: The file, for messages.
+    """
+
+    kind = "semantic"
+
+    def __init__(self, run: Callable[[np.ndarray], np.ndarray], card: Mapping, path: str | Path) -> None:
+        self.run = run
+        self.card = card
+        self.path = Path(path)
+        self.fingerprint = fingerprint_of(self.path.read_bytes())
+        self.classes = tuple(card["classes"])
+        self.palette = check_palette(card["palette"], len(self.classes))
+
+    def predict_logits(self, images: Sequence[np.ndarray], *, scale: float = 1.0) -> list[np.ndarray]:
+        """Return logits at the size of each image, float32 ``[C, H, W]``.
+
+        Raises:
+            ValueError: If the file takes one size only and an image comes in another.
+        """
+        inputs = [prepare(image, self.card, scale=scale) for image in images]
+        fixed = self.card["size_hw"]
+        for image, (array, _) in zip(images, inputs):
+            if fixed is not None and array.shape[1:] != tuple(fixed):
+                raise ValueError(
+                    f"'{self.path}' was exported for inputs of {fixed[1]}x{fixed[0]} pixels, but an image of "
+                    f"{image.shape[1]}x{image.shape[0]} needs {array.shape[2]}x{array.shape[1]}; export with a dynamic size"
+                )
+        found: list[np.ndarray | None] = [None] * len(images)
+        for shape in dict.fromkeys(array.shape for array, _ in inputs):
+            batch = [i for i, (array, _) in enumerate(inputs) if array.shape == shape]
+            for i, logits in zip(batch, self.run(np.stack([inputs[i][0] for i in batch]))):
+                height, width = inputs[i][1]
+                found[i] = resize_scores(logits[:, :height, :width], images[i].shape[:2], align_corners=self.card["align_corners"])
+        return found
+
+    def predict_labels(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return train ids, uint8 ``[H, W]`` of each image."""
+        return [choose_classes(logits) for logits in self.predict_logits(images)]
+
+    def predict_probs(self, images: Sequence[np.ndarray], *, scale: float = 1.0) -> list[np.ndarray]:
+        """Return probabilities, float32 ``[C, H, W]`` of each image."""
+        return [softmax(logits) for logits in self.predict_logits(images, scale=scale)]
+
+
+def choose_classes(scores: np.ndarray) -> np.ndarray:
+    """Return the class of the highest score, the first of equals, uint8 ``[H, W]`` from ``[C, H, W]``."""
+    # np.argmax over the first axis strides through memory; running through it takes a third of the time.
+    best, labels = scores[0].copy(), np.zeros(scores.shape[1:], np.uint8)
+    for i, score in enumerate(scores[1:], 1):
+        better = score > best
+        np.copyto(best, score, where=better)
+        labels[better] = i
+    return labels
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities over the first axis, float32 ``[C, H, W]``."""
+    shifted = np.exp(logits - logits.max(0))
+    return shifted / shifted.sum(0)
+
+
+def load_exported(path: str | Path, *, device: str | None = None) -> ExportedModel:
+    """Load an ONNX or TorchScript file that ``mmstreet export`` wrote.
+
+    Args:
+        path: The file, by its ending ``.onnx`` or ``.torchscript``.
+        device: ``'cpu'``, ``'cuda'`` or ``'cuda:1'``; default: a GPU where the runtime has one.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file cannot be read or was not written by ``mmstreet export``.
+        ImportError: If the runtime is not installed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"model '{path}' does not exist; mmstreet export writes one")
+    return (_load_onnx if SUFFIXES[path.suffix.lower()] == "onnx" else _load_torchscript)(path, device)
+
+
+def _load_onnx(path: Path, device: str | None) -> ExportedModel:
+    runtime = require("onnxruntime", extra="export")
+    providers = ["CPUExecutionProvider"]
+    if device != "cpu" and "CUDAExecutionProvider" in runtime.get_available_providers():
+        number = (device or "").partition(":")[2] or os.environ.get("LOCAL_RANK", "0")
+        providers.insert(0, ("CUDAExecutionProvider", {"device_id": number}))
+    elif device not in (None, "cpu"):
+        raise ValueError(f"this onnxruntime has no support for '{device}'; install onnxruntime-gpu or use the CPU")
+    try:
+        session = runtime.InferenceSession(str(path), providers=providers)
+    except Exception as error:  # onnxruntime's errors share no other base class
+        raise ValueError(f"'{path}' cannot be read as an ONNX model ({_first_line(error)}); export it again") from error
+    card = _read_card(session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), path)
+    return ExportedModel(lambda batch: session.run(["logits"], {"image": batch})[0], card, path)
+
+
+def _load_torchscript(path: Path, device: str | None) -> ExportedModel:
+    torch = require("torch", extra="onedl")
+    extra = {METADATA_KEY: ""}
+    place = torch.device(device or (f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"))
+    try:
+        network = torch.jit.load(str(path), map_location=place, _extra_files=extra).eval()
+    except RuntimeError as error:
+        raise ValueError(f"'{path}' cannot be read as TorchScript ({_first_line(error)}); export it again") from error
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return network(torch.from_numpy(batch).to(place)).cpu().numpy()
+
+    return ExportedModel(run, _read_card(extra[METADATA_KEY], path), path)
+
+
+def _read_card(text: str | bytes | None, path: Path) -> dict:
+    if not text:
+        raise ValueError(
+            f"'{path}' carries no metadata of mmstreet: write it with mmstreet export, for classes and preprocessing stand there"
+        )
+    card = json.loads(text)
+    if card["format"] != FORMAT:
+        raise ValueError(f"'{path}' has metadata of format {card['format']}, this version reads {FORMAT}; export the model again")
+    return card
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

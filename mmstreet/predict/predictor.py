@@ -1,0 +1,172 @@
+"""One line from an image to a prediction: ``Predictor(config, checkpoint)(image)``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmstreet.deps import require
+from mmstreet.predict.exported import choose_classes, is_exported, load_exported
+from mmstreet.predict.images import as_rgb
+from mmstreet.predict.result import Result
+from mmstreet.predict.views import make_views, mean_scores, unite_instances
+
+if TYPE_CHECKING:
+    from mmstreet.refine.refiners import Refiner
+
+_INSTANCE_LIMIT = 100
+
+
+class Predictor:
+    """Predicts images with a trained or an exported model, semantic or of instances; results are in the coordinates of the image.
+
+    Args:
+        config: Config file of mmseg or mmdet, or an exported ``.onnx`` or ``.torchscript`` file, which needs no OpenMMLab.
+        checkpoint: A ``.pth`` file, the folder of a run for its newest one, or a URL whose file name carries a hash; none for an exported
+            file.
+        device: ``'cpu'``, ``'cuda'``, ``'cuda:1'`` …; default: a GPU if there is one.
+        batch_size: Images per forward pass in :meth:`predict_all`; those of one batch that differ in size are passed one size at a time.
+        flip: Average over the image and its mirror image (test-time augmentation).
+        scales: Average over these multiples of the usual size.
+        refine: A :class:`~mmstreet.refine.refiners.Refiner`, its config as a dict, or a config file with ``refiner``; for semantic models.
+        keep_probs: Return the probabilities too, which take ``4 C H W`` bytes per image.
+        min_score: Objects of lower scores are left out.
+        trust: Read a checkpoint that holds other Python objects than weights and logs, which may run code.
+        cfg_options: Settings by dotted key that overrule the config's.
+
+    Raises:
+        LaunchError: If config, checkpoint and machine do not fit together; a ``ValueError``.
+        FileNotFoundError: If there is no such exported file.
+        ValueError: If a setting is out of range or does not go with the model.
+        ImportError: If OpenMMLab, or the runtime of an exported file, is not installed.
+
+    Attributes:
+        classes: Class names in the order of their ids.
+        palette: RGB of each class, uint8 ``[C, 3]``.
+        kind: ``'semantic'`` or ``'instance'``.
+    """
+
+    def __init__(
+        self,
+        config: str | Path,
+        checkpoint: str | Path | None = None,
+        *,
+        device: str | None = None,
+        batch_size: int = 1,
+        flip: bool = False,
+        scales: Sequence[float] = (1.0,),
+        refine: Refiner | Mapping | str | Path | None = None,
+        keep_probs: bool = False,
+        min_score: float = 0.3,
+        trust: bool = False,
+        cfg_options: Mapping | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
+        self.views = make_views(flip=flip, scales=scales)
+        self.batch_size = batch_size
+        self.keep_probs = keep_probs
+        self.min_score = min_score
+        self.model = _load(config, checkpoint, device=device, trust=trust, cfg_options=cfg_options)
+        self.classes, self.palette, self.kind = self.model.classes, self.model.palette, self.model.kind
+        if self.kind == "instance" and (refine is not None or keep_probs):
+            raise ValueError(
+                f"{'a refiner works' if refine is not None else 'probabilities exist'} for semantic models; this one finds instances"
+            )
+        self.refiner = None if refine is None else _build_refiner(refine, self.classes)
+
+    def __call__(self, image: object) -> Result:
+        """Predict one image.
+
+        Args:
+            image: Path, PIL image or RGB array; see :func:`~mmstreet.predict.images.as_rgb`.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If the image cannot be read.
+        """
+        return self.predict_batch([as_rgb(image)])[0]
+
+    def predict_all(self, images: Iterable[object]) -> Iterator[Result]:
+        """Predict many images, ``batch_size`` at a time, in their order; at no time are more than those of one batch held.
+
+        Args:
+            images: See :meth:`__call__`.
+        """
+        images = iter(images)
+        while batch := list(islice(images, self.batch_size)):
+            yield from self.predict_batch([as_rgb(image) for image in batch])
+
+    def predict_batch(self, images: Sequence[np.ndarray]) -> list[Result]:
+        """Predict RGB images, uint8 ``[H, W, 3]`` each, in one go."""
+        return self._find_objects(images) if self.kind == "instance" else self._label_pixels(images)
+
+    def _label_pixels(self, images: Sequence[np.ndarray]) -> list[Result]:
+        if len(self.views) == 1 and self.views[0].scale == 1 and not self.keep_probs and self.refiner is None:
+            return [Result(labels, self.classes, self.palette) for labels in self.model.predict_labels(images)]
+        seen = []
+        for view in self.views:
+            scores = self.model.predict_probs([view.show(image) for image in images], scale=view.scale)
+            seen.append([view.undo_scores(score) for score in scores])
+        results = []
+        for image, scores in zip(images, zip(*seen)):
+            probs = mean_scores(scores)
+            labels, changes = choose_classes(probs), None
+            if self.refiner is not None:
+                labels, record = self.refiner(image, probs)
+                changes = json.loads(record.to_json())
+            results.append(Result(labels, self.classes, self.palette, probs=probs if self.keep_probs else None, changes=changes))
+        return results
+
+    def _find_objects(self, images: Sequence[np.ndarray]) -> list[Result]:
+        seen = []
+        for view in self.views:
+            found = self.model.predict_instances([view.show(image) for image in images], scale=view.scale)
+            seen.append([view.undo_instances(objects, image.shape[1]) for objects, image in zip(found, images)])
+        results = []
+        for image, views in zip(images, zip(*seen)):
+            objects = views[0] if len(views) == 1 else unite_instances(views, limit=_INSTANCE_LIMIT)
+            objects = objects.select(objects.scores >= self.min_score)
+            results.append(Result(objects.paint(image.shape[:2]), self.classes, self.palette, instances=objects))
+        return results
+
+
+def _load(config: str | Path, checkpoint: str | Path | None, **settings) -> object:
+    if is_exported(config):
+        if checkpoint is not None:
+            raise ValueError(f"'{config}' holds its own weights; leave out the checkpoint '{checkpoint}'")
+        if settings["cfg_options"]:
+            raise ValueError(f"'{config}' has no config to overrule; leave out the options {', '.join(settings['cfg_options'])}")
+        return load_exported(config, device=settings["device"])
+    if checkpoint is None:
+        raise ValueError(
+            f"'{config}' needs a checkpoint; only exported files ({', '.join(('.onnx', '.torchscript'))}) hold their own weights"
+        )
+    require("mmengine", extra="onedl")
+    from mmstreet.engine.inference import load_trained
+
+    return load_trained(config, checkpoint, **settings)
+
+
+def _build_refiner(refine: object, classes: Sequence[str]) -> Refiner:
+    if callable(refine):
+        return refine
+    require("mmengine", extra="onedl")
+    from mmengine.config import Config
+
+    from mmstreet.registry import REFINERS
+
+    if isinstance(refine, str | Path):
+        if not Path(refine).is_file():
+            raise FileNotFoundError(f"refiner config '{refine}' does not exist; configs/refine/ has some")
+        settings = Config.fromfile(refine).get("refiner")
+        if settings is None:
+            raise ValueError(f"config '{refine}' sets no 'refiner'; see configs/refine/")
+    else:
+        settings = dict(refine)
+    return REFINERS.build(settings, default_args=dict(classes=classes))

@@ -1,0 +1,136 @@
+"""What a prediction is: arrays at the size of the image that went in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmstreet.labels import IGNORE_INDEX
+
+
+@dataclass(frozen=True, eq=False)
+class Instances:
+    """Objects found one by one, the most certain first.
+
+    Attributes:
+        masks: bool ``[N, H, W]``.
+        boxes_xyxy: float32 ``[N, 4]`` in pixels, right and bottom exclusive.
+        class_ids: int64 ``[N]``.
+        scores: float32 ``[N]`` in ``[0, 1]``.
+    """
+
+    masks: np.ndarray
+    boxes_xyxy: np.ndarray
+    class_ids: np.ndarray
+    scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def select(self, chosen: np.ndarray) -> Instances:
+        """Return some of them, by indices or by a bool array ``[N]``."""
+        return Instances(self.masks[chosen], self.boxes_xyxy[chosen], self.class_ids[chosen], self.scores[chosen])
+
+    def paint(self, size_hw: tuple[int, int]) -> np.ndarray:
+        """Return the class of the most certain object at every pixel, uint8 ``[H, W]``; 255 where there is none."""
+        labels = np.full(size_hw, IGNORE_INDEX, np.uint8)
+        for mask, class_id in zip(self.masks[::-1], self.class_ids[::-1]):
+            labels[mask] = class_id
+        return labels
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The prediction for one image, in its own coordinates.
+
+    Attributes:
+        labels: Train ids, uint8 ``[H, W]``. From a model of instances: the class of the most certain object, 255 where there is none.
+        classes: Class names in the order of their ids.
+        palette: RGB of each class, uint8 ``[C, 3]``.
+        probs: Class probabilities, float32 ``[C, H, W]``, where they were asked for; always the model's own, before any refinement.
+        instances: Objects, from a model of instances.
+        changes: What a refiner changed, as plain data, where one was given.
+    """
+
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    palette: np.ndarray
+    probs: np.ndarray | None = None
+    instances: Instances | None = None
+    changes: Mapping | None = None
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """Pixels of each class, int64 ``[C]``."""
+        return np.bincount(self.labels.ravel(), minlength=IGNORE_INDEX + 1)[: len(self.classes)]
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of each class in the image, in per cent; what is missing to 100 has no class.
+
+        Example:
+            >>> Result(np.array([[0, 0, 1, 255]], np.uint8), ("road", "car"), np.zeros((2, 3), np.uint8)).shares
+            {'road': 50.0, 'car': 25.0}
+        """
+        return dict(zip(self.classes, (100 * self.pixels / self.labels.size).tolist()))
+
+    def draw(self, image: np.ndarray, *, opacity: float = 0.55) -> np.ndarray:
+        """Lay the class colours over the image; pixels without a class stay as they are, objects get a bright outline.
+
+        Args:
+            image: RGB, uint8 ``[H, W, 3]``, the one that was predicted.
+            opacity: Weight of the colours, 0 to 1.
+
+        Returns:
+            RGB, uint8 ``[H, W, 3]``.
+
+        Raises:
+            ValueError: If the image has another size.
+        """
+        if image.shape[:2] != self.labels.shape:
+            raise ValueError(f"the image is {list(image.shape[:2])} and the prediction {list(self.labels.shape)} (height, width)")
+        weights = np.full(IGNORE_INDEX + 1, np.float32(opacity))
+        weights[len(self.classes) :] = 0
+        # What a class adds, and what it leaves of the image's 256 brightnesses: two tables instead of arithmetic on every pixel.
+        adds = np.zeros((IGNORE_INDEX + 1, 3), np.uint8)
+        adds[: len(self.classes)] = np.floor(self.palette * np.float32(opacity) + 0.5)
+        dimmed = np.floor(np.arange(256, dtype=np.float32) * (1 - np.float32(opacity))).astype(np.uint8)
+        drawn = np.where((self.labels < len(self.classes))[..., None], dimmed[image], image) + adds[self.labels]
+        if self.instances is not None:
+            for mask in self.instances.masks:
+                drawn[_outline(mask)] = 255
+        return drawn
+
+    def to_dict(self) -> dict:
+        """The result as plain data without the arrays of pixels: size, class shares, objects, changes."""
+        plain: dict = {"size_hw": list(self.labels.shape), "shares": self.shares}
+        if self.instances is not None:
+            plain["instances"] = [
+                {"class": self.classes[class_id], "score": float(score), "box_xyxy": [float(x) for x in box], "area_px": int(mask.sum())}
+                for mask, box, class_id, score in zip(
+                    self.instances.masks, self.instances.boxes_xyxy, self.instances.class_ids, self.instances.scores
+                )
+            ]
+        if self.changes is not None:
+            plain["changes"] = dict(self.changes)
+        return plain
+
+
+def _outline(mask: np.ndarray) -> np.ndarray:
+    """Return the pixels of a mask that touch another pixel than its own, above, below, left or right."""
+    inside = np.pad(mask, 1)
+    return mask & ~(inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:])
+
+
+def spread_palette(count: int) -> list[list[int]]:
+    """Return ``count`` RGB colours that differ, for classes that have none of their own."""
+    return [[(i + 1) * 67 % 206 + 50, (i + 1) * 131 % 206 + 50, (i + 1) * 197 % 206 + 50] for i in range(count)]
+
+
+def check_palette(palette: Sequence | None, num_classes: int) -> np.ndarray:
+    """Return a palette as uint8 ``[C, 3]``; without one, or with one of another length, the colours of :func:`spread_palette`."""
+    if palette is None or len(palette) != num_classes:
+        palette = spread_palette(num_classes)
+    return np.asarray(palette, np.uint8).reshape(num_classes, 3)

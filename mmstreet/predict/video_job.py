@@ -1,0 +1,110 @@
+"""Predicting one video: label maps, numbers of every frame as JSON lines, and the overlay as a video."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict
+
+import numpy as np
+from tqdm import tqdm
+
+from mmstreet.datasets.atomic import atomic_path
+from mmstreet.predict.folder import PredictionFolder, write_labels
+from mmstreet.predict.predictor import Predictor
+from mmstreet.predict.result import Result
+from mmstreet.predict.safety import score_result
+from mmstreet.predict.sources import Source
+from mmstreet.predict.video import VideoCutOff, VideoReader, open_video
+from mmstreet.report.safety_plot import SafetyStrip
+from mmstreet.safety.analyzer import RoadSafetyAnalyzer
+from mmstreet.safety.temporal import SafetyFilter
+
+
+def predict_video(
+    predictor: Predictor,
+    source: Source,
+    folder: PredictionFolder,
+    *,
+    analyzer: RoadSafetyAnalyzer | None = None,
+    progress: bool = True,
+) -> str | None:
+    """Predict a video into a folder.
+
+    Args:
+        predictor: The model; frames go through it ``batch_size`` at a time, in order.
+        source: The video.
+        folder: Where the results go.
+        analyzer: Scores each frame; the score is filtered over time, and drawn under the frames.
+        progress: Show a bar with the time left.
+
+    Returns:
+        ``None``, or what was wrong if the video is cut off. What could be read is then predicted and kept, and the record says so.
+
+    Raises:
+        VideoError: If the file is no video or holds no frame.
+    """
+    reader = VideoReader(source.path)
+    smooth = strip = None
+    if analyzer is not None:
+        smooth = SafetyFilter(thresholds=analyzer.settings.thresholds)
+        duration_s = max(reader.count, 1) / reader.fps
+        strip = SafetyStrip(frame_hw=reader.size_hw, duration_s=duration_s, thresholds=analyzer.settings.thresholds)
+    pixels, levels, scores, count, cut_off = np.zeros(len(predictor.classes), np.int64), Counter(), [], 0, None
+    folder.clear_frames(source)
+    with ExitStack() as stack:
+        lines = stack.enter_context(open(stack.enter_context(atomic_path(folder.frames_path(source))), "w"))
+        video = stack.enter_context(open_video(folder.overlay_path(source), fps=reader.fps)) if folder.overlays else None
+        bar = stack.enter_context(tqdm(total=reader.count or None, desc=source.name, unit="frame", disable=not progress))
+        try:
+            for frame, result in _results(predictor, reader):
+                row: dict = {"frame": count, "time_s": count / reader.fps, "shares": result.shares}
+                if analyzer is not None:
+                    record = smooth.update(score_result(analyzer, result), count / reader.fps)
+                    row |= asdict(record)
+                    levels[record.level] += 1
+                    scores += [record.smoothed] if record.smoothed is not None else []
+                lines.write(json.dumps(row, allow_nan=False) + "\n")
+                if folder.labels:
+                    write_labels(folder.label_path(source, count), result.labels)
+                if video is not None:
+                    drawn = result.draw(frame)
+                    video.write(drawn if strip is None else strip.draw(drawn, row))
+                pixels += result.pixels
+                count += 1
+                bar.update()
+        except VideoCutOff as error:
+            cut_off = str(error)
+    shares = 100 * pixels / (count * reader.size_hw[0] * reader.size_hw[1])
+    summary: dict = {
+        "size_hw": list(reader.size_hw),
+        "frames": count,
+        "fps": reader.fps,
+        "shares": dict(zip(predictor.classes, shares.tolist())),
+    }
+    if analyzer is not None:
+        mean = sum(scores) / len(scores) if scores else None
+        summary["safety"] = {"score": mean, "lowest": min(scores, default=None), "seconds": {k: n / reader.fps for k, n in levels.items()}}
+    folder.write_record(source, summary | ({"error": cut_off} if cut_off else {}))
+    return cut_off
+
+
+def _results(predictor: Predictor, frames: VideoReader) -> Iterator[tuple[np.ndarray, Result]]:
+    """Give every frame with its result; a video that is cut off raises after the last of them."""
+    rest, cut_off, batch = iter(frames), None, []
+    while True:
+        try:
+            frame = next(rest, None)
+        except VideoCutOff as error:
+            frame, cut_off = None, error
+        if frame is not None:
+            batch.append(frame)
+        if batch and (frame is None or len(batch) == predictor.batch_size):
+            yield from zip(batch, predictor.predict_batch(batch))
+            batch = []
+        if frame is None:
+            break
+    if cut_off is not None:
+        raise cut_off
