@@ -29,6 +29,14 @@ def test_errors_are_red_right_is_grey_and_ignored_black():
     assert 0 < painted[0][0] < 128, "and dark, but not black"
 
 
+def test_background_outside_the_scope_is_not_scored_whatever_is_predicted_there():
+    image = np.full((1, 4, 3), (200, 100, 0), np.uint8)
+    labels, preds = np.array([[2, 2, 0, 255]]), np.array([[0, 2, 1, 0]])
+    scored, unscored = (paint_errors(image, labels, preds, num_classes=2, background_scored=flag)[0].tolist() for flag in (True, False))
+    assert [pixel == list(panels.WRONG) for pixel in scored] == [True, False, True, False]
+    assert unscored == [list(panels.NOT_SCORED), list(panels.NOT_SCORED), list(panels.WRONG), list(panels.IGNORED)]
+
+
 @pytest.fixture
 def page(tmp_path):
     def draw(count, shape=(36, 64), **settings):
@@ -61,6 +69,31 @@ def test_columns_are_image_truth_prediction_and_error(page):
     assert picture.getpixel((1000 + right, y)) == tuple(STREET6_BACKGROUND.palette[0])
     assert picture.getpixel((1500 + right, y)) == panels.WRONG
     assert picture.getpixel((1500 + left, y)) not in (panels.WRONG, panels.IGNORED)
+
+
+def test_background_that_is_not_scored_is_blue_in_the_error_column_alone(page):
+    picture = page(1, background_scored=False)
+    y = picture.height - 150
+    assert picture.getpixel((500 + 375, y)) == panels.NO_CLASS
+    assert picture.getpixel((1500 + 375, y)) == panels.NOT_SCORED
+    colors = {color for _, color in picture.getcolors(picture.width * picture.height)}
+    assert panels.NOT_SCORED in colors
+    assert panels.NOT_SCORED not in {color for _, color in page(1).getcolors(picture.width * picture.height)}
+
+
+def test_a_page_shows_the_columns_that_are_asked_for_in_that_order(page):
+    picture = page(1, columns=("image", "prediction", "truth"))
+    y = picture.height - 150
+    assert picture.width == 1500
+    assert picture.getpixel((375, y)) == (90, 90, 90)
+    assert picture.getpixel((500 + 375, y)) == tuple(STREET6_BACKGROUND.palette[0])
+    assert picture.getpixel((1000 + 375, y)) == panels.NO_CLASS
+
+
+@pytest.mark.parametrize("columns", [(), ("image", "label")])
+def test_unknown_columns_are_refused(page, columns):
+    with pytest.raises(ValueError, match="columns must be some of image, truth, prediction, error, got"):
+        page(1, columns=columns)
 
 
 def test_a_page_without_images_is_refused(tmp_path):
