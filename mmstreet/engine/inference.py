@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
-from mmengine.registry import DATASETS, MODELS, DefaultScope
+from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor, nn
 
 from mmstreet.engine.checkpoint_fit import check_fit, plain_weights
 from mmstreet.engine.checkpoints import latest_checkpoint
 from mmstreet.engine.errors import LaunchError
+from mmstreet.engine.image_pipeline import inference_steps, metainfo_of_config, scale_steps
 from mmstreet.engine.launch import load_config
 from mmstreet.engine.pretrained import fetch_weights
 from mmstreet.engine.safe_load import read_checkpoint
@@ -67,7 +68,7 @@ def load_trained(
     model.load_state_dict({k: v for k, v in plain_weights(content).items() if k in model.state_dict()}, strict=False)
     meta = {str(key).lower(): value for key, value in (content.get("meta", {}).get("dataset_meta") or {}).items()}
     if not meta.get("classes"):
-        meta = _metainfo_of_config(cfg, scope)
+        meta = metainfo_of_config(cfg)
     width = count_classes(model)
     names = tuple(meta.get("classes") or ())
     if names[width:] == ("background",):  # a test set over the whole scene has it; the model of the six classes has not
@@ -86,7 +87,7 @@ def load_trained(
         classes=names,
         palette=(meta.get("palette") or ())[:width],
         device=place,
-        fingerprint=fingerprint_of(json.dumps([cfg.model, test_steps(cfg)], default=str, sort_keys=True).encode(), path.read_bytes()),
+        fingerprint=fingerprint_of(json.dumps([cfg.model, inference_steps(cfg)], default=str, sort_keys=True).encode(), path.read_bytes()),
     )
 
 
@@ -134,25 +135,6 @@ def count_classes(model: nn.Module) -> int:
     raise LaunchError(f"{type(model).__name__} has no head with num_classes; mmstreet predicts with segmentors and instance segmentors")
 
 
-def test_steps(cfg: Config) -> list[dict]:
-    """Return the test pipeline of a config without the steps that read files or labels."""
-    dataset = (cfg.get("test_dataloader") or cfg.get("val_dataloader") or {}).get("dataset", {})
-    while "pipeline" not in dataset and "dataset" in dataset:
-        dataset = dataset["dataset"]
-    steps = dataset.get("pipeline") or cfg.get("test_pipeline")
-    if not steps:
-        raise LaunchError(f"config '{cfg.filename}' has no test pipeline; expected test_dataloader.dataset.pipeline")
-    kept = [copy.deepcopy(dict(step)) for step in steps if not _reads_or_labels(step["type"])]
-    if not kept or not str(kept[-1]["type"]).rpartition(".")[2].startswith("Pack"):
-        raise LaunchError(f"the test pipeline of '{cfg.filename}' must end with PackSegInputs or PackDetInputs")
-    return kept
-
-
-def _reads_or_labels(kind: object) -> bool:
-    name = (kind if isinstance(kind, str) else kind.__name__).rpartition(".")[2]
-    return name.startswith(("Load", "RemapLabels", "InferencerLoader"))
-
-
 class _TrainedModel:
     """Images through the config's test pipeline and the model, in batches of equal size."""
 
@@ -177,7 +159,7 @@ class _TrainedModel:
 
     def _pipeline(self, scale: float) -> Compose:
         if scale not in self._pipelines:
-            steps = test_steps(self.cfg)
+            steps = inference_steps(self.cfg)
             if scale != 1:
                 steps = scale_steps(steps, scale)
             with DefaultScope.overwrite_default_scope(self._scope):
@@ -264,26 +246,6 @@ class InstanceModel(_TrainedModel):
         return found
 
 
-def scale_steps(steps: Sequence[Mapping], scale: float) -> list[dict]:
-    """Return pipeline steps that bring an image to ``scale`` times the size that the given steps bring it to."""
-    steps, touched = copy.deepcopy(list(steps)), False
-    for step in steps:
-        if str(step["type"]).rpartition(".")[2] == "Resize":
-            touched = True
-            for name in ("scale", "scale_factor"):
-                value = step.get(name)
-                if value is not None:
-                    whole = name == "scale"
-                    step[name] = (
-                        tuple(_scaled(x, scale, whole) for x in value) if isinstance(value, list | tuple) else _scaled(value, scale, whole)
-                    )
-    return steps if touched else [dict(type="Resize", scale_factor=scale, keep_ratio=True), *steps]
-
-
-def _scaled(value: float, scale: float, whole: bool) -> float | int:
-    return max(1, int(value * scale + 0.5)) if whole else value * scale
-
-
 def _find_checkpoint(checkpoint: str | Path) -> Path:
     if "://" in str(checkpoint):
         return fetch_weights(str(checkpoint))
@@ -297,13 +259,3 @@ def _find_checkpoint(checkpoint: str | Path) -> Path:
         beside = ", ".join(sorted(x.name for x in path.parent.glob("*.pth"))) or "no .pth file"
         raise LaunchError(f"checkpoint '{path}' does not exist; its folder has: {beside}")
     return path
-
-
-def _metainfo_of_config(cfg: Config, scope: str) -> dict:
-    """Ask the test set of a config for its classes, without reading its files."""
-    dataset = copy.deepcopy((cfg.get("test_dataloader") or cfg.get("val_dataloader") or {}).get("dataset"))
-    if not dataset:
-        return {}
-    with DefaultScope.overwrite_default_scope(scope):
-        built = DATASETS.build(dict(dataset, pipeline=[], lazy_init=True))
-    return {str(key).lower(): value for key, value in built.metainfo.items()}

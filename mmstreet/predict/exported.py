@@ -84,16 +84,14 @@ class ExportedModel:
         """Return logits at the size of each image, float32 ``[C, H, W]``.
 
         Raises:
-            ValueError: If the file takes one size only and an image comes in another.
+            ValueError: If the file takes inputs of one size only and a scale is asked for.
         """
         inputs = [prepare(image, self.card, scale=scale) for image in images]
         fixed = self.card["size_hw"]
-        for image, (array, _) in zip(images, inputs):
-            if fixed is not None and array.shape[1:] != tuple(fixed):
-                raise ValueError(
-                    f"'{self.path}' was exported for inputs of {fixed[1]}x{fixed[0]} pixels, but an image of "
-                    f"{image.shape[1]}x{image.shape[0]} needs {array.shape[2]}x{array.shape[1]}; export with a dynamic size"
-                )
+        if fixed is not None and scale != 1:
+            raise ValueError(
+                f"'{self.path}' takes inputs of {fixed[1]}x{fixed[0]} pixels only; export with a dynamic size to use other scales"
+            )
         found: list[np.ndarray | None] = [None] * len(images)
         for shape in dict.fromkeys(array.shape for array, _ in inputs):
             batch = [i for i, (array, _) in enumerate(inputs) if array.shape == shape]
