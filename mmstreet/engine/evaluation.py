@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mmcv
@@ -14,24 +14,31 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
 
 from mmstreet.engine.checkpoint_fit import check_fit
 from mmstreet.engine.errors import LaunchError
+from mmstreet.engine.safety_evaluation import write_safety
 from mmstreet.metrics.instance import BDD100KInsMetric
 from mmstreet.metrics.semantic import StreetIoUMetric
 from mmstreet.report.instance_report import write_instance_report
 from mmstreet.report.panels import Panel, plot_panels, spread_colors
+from mmstreet.report.pictures import write_panels
 from mmstreet.report.plots import plot_class_bars, plot_confusion
 from mmstreet.report.tables import write_class_csv, write_image_csv, write_json
+from mmstreet.safety.metric import RoadSafetyMetric
 
 
 def run_test(runner: Runner, *, out: str | Path, worst: int = 8) -> dict:
     """Test a model and write the results.
 
     Every run leaves ``metrics.json``. Where the evaluator has a :class:`~mmstreet.metrics.semantic.StreetIoUMetric`, there are also
-    ``per_class.csv``, ``per_image.csv``, ``confusion_matrix.png``, ``class_iou.png`` and ``worst.png``; a second one, which needs a
-    prefix, writes into a folder of that name. A :class:`~mmstreet.metrics.instance.BDD100KInsMetric` leaves ``per_class_ap.csv``,
-    ``precision_recall.csv`` and ``precision_recall.png``; beside a metric of the first kind it writes into the folder ``instances``.
+    ``per_class.csv``, ``per_image.csv``, ``confusion_matrix.png``, ``class_iou.png``, ``worst.png`` and the same pictures one by one in
+    ``worst/``; a second one, which needs a prefix, writes into a folder of that name. A
+    :class:`~mmstreet.metrics.instance.BDD100KInsMetric` leaves ``per_class_ap.csv``, ``precision_recall.csv`` and
+    ``precision_recall.png``; beside a metric of the first kind it writes into the folder ``instances``. A
+    :class:`~mmstreet.safety.metric.RoadSafetyMetric` writes into ``safety``; see
+    :func:`~mmstreet.engine.safety_evaluation.write_safety`.
 
     Args:
         runner: Built from a config with ``load_from`` set to the checkpoint.
@@ -49,6 +56,7 @@ def run_test(runner: Runner, *, out: str | Path, worst: int = 8) -> dict:
         raise LaunchError(f"checkpoint '{checkpoint}' does not exist; its folder has: {_checkpoints_beside(checkpoint)}")
     metrics = [metric for metric in runner.test_loop.evaluator.metrics if isinstance(metric, StreetIoUMetric)]
     of_instances = [metric for metric in runner.test_loop.evaluator.metrics if isinstance(metric, BDD100KInsMetric)]
+    of_safety = [metric for metric in runner.test_loop.evaluator.metrics if isinstance(metric, RoadSafetyMetric)]
     keepers = [WorstImagesHook(metric, keep=worst) for metric in metrics]
     for hook in (CheckpointFitHook(), *keepers):
         runner.register_hook(hook, priority="VERY_LOW")
@@ -65,6 +73,8 @@ def run_test(runner: Runner, *, out: str | Path, worst: int = 8) -> dict:
             evaluation = {name: metric.report[name] for name in ("protocols", "by", "classes")}
             written.append(write_json(run | {"evaluation": evaluation}, folder / "metrics.json"))
             written += write_instance_report(metric.report, folder)
+        for metric in of_safety:
+            written += write_safety(metric, run, out / metric.prefix, read_image=read_image)
         print_log(f"written to '{out}': {', '.join(str(path.relative_to(out)) for path in written)}", logger="current")
     return scores
 
@@ -87,6 +97,12 @@ class Candidate:
     preds: np.ndarray
 
 
+def keep_candidate(sample: BaseDataElement, img_path: str, *, num_classes: int, score: float) -> Candidate:
+    """Copy truth and prediction of one sample; predictions that are no class become ``num_classes``."""
+    labels, preds = (x.data.reshape(x.data.shape[-2:]).cpu().numpy() for x in (sample.gt_sem_seg, sample.pred_sem_seg))
+    return Candidate(score, img_path, labels.astype(np.int16), np.minimum(preds, num_classes).astype(np.int16))
+
+
 class WorstImagesHook(Hook):
     """Keep truth and prediction of the images that a metric scores lowest.
 
@@ -106,9 +122,7 @@ class WorstImagesHook(Hook):
             score = self.metric.score_image(counts)
             if np.isnan(score) or (len(self._kept) >= self.keep and (not self.keep or score >= self._kept[-1].score)):
                 continue
-            labels, preds = (x.data.reshape(x.data.shape[-2:]).cpu().numpy() for x in (sample.gt_sem_seg, sample.pred_sem_seg))
-            preds = np.minimum(preds, len(self.metric.names))
-            self._kept.append(Candidate(score, image, labels.astype(np.int16), preds.astype(np.int16)))
+            self._kept.append(keep_candidate(sample, image, num_classes=len(self.metric.names), score=score))
             self._kept = sorted(self._kept, key=lambda kept: kept.score)[: self.keep]
 
     def collect(self) -> list[Candidate]:
@@ -138,22 +152,23 @@ def _write_evaluation(run: dict, metric: StreetIoUMetric, worst: Sequence[Candid
     if worst:
         palette = (metric.dataset_meta or {}).get("palette") or spread_colors(len(metric.names))
         panels = [
-            Panel(_read_image(kept.img_path), kept.labels, kept.preds, f"{i}.  {Path(kept.img_path).name}   mIoU {kept.score:.1f} %")
+            Panel(read_image(kept.img_path), kept.labels, kept.preds, f"{i}.  {Path(kept.img_path).name}   mIoU {kept.score:.1f} %")
             for i, kept in enumerate(worst, 1)
         ]
-        written.append(
-            plot_panels(
-                panels,
-                names=metric.names,
-                palette=palette[: len(metric.names)],
-                path=folder / "worst.png",
-                ignore_index=metric.ignore_index,
-            )
-        )
+        look = {
+            "names": metric.names,
+            "palette": palette[: len(metric.names)],
+            "ignore_index": metric.ignore_index,
+            "background_scored": metric.scope == "scene",
+        }
+        written.append(plot_panels(panels, path=folder / "worst.png", **look))
+        named = [replace(panel, title=Path(kept.img_path).name) for panel, kept in zip(panels, worst)]
+        written += write_panels(named, scores=[kept.score for kept in worst], folder=folder / "worst", **look)[:1]
     return written
 
 
-def _read_image(path: str) -> np.ndarray:
+def read_image(path: str) -> np.ndarray:
+    """Read an image as RGB, uint8 ``[H, W, 3]``."""
     return mmcv.imfrombytes(fileio.get(path), channel_order="rgb")
 
 

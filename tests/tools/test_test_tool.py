@@ -14,6 +14,7 @@ from PIL import Image
 
 from mmstreet.labels import BDD100K_SEM19
 from mmstreet.report import panels
+from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 from tests.helpers.color_streets import CONFIG, SHAPE, write_checkpoint, write_streets
 from tests.helpers.segmentation_oracle import class_iou, count_pairs, scores
 
@@ -66,7 +67,7 @@ def test_it_prints_the_table_and_writes_every_file(streets, run_tool, tmp_path, 
     assert "n/a and in no mean" in printed
 
     files = {path.name for path in (tmp_path / "results").iterdir()}
-    assert files == {"metrics.json", "per_class.csv", "per_image.csv", "confusion_matrix.png", "class_iou.png", "worst.png"}
+    assert files == {"metrics.json", "per_class.csv", "per_image.csv", "confusion_matrix.png", "class_iou.png", "worst.png", "worst"}
     with open(tmp_path / "results" / "per_class.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["class"] for row in rows] == list(BDD100K_SEM19.names)
@@ -92,6 +93,26 @@ def test_worst_images_come_first_on_the_page_and_in_the_list(streets, run_tool, 
         y = round(page.height - (i - 0.5) * row - (i - 1) * 32 - 10)
         wrong_columns.append(sum(page.getpixel((x, y)) == panels.WRONG for x in range(1500, 2000)) / 500 * SHAPE[1])
     assert wrong_columns == pytest.approx([16, 12], abs=1.5)
+
+
+def test_safety_on_request_scores_every_prediction_and_pictures_the_extremes(streets, run_tool, tmp_path):
+    run_tool("streets.py", "epoch_1.pth", "--out", "results", "--worst", "0", "--safety")
+    analyze = RoadSafetyAnalyzer(table="bdd100k_sem19")
+    expected = {name: analyze(preds) for name, (_, preds) in streets.items()}
+    folder = tmp_path / "results" / "safety"
+    with open(folder / "per_image.csv", newline="") as file:
+        rows = {Path(row["img_path"]).name: row for row in csv.DictReader(file)}
+    assert {name: row["level"] for name, row in rows.items()} == {name: score.level for name, score in expected.items()}
+    assert {name: float(row["score"]) for name, row in rows.items()} == pytest.approx(
+        {name: score.score for name, score in expected.items()}, abs=1e-4
+    )
+    content = read_metrics(folder / "metrics.json")
+    worst = content["safety"]["worst"][0]
+    assert expected[Path(worst["img_path"]).name].score == pytest.approx(min(score.score for score in expected.values()))
+    assert Image.open(folder / worst["picture"]).size == SHAPE[::-1]
+    assert (folder / "scenes.png").exists()
+    overall = read_metrics(tmp_path / "results" / "metrics.json")["metrics"]
+    assert overall["safety/score"] == pytest.approx(sum(score.score for score in expected.values()) / len(expected))
 
 
 def test_results_go_to_the_work_dir_unless_told_otherwise_and_no_page_is_drawn_on_request(streets, run_tool, tmp_path):
