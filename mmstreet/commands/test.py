@@ -12,6 +12,8 @@ from mmstreet.engine.errors import TrainingStopped
 from mmstreet.engine.evaluation import run_test
 from mmstreet.engine.launch import LAUNCHERS, build_runner, load_config
 from mmstreet.engine.safe_load import safe_loading
+from mmstreet.engine.safety_evaluation import add_safety_metric
+from mmstreet.engine.splits import SPLITS, run_splits
 
 
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
@@ -22,6 +24,15 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument("--out", help="folder for the results; default: 'test' in the work dir")
     parser.add_argument("--work-dir", help="folder for logs; default: the config's, else work_dirs/<config name>")
     parser.add_argument("--worst", type=int, default=8, metavar="K", help="images on worst.png (default: 8; 0: no page)")
+    parser.add_argument(
+        "--splits",
+        nargs="+",
+        choices=SPLITS,
+        metavar="SPLIT",
+        help="test on these splits, e.g. train val, a folder each, with results.html about all; default: the config's test set",
+    )
+    parser.add_argument("--examples", type=int, default=4, metavar="K", help="with --splits: rows on examples.png (default: 4; 0: none)")
+    parser.add_argument("--safety", action="store_true", help="also the road-safety score: RoadSafetyMetric is added to the evaluator")
     parser.add_argument(
         "--cfg-options",
         nargs="+",
@@ -41,8 +52,14 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         cfg = load_config(
             args.config, work_dir=args.work_dir, cfg_options=args.cfg_options, launcher=args.launcher, load_from=args.checkpoint
         )
+        if args.safety:
+            add_safety_metric(cfg)
         with safe_loading():
-            run_test(build_runner(cfg), out=args.out or Path(cfg.work_dir) / "test", worst=args.worst)
+            out = args.out or Path(cfg.work_dir) / "test"
+            if args.splits:
+                run_splits(cfg, args.splits, out=out, worst=args.worst, examples=args.examples)
+            else:
+                run_test(build_runner(cfg), out=out, worst=args.worst)
     except TrainingStopped as stop:
         raise SystemExit(f"the test cannot run: {stop}") from None
     return 0
