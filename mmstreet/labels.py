@@ -188,7 +188,47 @@ CAMVID11 = LabelTable(
 )
 """CamVid in SegNet's 11-class form; its colours are CamVid's own."""
 
-TABLES = {t.name: t for t in (BDD100K_SEM19, CITYSCAPES19, STREET6, STREET6_BACKGROUND, BDD100K_INS8, BDD100K_DET10, CAMVID11)}
+# name, id in WildDash 2's label ids, group, colour, thing; the ids that it shares with Cityscapes are Cityscapes' own.
+_WILDDASH_ONLY = {
+    "ego vehicle": (1, "vehicle", (0, 20, 50), True),
+    "guard rail": (14, "construction", (180, 165, 180), False),
+    "pickup": (34, "vehicle", (40, 0, 100), True),
+    "van": (35, "vehicle", (0, 40, 120), True),
+    "billboard": (36, "object", (174, 64, 67), False),
+    "streetlight": (37, "object", (210, 170, 100), False),
+    "roadmarking": (38, "flat", (196, 176, 128), False),
+}
+_WILDDASH_NAMES = (
+    *("ego vehicle", "road", "sidewalk", "building", "wall", "fence", "guard rail", "pole", "traffic light", "traffic sign"),
+    *("vegetation", "terrain", "sky", "person", "rider", "car", "truck", "bus", "motorcycle", "bicycle"),
+    *("pickup", "van", "billboard", "streetlight", "roadmarking"),
+)
+
+
+def _wilddash_row(train_id: int, name: str) -> Label:
+    if name in _WILDDASH_ONLY:
+        raw, group, color, thing = _WILDDASH_ONLY[name]
+        return Label(name, train_id, raw, group, color, thing, 0.0)
+    row = CITYSCAPES19.labels[CITYSCAPES19.index(name)]
+    return Label(name, train_id, row.raw_id, row.group, row.color, row.is_thing, 0.0)
+
+
+WILDDASH25 = LabelTable("wilddash25", tuple(_wilddash_row(i, name) for i, name in enumerate(_WILDDASH_NAMES)))
+"""WildDash 2's 25 evaluated classes (Zendel et al., CVPR 2022), without train; pixel shares are not known and stand at 0."""
+
+
+def _with_train_ids(source: LabelTable) -> LabelTable:
+    rows = tuple(Label(r.name, r.train_id, r.train_id, r.group, r.color, r.is_thing, r.share) for r in source.labels)
+    return LabelTable(f"{source.name}_train_ids", rows)
+
+
+CITYSCAPES19_TRAIN_IDS = _with_train_ids(CITYSCAPES19)
+"""Cityscapes' classes in files that hold train ids: ``labelTrainIds``, predictions, pseudo-masks."""
+WILDDASH25_TRAIN_IDS = _with_train_ids(WILDDASH25)
+"""WildDash 2's classes in files that hold train ids."""
+
+_TABLES = (BDD100K_SEM19, CITYSCAPES19, STREET6, STREET6_BACKGROUND, BDD100K_INS8, BDD100K_DET10, CAMVID11, WILDDASH25)
+TABLES = {t.name: t for t in (*_TABLES, CITYSCAPES19_TRAIN_IDS, WILDDASH25_TRAIN_IDS)}
 
 REMAPS: dict[tuple[str, str], dict[str, str]] = {
     ("bdd100k_sem19", "street6"): {name: name for name in _SIX},

@@ -19,9 +19,16 @@ def _node(name: str, parent: root.Registry, *, core: tuple = (), mmseg: tuple = 
     return root.Registry(name, parent=parent, scope="mmstreet", locations=[f"mmstreet.{place}" for place in locations])
 
 
-DATASETS = _node("dataset", root.DATASETS, mmseg=("datasets.sem_seg",), mmdet=("datasets.ins_seg",))
-TRANSFORMS = _node("transform", root.TRANSFORMS, core=("datasets.loading", "transforms.remap", "transforms.augment"))
-MODELS = _node("model", root.MODELS, core=("losses.modules",), mmseg=("models.torchvision_heads", "models.pixelnet", "models.vgg"))
+DATASETS = _node("dataset", root.DATASETS, mmseg=("datasets.sem_seg", "datasets.weak"), mmdet=("datasets.ins_seg",))
+TRANSFORMS = _node(
+    "transform", root.TRANSFORMS, core=("datasets.loading", "transforms.remap", "transforms.augment", "transforms.letterbox")
+)
+MODELS = _node(
+    "model",
+    root.MODELS,
+    core=("losses.modules", "losses.carb"),
+    mmseg=("models.torchvision_heads", "models.pixelnet", "models.vgg", "models.carb_head", "models.carb", "models.clip"),
+)
 METRICS = _node("metric", root.METRICS, core=("metrics.semantic", "metrics.instance", "safety.metric"))
 HOOKS = _node("hook", root.HOOKS, core=("engine.hooks",))
 DATA_SAMPLERS = _node("data sampler", root.DATA_SAMPLERS)

@@ -35,9 +35,11 @@ LAYOUTS = {
         Layout("bdd100k_2018", "seg/images", "seg/labels", ".jpg", "_train_id.png", "bdd100k_sem19"),
         Layout("cityscapes", "leftImg8bit", "gtFine", "_leftImg8bit.png", "_gtFine_labelIds.png", "cityscapes19", "ignore"),
         Layout("camvid11", "images", "labels", ".jpg", ".png", "camvid11"),
+        Layout("wilddash2", "images", "labels", ".jpg", ".png", "wilddash25", "ignore"),
     )
 }
-"""Known layouts. A data root is tried against them in this order, so the general ``images``/``labels`` comes last."""
+"""Known layouts. A data root is tried against them in this order, so the general ``images``/``labels`` comes last; one of two alike has
+to be named."""
 
 SPLITS = ("train", "val", "test")
 
@@ -100,19 +102,22 @@ def list_pairs(root: str | Path, layout: Layout, split: str, names: Iterable[str
         FileNotFoundError: If there is no image, or an image that is listed or a label does not exist.
     """
     root = Path(root)
-    images, labels = root / layout.image_dir, root / layout.label_dir
-    if names is None:
-        stems = [f"{split}/{stem}" for stem in list_files(images / split, layout.image_suffix)]
-        if not stems:
-            raise FileNotFoundError(no_images_message(images / split, layout.image_suffix))
-    else:
-        stems = [_stem(line, layout, split) for line in names]
-        _require_all(images, stems, layout.image_suffix, "images are listed")
+    stems = _image_stems(root, layout, split, names)
     pairs = [_pair(root, layout, split, stem) for stem in stems]
-    if split == "test" and not (labels / split).is_dir():
+    if split == "test" and not (root / layout.label_dir / split).is_dir():
         return [Pair(pair.split, pair.image_path, None) for pair in pairs]
-    _require_all(labels, stems, layout.label_suffix, "images need a label")
+    _require_all(root / layout.label_dir, stems, layout.label_suffix, "images need a label")
     return pairs
+
+
+def list_images(root: str | Path, layout: Layout, split: str, names: Iterable[str] | None = None) -> list[str]:
+    """List the image paths of a split as :func:`list_pairs` does, whether there are labels or not.
+
+    Raises:
+        FileNotFoundError: If there is no image, or an image that is listed does not exist.
+    """
+    stems = _image_stems(Path(root), layout, split, names)
+    return [_pair(Path(root), layout, split, stem).image_path for stem in stems]
 
 
 def read_list(path: str | Path) -> list[str]:
@@ -157,6 +162,18 @@ def describe_folder(folder: str | Path, *, wanted: str | None = None) -> str:
         text = f"there is no folder '{wanted}'; {text}"
     near = difflib.get_close_matches(wanted or "", [e.name for e in entries], n=1)
     return f"{text}; did you mean '{near[0]}'?" if near else text
+
+
+def _image_stems(root: Path, layout: Layout, split: str, names: Iterable[str] | None) -> list[str]:
+    images = root / layout.image_dir
+    if names is not None:
+        stems = [_stem(line, layout, split) for line in names]
+        _require_all(images, stems, layout.image_suffix, "images are listed")
+        return stems
+    stems = [f"{split}/{stem}" for stem in list_files(images / split, layout.image_suffix)]
+    if not stems:
+        raise FileNotFoundError(no_images_message(images / split, layout.image_suffix))
+    return stems
 
 
 def _pair(root: Path, layout: Layout, split: str, stem: str) -> Pair:

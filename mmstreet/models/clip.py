@@ -1,0 +1,182 @@
+"""CLIP as a teacher: dense image features by the value path, and their similarity to text embeddings.
+
+Source: Zhou, Loy, Dai, *Extract Free Dense Labels from CLIP* (MaskCLIP), ECCV 2022, in the form that CARB uses: in the last layer every
+token attends to itself alone, the residual connection and the feed-forward part stay.
+"""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmstreet.deps import require
+from mmstreet.labels import get_table
+from mmstreet.models.pseudo_mask import draw_patch, pseudo_labels, round_to, view_scores
+from mmstreet.models.text_embeddings import load_text_embeddings
+from mmstreet.registry import MODELS
+
+CLIP_MEAN = (122.7709383, 116.7460125, 104.09373615)
+"""Mean of CLIP's training images, RGB on the scale 0…255."""
+CLIP_STD = (68.5005327, 66.6321579, 70.32316305)
+"""Their standard deviation."""
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+
+
+def load_clip(kind: str, model: str) -> nn.Module:
+    """Load a part of CLIP from a local folder or from the hub.
+
+    Args:
+        kind: Class of ``transformers``: ``'CLIPVisionModelWithProjection'``, ``'CLIPTextModelWithProjection'`` or ``'CLIPTokenizer'``.
+        model: Folder, or name on the hub such as ``openai/clip-vit-base-patch16``.
+
+    Raises:
+        ImportError: If ``transformers`` is not installed.
+        OSError: If the model is neither in the folder, nor in the cache, nor can be downloaded; one sentence.
+    """
+    transformers = require("transformers", extra="clip")
+    try:
+        return getattr(transformers, kind).from_pretrained(model)
+    # Offline, the hub's client raises any of a dozen types; what the user can do is the same for all.
+    except Exception as error:
+        found = "the folder holds no such model" if os.path.isdir(model) else "it is not in the local cache and could not be downloaded"
+        raise OSError(
+            f"no {kind} in '{model}': {found} ({type(error).__name__}); on a machine with network run "
+            f"`huggingface-cli download {model} --local-dir clip`, copy the folder here and pass it as the model"
+        ) from error
+
+
+def dense_features(vision: nn.Module, pixels: Tensor) -> Tensor:
+    """Compute one feature per patch by the value path.
+
+    Equal to running the last layer with an attention in which every token sees itself alone.
+
+    Args:
+        vision: ``CLIPVisionModelWithProjection``.
+        pixels: Normalised RGB, float ``[B, 3, H, W]``; sides are multiples of the patch's.
+
+    Returns:
+        Unit vectors, float ``[B, D, H / patch, W / patch]``.
+
+    Raises:
+        ValueError: If a side is no multiple of the patch's: the encoder would drop the rest without a word.
+    """
+    patch = vision.config.patch_size
+    height, width = pixels.shape[2:]
+    if height % patch or width % patch:
+        raise ValueError(f"CLIP needs sides that are multiples of its patch, {patch} px, got {height}x{width}; resize the image first")
+    body = vision.vision_model
+    hidden = body.pre_layrnorm(body.embeddings(pixels, interpolate_pos_encoding=True))
+    *layers, last = body.encoder.layers
+    for layer in layers:
+        hidden = layer(hidden, attention_mask=None)
+        hidden = hidden[0] if isinstance(hidden, tuple) else hidden
+    attention = last.self_attn
+    hidden = attention.out_proj(attention.v_proj(last.layer_norm1(hidden))) + hidden
+    hidden = last.mlp(last.layer_norm2(hidden)) + hidden
+    features = vision.visual_projection(body.post_layernorm(hidden))[:, 1:]  # without the class token
+    return F.normalize(features, dim=-1).transpose(1, 2).unflatten(2, (height // patch, width // patch))
+
+
+def as_published(vision: nn.Module) -> nn.Module:
+    """Change an encoder to what CARB's published code computes: GELU for QuickGELU, layer norms with eps 1e-6 for 1e-5; in place."""
+    for module in vision.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.eps = 1e-6
+        if hasattr(module, "activation_fn"):
+            module.activation_fn = nn.GELU()
+    return vision
+
+
+@MODELS.register_module()
+class ClipTeacher(nn.Module):
+    """Pseudo-labels by the similarity of CLIP's dense features to text embeddings. It is frozen and computes in float32.
+
+    Args:
+        model: Folder or hub name of a CLIP with a vision transformer.
+        text_embeddings: File of text embeddings, by ``tools/make_text_embeddings.py``.
+        table: Class table whose names and order the embeddings must have.
+        published: Compute as CARB's published code does: GELU instead of QuickGELU, layer norms with eps 1e-6, pixels normalised as for
+            ImageNet instead of as for CLIP, scores of absent classes 0.
+
+    Raises:
+        ImportError: If ``transformers`` is not installed.
+        OSError: If the model cannot be had; one sentence.
+        FileNotFoundError, ValueError: If the embeddings do not exist or do not fit.
+    """
+
+    def __init__(self, *, model: str, text_embeddings: str, table: str, published: bool = False):
+        super().__init__()
+        self.vision = load_clip("CLIPVisionModelWithProjection", model).float()
+        if published:
+            as_published(self.vision)
+        self.published = published
+        embeddings = load_text_embeddings(text_embeddings, classes=get_table(table).names, width=self.vision.config.projection_dim)
+        self.register_buffer("text_embeddings", torch.from_numpy(embeddings))
+        mean, std = (IMAGENET_MEAN, IMAGENET_STD) if published else (CLIP_MEAN, CLIP_STD)
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
+        self.requires_grad_(False).eval()
+
+    @property
+    def patch_size(self) -> int:
+        """Side of the encoder's patches, px."""
+        return self.vision.config.patch_size
+
+    def train(self, mode: bool = True) -> ClipTeacher:
+        """Stay in evaluation mode."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute cosine similarities, float32 ``[B, C, H / patch, W / patch]``.
+
+        Args:
+            images: RGB, float ``[B, 3, H, W]`` in 0…255; sides are multiples of the patch's.
+        """
+        with torch.autocast(images.device.type, enabled=False):
+            features = dense_features(self.vision, (images.float() - self.mean) / self.std)
+            return torch.einsum("bdhw,cd->bchw", features, self.text_embeddings)
+
+    def label(self, images: Tensor, present: Tensor, valid_hw: list[tuple[int, int]] | None = None) -> Tensor:
+        """Make the pseudo-labels of whole views, int64 ``[B, H, W]``.
+
+        Args:
+            images: RGB, float ``[B, 3, H, W]`` in 0…255.
+            present: Which classes each image shows, bool ``[B, C]``.
+            valid_hw: Height and width of each image without its padding.
+        """
+        scores = view_scores(self, images, step=self.patch_size)
+        return pseudo_labels(scores, present, tuple(images.shape[2:]), valid_hw=valid_hw, published=self.published)
+
+    def label_patch(
+        self,
+        images: Tensor,
+        present: Tensor,
+        patch_hw: tuple[int, int],
+        patch_scale: tuple[float, float],
+        valid_hw: list[tuple[int, int]] | None = None,
+    ) -> tuple[Tensor, tuple[int, int]]:
+        """Draw one patch for the batch, enlarge it and make its pseudo-labels.
+
+        Args:
+            images: RGB, float ``[B, 3, H, W]`` in 0…255.
+            present: Which classes each image shows, bool ``[B, C]``.
+            patch_hw: Height and width of the patch, px; cut to the images.
+            patch_scale: Range from which the factor of enlargement is drawn.
+            valid_hw: Height and width of each image without its padding.
+
+        Returns:
+            Class ids, int64 ``[B, h, w]``, and the patch's offset ``(y, x)``.
+        """
+        (y, x), (height, width) = draw_patch(tuple(images.shape[2:]), patch_hw)
+        low, high = patch_scale
+        factor = low + (high - low) * float(torch.rand(()))
+        patch = images[..., y : y + height, x : x + width]
+        size = round_to((height * factor, width * factor), self.patch_size)
+        scores = self(F.interpolate(patch, size, mode="bilinear", align_corners=False))
+        inside = None if valid_hw is None else [(min(max(h - y, 0), height), min(max(w - x, 0), width)) for h, w in valid_hw]
+        return pseudo_labels(scores, present, (height, width), valid_hw=inside, published=self.published), (y, x)
