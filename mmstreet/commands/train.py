@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 
-from mmstreet.engine.errors import TrainingStopped
+from mmstreet.engine.errors import LaunchError, TrainingStopped
 from mmstreet.engine.launch import LAUNCHERS, build_runner, load_config
 from mmstreet.engine.safe_load import safe_loading
 
@@ -16,7 +17,17 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     """Read the command line."""
     parser = argparse.ArgumentParser(prog=prog, description="Train a segmentor or a detector.")
     parser.add_argument("config", help="config file")
-    parser.add_argument("--work-dir", help="folder for logs and checkpoints; default: the config's, else work_dirs/<config name>")
+    parser.add_argument(
+        "--then",
+        action="append",
+        default=[],
+        metavar="CONFIG",
+        help="a further stage, trained after the one before it and from its newest checkpoint; may be given again",
+    )
+    parser.add_argument(
+        "--work-dir",
+        help="folder for logs and checkpoints; default: the config's, else work_dirs/<config name>; with --then a folder of such folders",
+    )
     parser.add_argument(
         "--resume",
         nargs="?",
@@ -41,16 +52,32 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return its exit code."""
     args = parse_args(argv, prog)
     try:
-        cfg = load_config(
-            args.config,
-            work_dir=args.work_dir,
-            cfg_options=args.cfg_options,
-            launcher=args.launcher,
-            resume=args.resume,
-            amp=args.amp,
-        )
         with safe_loading():
-            build_runner(cfg).train()
+            before = None
+            for path in (args.config, *args.then):
+                cfg = _load_stage(args, Path(path), before)
+                build_runner(cfg).train()
+                before = cfg
     except TrainingStopped as stop:
         raise SystemExit(f"training stopped: {stop}") from None
     return 0
+
+
+def _load_stage(args: argparse.Namespace, path: Path, before: Config | None) -> Config:
+    """Load the config of a stage; what a run has itself, ``--resume`` prefers to the weights of the stage before."""
+    work_dir = Path(args.work_dir) / path.stem if args.then and args.work_dir else args.work_dir
+    resume = args.resume
+    if args.then and isinstance(resume, str):
+        raise LaunchError(f"--resume '{resume}' does not say which stage it belongs to; give --resume alone and every stage finds its own")
+    cfg = load_config(
+        path,
+        work_dir=work_dir,
+        cfg_options=args.cfg_options,
+        launcher=args.launcher,
+        resume=resume,
+        amp=args.amp,
+        load_from=before and before.work_dir,
+    )
+    if before is not None and "visualizer" in cfg:
+        cfg.visualizer.name = path.stem  # mmengine keeps one of each name, with the folder of the stage before
+    return cfg
