@@ -43,6 +43,32 @@ def test_camvid_has_no_motorcycle():
     assert "motorcycle" not in lab.REMAPS["camvid11", "street6"].values()
 
 
+def names_by_group(table):
+    return {group: {table.names[i] for i in members} for group, members in table.groups.items()}
+
+
+def test_categories_are_those_of_cityscapes_and_camvid_falls_into_the_same_seven():
+    published = {
+        "flat": {"road", "sidewalk"},
+        "construction": {"building", "wall", "fence"},
+        "object": {"pole", "traffic light", "traffic sign"},
+        "nature": {"vegetation", "terrain"},
+        "sky": {"sky"},
+        "human": {"person", "rider"},
+        "vehicle": {"car", "truck", "bus", "train", "motorcycle", "bicycle"},
+    }
+    assert names_by_group(lab.CITYSCAPES19) == names_by_group(lab.BDD100K_SEM19) == published
+    assert names_by_group(lab.CAMVID11) == {
+        "flat": {"road", "pavement"},
+        "construction": {"building", "fence"},
+        "object": {"pole", "signsymbol"},
+        "nature": {"tree"},
+        "sky": {"sky"},
+        "human": {"pedestrian", "bicyclist"},
+        "vehicle": {"car"},
+    }
+
+
 def test_frequency_groups_split_at_five_and_one_half_per_cent():
     names = {kind: [lab.BDD100K_SEM19.names[i] for i in ids] for kind, ids in lab.BDD100K_SEM19.frequencies.items()}
     assert names["common"] == ["road", "building", "vegetation", "sky", "car"]

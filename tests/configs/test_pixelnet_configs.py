@@ -117,3 +117,30 @@ def test_six_classes_are_balanced_in_the_sample_and_scored_as_those_of_v3(name):
         remap = [step for step in cfg[loader].dataset.pipeline if step.type == "mmstreet.RemapLabels"]
         assert remap == [step for step in v3[loader].dataset.pipeline if step.type == "mmstreet.RemapLabels"]
         assert cfg[loader].dataset.table == v3[loader].dataset.table
+
+
+def test_the_head_fits_a_six_class_model_of_this_package_with_its_loss():
+    torch.manual_seed(0)
+    cfg = load("deeplabv3_mini_v3")
+    deeplab = cfg.model.decode_head
+    cfg.model.decode_head = dict(
+        type="mmstreet.PixelNetHead",
+        in_channels=(48, 96, 192),
+        in_index=(0, 1, 2),
+        num_classes=deeplab.num_classes,
+        widths=(32,),
+        num_pixels=100,
+        loss_decode=deeplab.loss_decode,
+    )
+    model = build_model(cfg, "cpu").train()
+    labels = torch.randint(6, (2, 1, 45, 61))
+    labels[0, :, 10:] = 255
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=label), metainfo={"img_shape": (45, 61), "ori_shape": (45, 61)}) for label in labels]
+    losses = model.loss(torch.randn(2, 3, 45, 61), samples)
+    total = sum(value for key, value in losses.items() if "loss" in key)
+    total.backward()
+    assert total.isfinite()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    with torch.no_grad():
+        found = model.eval().predict(torch.randn(2, 3, 45, 61), samples)
+    assert [sample.pred_sem_seg.data.shape for sample in found] == [(1, 45, 61)] * 2

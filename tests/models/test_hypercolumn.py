@@ -5,7 +5,14 @@ import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mmstreet.models.hypercolumn import dense_logits, sample_class_balanced, sample_hard, sample_levels, sample_uniform
+from mmstreet.models.hypercolumn import (
+    dense_logits,
+    interpolation,
+    sample_class_balanced,
+    sample_hard,
+    sample_levels,
+    sample_uniform,
+)
 
 LEVELS = ((3, 1), (4, 2), (5, 4), (6, 16))  # channels and pixels per cell
 
@@ -49,6 +56,21 @@ def test_sampled_columns_are_those_of_interpolated_maps(size_hw):
     columns = sample_levels(feats, every_pixel(size_hw), size_hw)
     expected = torch.cat([F.interpolate(feat, size=size_hw, mode="bilinear", align_corners=False) for feat in feats], dim=1)
     torch.testing.assert_close(columns, expected.flatten(2).transpose(1, 2), rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4, 8, 16, 32])
+def test_pixels_lie_where_the_original_layer_and_grid_sample_put_them(stride):
+    size = 96
+    positions = torch.arange(size)
+    first, second, weight = interpolation(positions, size, size // stride)
+    published = ((positions - (stride - 1) / 2) / stride).clamp(0, size // stride - 1)  # RandBI's t_x, its edges clamped
+    torch.testing.assert_close(first + weight, published.double(), rtol=0, atol=1e-12)
+    assert ((second - first) <= 1).all()
+    feat = torch.randn(1, 3, size // stride, size // stride, dtype=torch.float64)
+    pixels = torch.randint(size * size, (1, 200))
+    grid = torch.stack([2 * (part.double() + 0.5) / size - 1 for part in (pixels % size, pixels // size)], dim=-1)[:, None]
+    expected = F.grid_sample(feat, grid, mode="bilinear", padding_mode="border", align_corners=False)[:, :, 0].transpose(1, 2)
+    torch.testing.assert_close(sample_levels([feat], pixels, (size, size)), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("size", "cells", "stride"), [(37, 3, 16), (37, 19, 2), (90, 45, 2), (90, 12, 8), (90, 3, 32)])

@@ -97,6 +97,18 @@ def test_any_size_gives_the_cells_that_lie_on_the_image(size_hw, filled_hw):
         assert torch.equal(level, whole[:, :, : level.shape[2], : level.shape[3]])
 
 
+@pytest.mark.parametrize("size_hw", [(37, 53), (64, 96), (1, 33)])
+def test_the_deepest_levels_of_any_size_are_those_of_the_filled_image(size_hw):
+    net = HypercolumnVGG(levels=("conv2_2", "conv6", "conv7"), base_channels=2).eval()
+    height, width = size_hw
+    x = torch.randn(1, 3, height, width)
+    with torch.no_grad():
+        levels, filled = net(x), net(F.pad(x, (0, -width % 32, 0, -height % 32)))
+    for level, whole, stride in zip(levels, filled, (2, 32, 32)):
+        assert level.shape[2:] == (-(-height // stride), -(-width // stride))
+        assert torch.equal(level, whole[:, :, : level.shape[2], : level.shape[3]])
+
+
 def test_a_narrow_network_has_every_layer_in_proportion():
     with torch.device("meta"):
         wide, narrow = (HypercolumnVGG(levels=("conv1_2", "conv7"), base_channels=n).state_dict() for n in (64, 16))

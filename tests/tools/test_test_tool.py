@@ -141,7 +141,11 @@ test_evaluator = [
     assert values["IoU/pole"] is None, "the sky is painted as pole, which costs nothing on labelled pixels"
     assert values["scene/IoU/pole"] == 0
     assert values["scene/aAcc"] < values["aAcc"]
-    assert (tmp_path / "results" / "scene" / "worst.png").exists()
+    for folder, not_scored in (("", True), ("scene", False)):
+        page = Image.open(tmp_path / "results" / folder / "worst.png").convert("RGB")
+        colors = {color for _, color in page.getcolors(page.width * page.height)}
+        assert (panels.NOT_SCORED in colors) == not_scored, "background counts in the scope 'scene' alone"
+        assert panels.WRONG in colors
 
 
 def test_another_metric_gets_its_numbers_written_alike(streets, run_tool, tmp_path):
