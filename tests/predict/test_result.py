@@ -1,0 +1,58 @@
+"""What a result says of its label map, and what it draws."""
+
+import numpy as np
+import pytest
+
+from mmstreet.predict.result import Result, check_palette
+from tests.predict.test_views import objects
+
+LABELS = np.array([[0, 0, 1, 1], [0, 255, 1, 1]], np.uint8)
+PALETTE = np.array([[200, 0, 0], [0, 100, 0]], np.uint8)
+IMAGE = np.full((2, 4, 3), 100, np.uint8)
+
+
+def test_shares_are_per_cent_of_all_pixels():
+    result = Result(LABELS, ("road", "car"), PALETTE)
+    assert result.pixels.tolist() == [3, 4]
+    assert result.shares == {"road": 37.5, "car": 50.0}
+    assert result.to_dict() == {"size_hw": [2, 4], "shares": {"road": 37.5, "car": 50.0}}
+
+
+def test_the_overlay_blends_classes_and_leaves_the_rest():
+    drawn = Result(LABELS, ("road", "car"), PALETTE).draw(IMAGE, opacity=0.5)
+    assert drawn[0, 0].tolist() == [150, 50, 50]
+    assert drawn[0, 2].tolist() == [50, 100, 50]
+    assert drawn[1, 1].tolist() == [100, 100, 100]
+    full = Result(LABELS, ("road", "car"), PALETTE).draw(IMAGE, opacity=1.0)
+    assert full[0, 0].tolist() == [200, 0, 0]
+    white = Result(LABELS, ("a", "b"), np.full((2, 3), 255, np.uint8)).draw(np.full_like(IMAGE, 255), opacity=0.55)
+    assert white.min() >= 254  # no overflow
+
+
+def test_an_overlay_on_another_image_is_refused():
+    with pytest.raises(ValueError, match=r"the image is \[4, 4\] and the prediction \[2, 4\]"):
+        Result(LABELS, ("road", "car"), PALETTE).draw(np.zeros((4, 4, 3), np.uint8))
+
+
+def test_the_surest_object_is_painted_on_top():
+    found = objects((0, 0, 10, 10), (5, 0, 15, 10), classes=[1, 0], scores=[0.9, 0.8])
+    labels = found.paint((10, 20))
+    assert [int(labels[0, x]) for x in (0, 7, 12, 18)] == [1, 1, 0, 255]
+    row = Result(labels, ("road", "car"), PALETTE, instances=found).to_dict()["instances"][0]
+    assert row == {"class": "car", "score": pytest.approx(0.9), "box_xyxy": [0, 0, 10, 10], "area_px": 100}
+
+
+def test_objects_get_an_outline_of_one_pixel():
+    found = objects((2, 2, 8, 8))
+    drawn = Result(found.paint((10, 20)), ("road", "car"), PALETTE, instances=found).draw(np.zeros((10, 20, 3), np.uint8))
+    white = (drawn == 255).all(2)
+    assert white.sum() == 20
+    assert not white[3:7, 3:7].any()
+
+
+def test_classes_without_colours_get_different_ones():
+    made = check_palette(None, 40)
+    assert len({tuple(color) for color in made.tolist()}) == 40
+    assert made.min() >= 50
+    np.testing.assert_array_equal(check_palette([[1, 2, 3]], 1), [[1, 2, 3]])
+    assert len(check_palette([[1, 2, 3]], 2)) == 2

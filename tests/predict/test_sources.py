@@ -1,0 +1,53 @@
+"""Which files a source means, and what their results are called."""
+
+import pytest
+
+from mmstreet.predict.sources import find_sources
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ("b/2.jpg", "a/1.PNG", "a/1.jpg", "a/deep/3.tif", "c.mp4", "notes.txt", ".hidden.jpg"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+def names(source):
+    return [(x.name, x.is_video) for x in find_sources(source)]
+
+
+def test_a_folder_is_searched_to_its_depth_and_every_result_has_a_name_of_its_own(tree):
+    assert names(tree) == [("a/1_png", False), ("a/1_jpg", False), ("a/deep/3", False), ("b/2", False), ("c", True)]
+
+
+def test_a_pattern_chooses(tree):
+    assert names(f"{tree}/*/*.jpg") == [("a/1", False), ("b/2", False)]
+    assert names(f"{tree}/**/*.tif") == [("3", False)]
+
+
+def test_a_single_file_is_itself(tree):
+    assert names(tree / "c.mp4") == [("c", True)]
+    assert names(tree / "b" / "2.jpg") == [("2", False)]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("gone.jpg", "'.*gone.jpg' does not exist; give an image"),
+        ("*.webp", "matches no file"),
+        ("notes.txt", "notes.txt' is neither an image"),
+    ],
+)
+def test_what_is_not_there_or_unknown_is_said(tree, source, message):
+    with pytest.raises((FileNotFoundError, ValueError), match=message):
+        find_sources(f"{tree}/{source}")
+
+
+def test_a_folder_without_images_says_what_it_has(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"has no image and no video \(it is empty\)"):
+        find_sources(tmp_path)
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(FileNotFoundError, match=r"\(1 \.txt\)"):
+        find_sources(tmp_path)
