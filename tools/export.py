@@ -1,0 +1,8 @@
+"""Export a segmentor: python tools/export.py CONFIG CHECKPOINT [--format onnx|torchscript]; the same as mmstreet export."""
+
+import sys
+
+from mmstreet.commands.export import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,8 @@
+"""Predict images or videos: python tools/predict.py SOURCE --config CONFIG --checkpoint CHECKPOINT [--out DIR]; the same as mmstreet predict."""
+
+import sys
+
+from mmstreet.commands.predict import main
+
+if __name__ == "__main__":
+    sys.exit(main())
