@@ -1,4 +1,4 @@
-"""Predict images or videos: python tools/predict.py SOURCE --config CONFIG --checkpoint CHECKPOINT [--out DIR]; the same as mmstreet predict."""
+"""Predict images or videos: python tools/predict.py SOURCE --config CONFIG --checkpoint CHECKPOINT; the same as mmstreet predict."""
 
 import sys
 

@@ -46,7 +46,7 @@ def test_the_car_ahead_grows_and_the_same_seed_gives_the_same_drive():
 
 @pytest.mark.parametrize("wrong", [dict(frames=0), dict(frames=2, fps=0), dict(frames=2, speed_mps=-1), dict(frames=1000, speed_mps=5)])
 def test_a_drive_that_cannot_be_is_refused(wrong):
-    with pytest.raises(ValueError, match="a drive needs frames|the drive is .* m long"):
+    with pytest.raises(ValueError, match=r"a drive needs frames|the drive is .* m long"):
         next(render_drive(**wrong))
 
 
