@@ -15,6 +15,8 @@ train_cfg = dict(max_epochs=_base_.small_epochs[0], val_interval=_base_.small_ep
 
 train_pipeline = [dict(step, **_base_.small_steps.get(step["type"], {})) for step in _base_.train_pipeline]
 test_pipeline = [dict(step, **_base_.small_steps.get(step["type"], {})) for step in _base_.test_pipeline]
-train_dataloader = dict(_base_.small_loader, batch_size=_base_.small_batch, dataset=dict(_base_.small_loader.dataset, pipeline=train_pipeline))
+train_dataloader = dict(
+    _base_.small_loader, batch_size=_base_.small_batch, dataset=dict(_base_.small_loader.dataset, pipeline=train_pipeline)
+)
 val_dataloader = dict(_base_.small_loader, dataset=dict(_base_.small_loader.dataset, pipeline=test_pipeline))
 test_dataloader = val_dataloader

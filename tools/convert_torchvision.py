@@ -10,7 +10,9 @@ import torch
 
 from mmstreet.engine.errors import WeightsError
 from mmstreet.engine.pretrained import fetch_weights
-from mmstreet.models.convert import PUBLISHED, find_layout, rename_tensors
+from mmstreet.labels import TABLES
+from mmstreet.models.coco_classes import STREET_IDS, pick_classes
+from mmstreet.models.convert import PUBLISHED, find_layout, list_left_out, rename_tensors
 
 
 def main() -> None:
@@ -18,6 +20,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=PUBLISHED, help="torchvision's model name")
     parser.add_argument("--source", type=Path, help="the published file, if it is here already; default: download it")
+    parser.add_argument(
+        "--classes",
+        choices=[name for name, table in TABLES.items() if set(table.names) <= set(STREET_IDS)],
+        help="for a Mask R-CNN: the classes of this table instead of COCO's 80, each with the weights of its COCO class (a rider's are a "
+        "person's), so that no layer starts anew; without it the layers that name a class start anew in a model of other classes",
+    )
     parser.add_argument("--out", type=Path, help="default: checkpoints/NAME.pth")
     args = parser.parse_args()
 
@@ -31,10 +39,16 @@ def main() -> None:
     layout = find_layout(state_dict)
     if layout is None:
         parser.exit(1, f"'{source}' has none of the shapes that torchvision publishes; expected the file behind {PUBLISHED[args.name]}\n")
+    if args.classes and layout.name != "Mask R-CNN":
+        parser.error(f"--classes is for maskrcnn_resnet50_fpn, but '{source}' is a {layout.name}; leave it out")
     renamed = rename_tensors(state_dict, layout)
+    if args.classes:
+        renamed = pick_classes(renamed, TABLES[args.classes].names)
     out = args.out or Path("checkpoints") / f"{args.name}.pth"
     out.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"state_dict": renamed, "meta": {"torchvision": PUBLISHED[args.name]}}, out)
+    for what in list_left_out(state_dict, layout):
+        print(f"left out: {what}")
     print(f"{layout.name}: {len(renamed)} of {len(state_dict)} tensors renamed; use it with --cfg-options load_from={out}")
 
 
