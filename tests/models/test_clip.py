@@ -1,0 +1,164 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mmstreet.labels import CAMVID11
+from mmstreet.models import clip
+from mmstreet.models.clip import ClipTeacher, as_published, dense_features, load_clip
+from mmstreet.models.text_embeddings import load_text_embeddings, save_text_embeddings
+from mmstreet.models.text_prompts import TEMPLATES, embed_classes, prompt_names
+from tests.helpers.tiny_clip import WIDTH, save_tiny_clip
+
+transformers = pytest.importorskip("transformers")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_tiny_clip(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture
+def embeddings(tmp_path):
+    rows = F.normalize(torch.randn(11, WIDTH, generator=torch.Generator().manual_seed(0)), dim=1).numpy()
+    save_text_embeddings(tmp_path / "text.npz", rows, classes=CAMVID11.names, prompts=CAMVID11.names, model="none")
+    return tmp_path / "text.npz"
+
+
+@pytest.fixture
+def teacher(folder, embeddings):
+    return ClipTeacher(model=str(folder), text_embeddings=str(embeddings), table="camvid11")
+
+
+def test_the_value_path_equals_attention_to_oneself_alone(folder):
+    vision = load_clip("CLIPVisionModelWithProjection", str(folder)).eval()
+    pixels = torch.randn(2, 3, 48, 80, generator=torch.Generator().manual_seed(0))
+    body = vision.vision_model
+    hidden = body.pre_layrnorm(body.embeddings(pixels, interpolate_pos_encoding=True))
+    alone = torch.full((hidden.shape[1],) * 2, -torch.inf).fill_diagonal_(0)[None, None]
+    for i, layer in enumerate(body.encoder.layers):
+        out = layer(hidden, attention_mask=alone if i == len(body.encoder.layers) - 1 else None)
+        hidden = out[0] if isinstance(out, tuple) else out
+    expected = F.normalize(vision.visual_projection(body.post_layernorm(hidden))[:, 1:], dim=-1)
+    with torch.no_grad():
+        features = dense_features(vision, pixels)
+    assert features.shape == (2, WIDTH, 3, 5)
+    torch.testing.assert_close(features.flatten(2).transpose(1, 2), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_sides_that_are_no_multiples_of_the_patch_are_refused(folder):
+    with pytest.raises(ValueError, match="multiples of its patch, 16 px, got 40x64"):
+        dense_features(load_clip("CLIPVisionModelWithProjection", str(folder)), torch.zeros(1, 3, 40, 64))
+
+
+def test_similarities_are_cosines_of_clip_normalised_pixels(teacher):
+    images = 255 * torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    scores = teacher(images)
+    mean, std = torch.tensor(clip.CLIP_MEAN)[:, None, None], torch.tensor(clip.CLIP_STD)[:, None, None]
+    features = dense_features(teacher.vision, (images - mean) / std)
+    torch.testing.assert_close(scores, torch.einsum("bdhw,cd->bchw", features, teacher.text_embeddings))
+    assert (scores.abs() <= 1).all()
+
+
+def test_published_mode_changes_activation_norms_and_pixels(folder, embeddings, teacher):
+    published = ClipTeacher(model=str(folder), text_embeddings=str(embeddings), table="camvid11", published=True)
+    norms = [module for module in published.vision.modules() if isinstance(module, torch.nn.LayerNorm)]
+    assert {norm.eps for norm in norms} == {1e-6}
+    assert {module.eps for module in teacher.vision.modules() if isinstance(module, torch.nn.LayerNorm)} == {1e-5}
+    mlp, fixed = published.vision.vision_model.encoder.layers[0].mlp, teacher.vision.vision_model.encoder.layers[0].mlp
+    x = torch.randn(1, 2, 32, generator=torch.Generator().manual_seed(0))
+    inner = fixed.fc1(x)
+    torch.testing.assert_close(mlp(x), mlp.fc2(F.gelu(inner)))
+    torch.testing.assert_close(fixed(x), fixed.fc2(inner * torch.sigmoid(1.702 * inner)))
+    images = torch.full((1, 3, 16, 16), 200.0)
+    pixels = (images - torch.tensor(clip.IMAGENET_MEAN)[:, None, None]) / torch.tensor(clip.IMAGENET_STD)[:, None, None]
+    torch.testing.assert_close(
+        published(images), torch.einsum("bdhw,cd->bchw", dense_features(published.vision, pixels), published.text_embeddings)
+    )
+    assert as_published(published.vision) is published.vision
+
+
+def test_the_teacher_is_frozen_and_stays_in_evaluation_mode(teacher):
+    teacher.train()
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())
+    assert not any(module.training for module in teacher.modules())
+
+
+def test_a_patch_is_labelled_at_its_place_with_its_valid_part(teacher):
+    torch.manual_seed(0)
+    images, present = 255 * torch.rand(2, 3, 50, 70), torch.ones(2, 11, dtype=torch.bool)
+    labels, (y, x) = teacher.label_patch(images, present, (30, 40), (1.0, 2.0), [(50, 70), (y_end := 25, 35)])
+    assert labels.shape == (2, 30, 40)
+    assert (labels[0] < 11).all()
+    inside = labels[1] != 255
+    assert inside.sum() == max(min(y_end - y, 30), 0) * max(min(35 - x, 40), 0)
+
+
+def test_a_model_that_cannot_be_had_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(OSError, match="the folder holds no such model") as caught:
+        load_clip("CLIPVisionModelWithProjection", str(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_there_are_85_different_sentences():
+    assert len(set(TEMPLATES)) == 85
+    assert all(template.count("{}") == 1 for template in TEMPLATES)
+
+
+def test_class_names_follow_the_published_prompts():
+    words = (
+        "road sidewalk building wall fence pole,traffic light,traffic sign,tree grass sky pedestrian rider car truck bus train motorcycle"
+    )
+    expected = [word for part in words.split(",") for word in ([part] if part.startswith("traffic") else part.split())] + ["bicycle"]
+    assert prompt_names("cityscapes19") == expected
+    assert prompt_names("camvid11")[4] == "sidewalk"
+    assert prompt_names("camvid11", {"tree": "oak"})[5] == "oak"
+    with pytest.raises(KeyError, match="class 'moon' is not in table"):
+        prompt_names("camvid11", {"moon": "x"})
+
+
+def test_embeddings_are_the_mean_of_unit_sentences(folder):
+    tokenizer, text = load_clip("CLIPTokenizer", str(folder)), load_clip("CLIPTextModelWithProjection", str(folder)).eval()
+    rows = embed_classes(["road", "sky"], tokenizer, text, templates=("a {}.", "the {}."))
+    for row, word in zip(rows, ("road", "sky")):
+        vectors = []
+        for sentence in (f"a {word}.", f"the {word}."):
+            tokens = tokenizer([sentence], padding="max_length", max_length=77, return_tensors="pt")
+            with torch.no_grad():
+                vector = text(**tokens).text_embeds[0].numpy()
+            vectors.append(vector / np.linalg.norm(vector))
+        mean = np.mean(vectors, 0)
+        np.testing.assert_allclose(row, mean / np.linalg.norm(mean), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda rows, names: (rows, names[:10]), "11 entries|embeddings of 10 classes, but the model has 11"),
+        (
+            lambda rows, names: (rows, [*names[:3], names[4], names[3], *names[5:]]),
+            "'pavement' in row 3, but class 3 of the model is 'road'",
+        ),
+        (
+            lambda rows, names: (rows[:, :8] / np.linalg.norm(rows[:, :8], axis=1, keepdims=True), names),
+            r"\[11, 8\], but the model needs \[11, 16\]",
+        ),
+        (lambda rows, names: (2 * rows, names), "must be unit vectors"),
+    ],
+)
+def test_embeddings_that_do_not_fit_are_named(embeddings, tmp_path, change, said):
+    rows = load_text_embeddings(embeddings, classes=CAMVID11.names)
+    rows, names = change(rows, list(CAMVID11.names))
+    save_text_embeddings(tmp_path / "other.npz", rows, classes=names, prompts=names, model="none")
+    with pytest.raises(ValueError, match=said):
+        load_text_embeddings(tmp_path / "other.npz", classes=CAMVID11.names, width=WIDTH)
+
+
+def test_a_missing_or_foreign_file_of_embeddings_says_what_to_do(tmp_path):
+    with pytest.raises(FileNotFoundError, match="make them with tools/make_text_embeddings"):
+        load_text_embeddings(tmp_path / "none.npz", classes=CAMVID11.names)
+    (tmp_path / "foreign.npz").write_bytes(b"text")
+    with pytest.raises(ValueError, match="is no file of text embeddings"):
+        load_text_embeddings(tmp_path / "foreign.npz", classes=CAMVID11.names)
