@@ -84,6 +84,69 @@ def confusion_matrix(
     return counts[:size].clone()
 
 
+def boundary_confusion(
+    labels: torch.Tensor,
+    preds: torch.Tensor,
+    *,
+    num_classes: int,
+    radius_px: int = 3,
+    ignore_index: int = 255,
+    background: bool = False,
+) -> torch.Tensor:
+    """Count the pixels near class boundaries, as a confusion matrix whose :func:`iou_per_class` is the boundary IoU.
+
+    The boundary of a class is the band of its own pixels that lie within ``radius_px`` of another class, a distance along rows and columns
+    (Cheng et al., Boundary IoU, CVPR 2021, with squares in place of the dilated contour). Truth and prediction each have their own band. A
+    true pixel outside the true band counts as no class, and so does a predicted one outside the predicted band; the IoU of the bands
+    follows from the same counts as that of the classes. Neither the edge of the image nor that of an ignored region is a boundary, and
+    predictions on ignored pixels make none.
+
+    Args:
+        labels: True class ids, integers ``[H, W]``; see :func:`confusion_matrix`.
+        preds: Predicted ids of the same shape.
+        num_classes: Number of scored classes ``C``.
+        radius_px: Width of the bands, at least 1.
+        ignore_index: Label of pixels that are not counted.
+        background: Whether the true id ``C`` stands for the background.
+
+    Returns:
+        int64 ``[C + 1, C + 1]``; the last row and column hold "not in a band". The matrices of several images are added.
+
+    Raises:
+        ValueError: As :func:`confusion_matrix`; if the maps are not ``[H, W]``; if ``radius_px`` is smaller than 1.
+
+    Example:
+        >>> truth, found = torch.tensor([[0, 0, 0, 1, 1, 1]]), torch.tensor([[0, 0, 1, 1, 1, 1]])
+        >>> boundary_confusion(truth, found, num_classes=2, radius_px=1).tolist()
+        [[0, 1, 0], [0, 0, 1], [1, 0, 3]]
+    """
+    if labels.ndim != 2:
+        raise ValueError(f"boundaries are found on one map [H, W] at a time, got {tuple(labels.shape)}")
+    if radius_px < 1:
+        raise ValueError(f"radius_px must be at least 1, got {radius_px}")
+    confusion_matrix(labels, preds, num_classes=num_classes, ignore_index=ignore_index, background=background)  # refuses what is wrong
+    valid = labels != ignore_index
+    in_band = [torch.where(_near_other(ids, valid, radius_px), ids, num_classes) for ids in (labels, preds)]
+    return confusion_matrix(
+        torch.where(valid, in_band[0], ignore_index), in_band[1], num_classes=num_classes, ignore_index=ignore_index, background=True
+    )
+
+
+def _near_other(ids: torch.Tensor, valid: torch.Tensor, radius_px: int) -> torch.Tensor:
+    """Tell which pixels have a valid pixel of another id in the square around them, bool ``[H, W]``."""
+    ids = ids.float()
+    highest = _max_around(torch.where(valid, ids, -torch.inf), radius_px)
+    lowest = -_max_around(torch.where(valid, -ids, -torch.inf), radius_px)
+    return (highest > ids) | (lowest < ids)
+
+
+def _max_around(values: torch.Tensor, radius_px: int) -> torch.Tensor:
+    for kernel in ((2 * radius_px + 1, 1), (1, 2 * radius_px + 1)):
+        padding = tuple(side // 2 for side in kernel)
+        values = torch.nn.functional.max_pool2d(values[None, None], kernel, stride=1, padding=padding)[0, 0]
+    return values
+
+
 def _refuse_stray(stray: torch.Tensor, labels: torch.Tensor, allowed: int, ignore_index: int) -> None:
     if not stray.any():
         return
