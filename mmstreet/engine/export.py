@@ -17,7 +17,7 @@ from mmstreet.datasets.atomic import atomic_path
 from mmstreet.deps import require
 from mmstreet.engine.errors import LaunchError
 from mmstreet.engine.image_pipeline import inference_steps
-from mmstreet.engine.inference import SemanticModel
+from mmstreet.engine.semantic_model import SemanticModel
 from mmstreet.predict.exported import FORMAT, METADATA_KEY, SUFFIXES, ExportedModel, load_exported, prepare
 
 OPSET = 17

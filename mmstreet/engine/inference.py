@@ -1,4 +1,4 @@
-"""A trained model of mmseg or mmdet as a plain function: RGB images in, arrays at their own size out."""
+"""From a config and a checkpoint to a trained model that takes RGB images; mmdet may be absent for segmentation, mmseg for detection."""
 
 from __future__ import annotations
 
@@ -6,25 +6,23 @@ import copy
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose
 from mmengine.registry import MODELS, DefaultScope
-from torch import Tensor, nn
+from torch import nn
 
 from mmstreet.engine.checkpoint_fit import check_fit, plain_weights
 from mmstreet.engine.checkpoints import latest_checkpoint
 from mmstreet.engine.errors import LaunchError
-from mmstreet.engine.image_pipeline import inference_steps, metainfo_of_config, scale_steps
+from mmstreet.engine.image_pipeline import inference_steps, metainfo_of_config
 from mmstreet.engine.launch import load_config
 from mmstreet.engine.pretrained import fetch_weights
 from mmstreet.engine.safe_load import read_checkpoint
+from mmstreet.engine.trained_model import TrainedModel
 from mmstreet.predict.exported import fingerprint_of
-from mmstreet.predict.result import Instances, check_palette
 
 
 def load_trained(
@@ -34,7 +32,7 @@ def load_trained(
     device: str | None = None,
     trust: bool = False,
     cfg_options: Mapping | None = None,
-) -> SemanticModel | InstanceModel:
+) -> TrainedModel:
     """Build the model of a config and fill it from a checkpoint.
 
     Args:
@@ -80,8 +78,11 @@ def load_trained(
                 "give the config that the checkpoint was trained with"
             )
         names = tuple(f"class {i}" for i in range(width))
-    kind = SemanticModel if scope == "mmseg" else InstanceModel
-    return kind(
+    if scope == "mmseg":
+        from mmstreet.engine.semantic_model import SemanticModel as Kind
+    else:
+        from mmstreet.engine.instance_model import InstanceModel as Kind
+    return Kind(
         model.to(place).eval(),
         cfg,
         classes=names,
@@ -133,117 +134,6 @@ def count_classes(model: nn.Module) -> int:
         if head is not None and hasattr(head, "num_classes"):
             return int(head.num_classes)
     raise LaunchError(f"{type(model).__name__} has no head with num_classes; mmstreet predicts with segmentors and instance segmentors")
-
-
-class _TrainedModel:
-    """Images through the config's test pipeline and the model, in batches of equal size."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        cfg: Config,
-        *,
-        classes: tuple[str, ...],
-        palette: Sequence | None,
-        device: torch.device,
-        fingerprint: str,
-    ) -> None:
-        self.model = model
-        self.cfg = cfg
-        self.classes = classes
-        self.palette = check_palette(palette, len(classes))
-        self.device = device
-        self.fingerprint = fingerprint
-        self._scope = cfg.get("default_scope", "mmseg")
-        self._pipelines: dict[float, Compose] = {}
-
-    def _pipeline(self, scale: float) -> Compose:
-        if scale not in self._pipelines:
-            steps = inference_steps(self.cfg)
-            if scale != 1:
-                steps = scale_steps(steps, scale)
-            with DefaultScope.overwrite_default_scope(self._scope):
-                self._pipelines[scale] = Compose(steps)
-        return self._pipelines[scale]
-
-    def _prepare(self, images: Sequence[np.ndarray], scale: float) -> list[dict]:
-        pipeline = self._pipeline(scale)
-        samples = []
-        for image in images:
-            # OpenMMLab's own loaders hand BGR to the pipeline; which order the network wants is the preprocessor's setting.
-            array = np.ascontiguousarray(image[..., ::-1])
-            shape = image.shape[:2]
-            samples.append(
-                pipeline(dict(img=array, img_path="", img_id=0, img_shape=shape, ori_shape=shape, height=shape[0], width=shape[1]))
-            )
-        return samples
-
-    def _batches(self, images: Sequence[np.ndarray], scale: float) -> Iterator[tuple[list[int], dict]]:
-        """Give the images in batches that share both the size of the input and that of the image."""
-        samples = self._prepare(images, scale)
-        keys = [(tuple(sample["inputs"].shape), image.shape) for sample, image in zip(samples, images)]
-        for key in dict.fromkeys(keys):
-            chosen = [i for i, other in enumerate(keys) if other == key]
-            batch = {name: [samples[i][name] for i in chosen] for name in ("inputs", "data_samples")}
-            yield chosen, self.model.data_preprocessor(batch, False)
-
-
-class SemanticModel(_TrainedModel):
-    """A segmentor of mmseg; see :func:`load_trained`."""
-
-    kind = "semantic"
-
-    def predict_labels(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return train ids, uint8 ``[H, W]``, of RGB images, uint8 ``[H, W, 3]``."""
-        found: list = [None] * len(images)
-        for i, sample in self._run(images, 1.0):
-            found[i] = sample.pred_sem_seg.data[0].to(torch.uint8).cpu().numpy()
-        return found
-
-    def predict_probs(self, images: Sequence[np.ndarray], *, scale: float = 1.0) -> list[np.ndarray]:
-        """Return probabilities, float32 ``[C, H, W]``, of RGB images, seen at ``scale`` times the usual size."""
-        found: list = [None] * len(images)
-        for i, sample in self._run(images, scale):
-            found[i] = _to_probs(sample.seg_logits.data).cpu().numpy()
-        return found
-
-    @torch.inference_mode()
-    def _run(self, images: Sequence[np.ndarray], scale: float) -> Iterator[tuple[int, object]]:
-        for chosen, batch in self._batches(images, scale):
-            yield from zip(chosen, self.model.predict(batch["inputs"], batch["data_samples"]))
-
-
-def _to_probs(scores: Tensor) -> Tensor:
-    """mmseg gives logits for several channels, and for a single one the probability of class 1 already."""
-    return torch.cat([1 - scores, scores]) if len(scores) == 1 else scores.float().softmax(0)
-
-
-class InstanceModel(_TrainedModel):
-    """An instance segmentor of mmdet; see :func:`load_trained`."""
-
-    kind = "instance"
-
-    @torch.inference_mode()
-    def predict_instances(self, images: Sequence[np.ndarray], *, scale: float = 1.0) -> list[Instances]:
-        """Return the objects on RGB images, uint8 ``[H, W, 3]``, the most certain first.
-
-        Raises:
-            LaunchError: If the model gives boxes without masks.
-        """
-        found: list = [None] * len(images)
-        for chosen, batch in self._batches(images, scale):
-            for i, sample in zip(chosen, self.model.predict(batch["inputs"], batch["data_samples"], rescale=True)):
-                objects = sample.pred_instances
-                if "masks" not in objects:
-                    raise LaunchError(
-                        f"{type(self.model).__name__} predicts boxes without masks; mmstreet predict needs a model with a mask head"
-                    )
-                order = objects.scores.argsort(descending=True, stable=True)
-                found[i] = Instances(
-                    np.asarray(objects.masks[order].cpu(), bool).reshape(len(order), *images[i].shape[:2]),
-                    *(x[order].cpu().numpy() for x in (objects.bboxes.float(), objects.labels, objects.scores.float())),
-                )
-        return found
 
 
 def _find_checkpoint(checkpoint: str | Path) -> Path:
