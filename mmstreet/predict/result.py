@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from mmstreet.labels import IGNORE_INDEX
@@ -91,13 +92,13 @@ class Result:
         """
         if image.shape[:2] != self.labels.shape:
             raise ValueError(f"the image is {list(image.shape[:2])} and the prediction {list(self.labels.shape)} (height, width)")
-        weights = np.full(IGNORE_INDEX + 1, np.float32(opacity))
-        weights[len(self.classes) :] = 0
-        # What a class adds, and what it leaves of the image's 256 brightnesses: two tables instead of arithmetic on every pixel.
-        adds = np.zeros((IGNORE_INDEX + 1, 3), np.uint8)
-        adds[: len(self.classes)] = np.floor(self.palette * np.float32(opacity) + 0.5)
-        dimmed = np.floor(np.arange(256, dtype=np.float32) * (1 - np.float32(opacity))).astype(np.uint8)
-        drawn = np.where((self.labels < len(self.classes))[..., None], dimmed[image], image) + adds[self.labels]
+        colors = np.zeros((IGNORE_INDEX + 1, 1, 3), np.uint8)
+        colors[: len(self.classes), 0] = self.palette
+        painted = cv2.LUT(cv2.merge([self.labels] * 3), colors)
+        drawn = cv2.addWeighted(image, 1 - opacity, painted, opacity, 0)
+        without = self.labels >= len(self.classes)
+        if without.any():
+            np.copyto(drawn, image, where=without[..., None])
         if self.instances is not None:
             for mask in self.instances.masks:
                 drawn[_outline(mask)] = 255

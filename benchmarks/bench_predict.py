@@ -1,0 +1,91 @@
+"""What a prediction costs beside the network: reading, resizing, class maps at the image's own size, and three files written per image.
+
+The bare forward pass starts from a prepared tensor and ends with the head's output at its own stride. Processor seconds of one thread,
+which other programs on the machine do not lengthen much; both sides take turns, and the best of the rounds counts. Weights are random,
+which changes neither side. The images are drawn by the mini set's generator, and read from JPEG.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from mmstreet.datasets.mini.drive import render_drive
+from mmstreet.engine.inference import build_model
+from mmstreet.engine.launch import load_config
+from mmstreet.predict import Predictor
+from mmstreet.predict.folder import PredictionFolder
+from mmstreet.predict.job import predict_sources
+from mmstreet.predict.sources import find_sources
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+CASES = {
+    "R18 256x128, 19 cl": ("deeplabv3_mini_v1.py", (640, 360)),
+    "R18 512x256, 6 cl": ("deeplabv3_mini_v3.py", (640, 360)),
+    "R50 1024x512, 6 cl": ("deeplabv3_bdd_v3.py", (1280, 720)),
+}
+"""Backbone, input and classes of each network, with its config and the size of the images."""
+
+
+def run(quick: bool) -> list[dict]:
+    """Return rows of name, value, unit, target and note."""
+    torch.set_num_threads(1)
+    rows = []
+    for name, (config, size_wh) in CASES.items():
+        large = name.startswith("R50")
+        if quick and large:
+            continue
+        count, rounds = (2, 1) if quick else (1, 2) if large else (12, 3)
+        with tempfile.TemporaryDirectory() as folder:
+            rows += _measure(name, config, size_wh, Path(folder), count=count, rounds=rounds)
+    return rows
+
+
+def _measure(name: str, config: str, size_wh: tuple[int, int], folder: Path, *, count: int, rounds: int) -> list[dict]:
+    (folder / "images").mkdir()
+    for i, picture in enumerate(render_drive(frames=count, size_wh=size_wh)):
+        cv2.imwrite(str(folder / "images" / f"{i}.jpg"), cv2.cvtColor(picture.image, cv2.COLOR_RGB2BGR))
+    cfg = load_config(CONFIGS / config, launcher="none")
+    torch.manual_seed(0)
+    torch.save({"state_dict": build_model(cfg).state_dict()}, folder / "random.pth")
+    predictor = Predictor(CONFIGS / config, folder / "random.pth", device="cpu")
+    sources = find_sources(folder / "images")
+    images = [cv2.cvtColor(cv2.imread(str(source.path)), cv2.COLOR_BGR2RGB) for source in sources]
+    batches = [batch for image in images for _, batch in predictor.model.make_batches([image], 1.0)]
+
+    @torch.inference_mode()
+    def forward() -> None:
+        for batch in batches:
+            predictor.model.model(batch["inputs"], mode="tensor")
+
+    def in_memory() -> None:
+        for image in images:
+            predictor.predict_batch([image])
+
+    def to_files() -> None:
+        predict_sources(predictor, sources, PredictionFolder(folder / "out", {}, overwrite=True), progress=False)
+
+    times: dict[str, list[tuple[float, float]]] = {}
+    for _ in range(rounds):
+        for way in (forward, in_memory, to_files):
+            wall, cpu = time.perf_counter(), time.process_time()
+            way()
+            times.setdefault(way.__name__, []).append(((time.process_time() - cpu) / count, (time.perf_counter() - wall) / count))
+    best = {way: np.min(measured, axis=0) for way, measured in times.items()}
+    rate = {way: f"{1 / cpu:.3g} images per processor second, {1 / wall:.3g} per second" for way, (cpu, wall) in best.items()}
+    return [
+        {"name": f"{name}: forward", "value": 1e3 * best["forward"][0], "unit": "ms", "note": rate["forward"]},
+        *(
+            {
+                "name": f"{name}: {what}",
+                "value": best[way][0] / best["forward"][0],
+                "unit": "x",
+                "target": "<= 1.15",
+                "note": rate[way],
+            }
+            for what, way in (("array to labels / forward", "in_memory"), ("file to files / forward", "to_files"))
+        ),
+    ]
