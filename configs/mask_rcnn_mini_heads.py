@@ -8,7 +8,7 @@ _base_ = ["./mask_rcnn_bdd_heads.py", "./_base_/small/mini_instances.py"]
 
 model = _base_.small_model
 load_from = None
-optim_wrapper = _base_.small_optimizer
+optim_wrapper = dict(optimizer=dict(_base_.small_optimizer, _delete_=True), clip_grad=dict(max_norm=10))
 auto_scale_lr = dict(enable=False)
 param_scheduler = [dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=100)]
 train_cfg = dict(max_epochs=_base_.small_epochs[0], val_interval=_base_.small_epochs[0])

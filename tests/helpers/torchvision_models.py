@@ -40,11 +40,11 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """ResNet-18 or -50; ``dilate[i]`` replaces the stride of stage ``i + 2`` by dilation, whose first block keeps the dilation before."""
+    """ResNet-18, -50 or -101; ``dilate[i]`` replaces the stride of stage ``i + 2`` by dilation, the first block keeping the one before."""
 
     def __init__(self, depth, dilate=(False, False, False), num_classes=1000):
         super().__init__()
-        blocks, bottleneck = {18: ((2, 2, 2, 2), False), 50: ((3, 4, 6, 3), True)}[depth]
+        blocks, bottleneck = {18: ((2, 2, 2, 2), False), 50: ((3, 4, 6, 3), True), 101: ((3, 4, 23, 3), True)}[depth]
         self.conv1, self.bn1 = conv_norm(3, 64, 7, 2)
         cin, dilation = 64, 1
         for stage, count in enumerate(blocks):

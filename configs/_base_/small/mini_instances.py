@@ -7,9 +7,7 @@ small_epochs = (14, 3)
 small_batch = 2
 small_steps = {"mmstreet.Letterbox": dict(size_hw=(384, 640))}
 small_loader = dict(num_workers=1, dataset=dict(data_root="data/mini"))
-small_optimizer = dict(
-    optimizer=dict(_delete_=True, type="AdamW", lr=1e-3, weight_decay=1e-4), clip_grad=dict(max_norm=10), paramwise_cfg=None
-)
+small_optimizer = dict(type="AdamW", lr=1e-3, weight_decay=1e-4)
 small_region = dict(out_channels=64)
 small_model = dict(
     backbone=dict(depth=18, base_channels=32, stem_channels=32, frozen_stages=-1, norm_eval=False, norm_cfg=dict(eps=1e-5)),
