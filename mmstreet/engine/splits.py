@@ -69,7 +69,7 @@ def run_splits(cfg: Config, splits: Sequence[str], *, out: str | Path, worst: in
     Every split gets a folder with the files of :func:`~mmstreet.engine.evaluation.run_test` and, where a
     :class:`~mmstreet.metrics.semantic.StreetIoUMetric` is among the metrics, ``examples.png``: input, prediction and truth of images
     spread evenly over the split. Above the folders lie ``splits.json`` and ``results.html``, with mean, weighted and category IoU of
-    each split, the confusion matrices and the examples.
+    each split, the confusion matrices and the examples; a second metric of this kind, such as ``scene``, has columns of its own.
 
     Args:
         cfg: A config with ``load_from`` set to the checkpoint.
@@ -90,16 +90,16 @@ def run_splits(cfg: Config, splits: Sequence[str], *, out: str | Path, worst: in
     configs = [split_config(cfg, split) for split in splits]  # before any work is done, so that a mistake shows at once
     for split, part in zip(splits, configs):
         runner = build_runner(part)
-        metric = next((metric for metric in runner.test_loop.evaluator.metrics if isinstance(metric, StreetIoUMetric)), None)
-        keeper = ExampleImagesHook(metric, keep=examples if metric else 0)
+        metrics = [metric for metric in runner.test_loop.evaluator.metrics if isinstance(metric, StreetIoUMetric)]
+        keeper = ExampleImagesHook(metrics[0] if metrics else None, keep=examples if metrics else 0)
         runner.register_hook(keeper, priority="VERY_LOW")
         print_log(f"split '{split}': {len(runner.test_loop.dataloader.dataset)} images", logger="current")
         scores[split] = run_test(runner, out=out / split, worst=worst)
         shown = keeper.collect()
-        if metric is not None and is_main_process():
-            reports[split] = metric.report
+        if is_main_process():
+            reports |= {split if i == 0 else f"{split}/{metric.prefix}": metric.report for i, metric in enumerate(metrics)}
             if shown:
-                _plot_examples(metric, shown, out / split / "examples.png")
+                _plot_examples(metrics[0], shown, out / split / "examples.png")
     if is_main_process():
         run = {"config": cfg.filename, "checkpoint": cfg.get("load_from")}
         write_json({**run, "splits": scores}, out / "splits.json")

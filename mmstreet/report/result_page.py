@@ -32,8 +32,8 @@ def write_result_page(reports: Mapping[str, Mapping], *, folder: str | Path, con
 
     Args:
         reports: Evaluation of each split, as of :func:`mmstreet.metrics.summary.summarize`, with ``metrics``, ``categories`` and
-            ``per_class``.
-        folder: Where the page goes; the pictures of a split are looked for in a folder of its name.
+            ``per_class``. The key is the folder of its pictures below ``folder``, such as ``val`` or ``val/scene``.
+        folder: Where the page goes.
         config: Config file, named on the page.
         checkpoint: Checkpoint, named on the page.
 

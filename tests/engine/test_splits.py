@@ -28,6 +28,7 @@ optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))
 val_dataloader = test_dataloader
 val_cfg = dict()
 val_evaluator = test_evaluator
+test_evaluator = [test_evaluator, dict(type='mmstreet.StreetIoUMetric', convention='bdd100k', prefix='toolkit')]
 """
 
 
@@ -67,13 +68,15 @@ class Page(HTMLParser):
 
 
 def test_one_command_scores_training_and_validation_without_augmentation_and_writes_the_page(streets, tmp_path):
-    assert main(["streets.py", "epoch_1.pth", "--splits", "train", "val", "--out", "results", "--examples", "2"]) == 0
+    assert main(["streets.py", "epoch_1.pth", "--splits", "train", "val", "--out", "results", "--examples", "2", "--worst", "1"]) == 0
     out, expected = tmp_path / "results", {}
     for split, pairs in streets.items():
         counts = count_pairs([(labels.tolist(), preds.tolist()) for labels, preds in pairs.values()])
         expected[split] = scores(counts, BDD100K_SEM19.names, groups=BDD100K_SEM19.groups, frequencies=BDD100K_SEM19.frequencies)
         found = json.loads((out / split / "metrics.json").read_text())["metrics"]
-        assert {name: value for name, value in found.items() if value is not None} == pytest.approx(expected[split])
+        own = {name: value for name, value in found.items() if value is not None and not name.startswith("toolkit/")}
+        assert own == pytest.approx(expected[split])
+        expected[split]["toolkit"] = found["toolkit/mIoU"]
         assert {"confusion_matrix.png", "examples.png", "worst.png"} <= {path.name for path in (out / split).iterdir()}
     assert expected["train"]["mIoU"] > expected["val"]["mIoU"]
     summary = json.loads((out / "splits.json").read_text())
@@ -83,12 +86,14 @@ def test_one_command_scores_training_and_validation_without_augmentation_and_wri
 
     page = Page((out / "results.html").read_text())
     rows = {row[0]: row[1:] for row in page.rows}
-    assert rows["per cent"] == ["train", "val"]
+    assert rows["per cent"] == ["train", "train/toolkit", "val", "val/toolkit"]
+    assert rows["mean IoU"][1::2] == [f"{expected[split]['toolkit']:.2f}" for split in ("train", "val")]
     for words, key in (("mean IoU", "mIoU"), ("weighted IoU (by true pixels)", "fwIoU"), ("category IoU", "catIoU"), ("road", "IoU/road")):
-        assert rows[words] == [f"{expected[split][key]:.2f}" for split in ("train", "val")]
-    assert rows["train"] == ["n/a", "n/a"], "the class of that name is absent"
+        assert rows[words][::2] == [f"{expected[split][key]:.2f}" for split in ("train", "val")]
+    assert rows["train"] == ["n/a"] * 4, "the class of that name is absent"
     assert "flat" in rows
-    assert page.pictures[:4] == [f"{split}/{name}" for name in ("confusion_matrix.png", "examples.png") for split in ("train", "val")]
+    matrices = [f"{folder}/confusion_matrix.png" for folder in ("train", "train/toolkit", "val", "val/toolkit")]
+    assert page.pictures[:6] == [*matrices, "train/examples.png", "val/examples.png"]
     assert all((out / picture).is_file() for picture in page.pictures)
 
 
