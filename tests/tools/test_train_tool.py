@@ -3,12 +3,14 @@
 import json
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from mmstreet.engine.launch import build_runner, load_config
 from mmstreet.engine.safe_load import read_checkpoint
@@ -84,6 +86,28 @@ def test_resume_goes_on_from_the_newest_checkpoint_and_equals_one_run(config, tm
     assert (tmp_path / "parts/epoch_1.pth").exists()
     train_here(monkeypatch, config, "--work-dir", tmp_path / "parts", "--resume")
     assert_weights_close(tmp_path / "whole/epoch_2.pth", tmp_path / "parts/epoch_2.pth", rtol=0, atol=0)
+
+
+def test_a_second_stage_starts_from_the_first_and_resumes_its_own(config, tmp_path, monkeypatch):
+    cfg = Config.fromfile(config)
+    cfg.model.decode_head.norm_cfg = None
+    cfg.dump(config)
+    cfg.optim_wrapper.optimizer.lr = 0.0  # what stage two begins with is what it ends with
+    cfg.dump(tmp_path / "second.py")
+    stages = [config, "--then", tmp_path / "second.py", "--work-dir", tmp_path / "both", "--cfg-options", "train_cfg.max_epochs=1"]
+    train_here(monkeypatch, *stages)
+    first, second = tmp_path / "both/tiny", tmp_path / "both/second"
+    assert_weights_close(first / "epoch_1.pth", second / "epoch_1.pth", rtol=0, atol=0)
+    assert logged(first).keys() == logged(second).keys()  # each stage has a log of its own
+    made = {path: path.stat().st_mtime_ns for path in (first / "epoch_1.pth", second / "epoch_1.pth")}
+    shutil.copy(second / "epoch_1.pth", tmp_path / "kept.pth")
+    stages[-1] = "train_cfg.max_epochs=2"
+    train_here(monkeypatch, *stages, "--resume")
+    assert_weights_close(second / "epoch_2.pth", tmp_path / "kept.pth", rtol=0, atol=0)  # its own weights, not those of stage one now
+    for path, when in made.items():
+        assert not path.exists() or path.stat().st_mtime_ns == when  # nothing was trained again
+    with pytest.raises(SystemExit, match="does not say which stage it belongs to"):
+        train_here(monkeypatch, *stages, "--resume", second / "epoch_2.pth")
 
 
 def test_a_detector_resumes_exactly_too(tmp_path, monkeypatch):
