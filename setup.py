@@ -17,8 +17,9 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["mmstreet", "mmstreet.*"]),
+    package_data={"mmstreet.report": ["templates/*"]},
     entry_points={"console_scripts": ["mmstreet = mmstreet.__main__:main"]},
-    install_requires=["numpy>=1.26", "pillow>=10", "matplotlib>=3.7", "tqdm>=4.60", "scipy>=1.10"],
+    install_requires=["numpy>=1.26", "pillow>=10", "matplotlib>=3.7", "tqdm>=4.60", "scipy>=1.10", "jinja2>=3.1"],
     extras_require={
         "onedl": [
             "onedl-mmcv==2.3.6",
@@ -39,6 +40,7 @@ setup(
             "hypothesis",
             "scikit-learn",
             "scikit-image>=0.22",
+            "selenium>=4.20",
             "torchmetrics>=1.4",
             "ruff>=0.17,<0.18",
         ],

@@ -11,6 +11,7 @@ from mmengine.config import DictAction
 from mmstreet.engine.errors import TrainingStopped
 from mmstreet.engine.evaluation import run_test
 from mmstreet.engine.launch import LAUNCHERS, build_runner, load_config
+from mmstreet.engine.run_record import command_line, home_of, recorded
 from mmstreet.engine.safe_load import safe_loading
 from mmstreet.engine.safety_evaluation import add_safety_metric
 from mmstreet.engine.splits import SPLITS, run_splits
@@ -56,10 +57,12 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             add_safety_metric(cfg)
         with safe_loading():
             out = args.out or Path(cfg.work_dir) / "test"
-            if args.splits:
-                run_splits(cfg, args.splits, out=out, worst=args.worst, examples=args.examples)
-            else:
-                run_test(build_runner(cfg), out=out, worst=args.worst)
+            runner = None if args.splits else build_runner(cfg)
+            with recorded(cfg, command_line(argv, prog), kind="test", folder=home_of(cfg, out)):
+                if runner is None:
+                    run_splits(cfg, args.splits, out=out, worst=args.worst, examples=args.examples)
+                else:
+                    run_test(runner, out=out, worst=args.worst)
     except TrainingStopped as stop:
         raise SystemExit(f"the test cannot run: {stop}") from None
     return 0

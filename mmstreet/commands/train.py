@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
+from mmengine.dist import is_main_process
 
 from mmstreet.engine.errors import LaunchError, TrainingStopped
+from mmstreet.engine.evaluation import write_validation
 from mmstreet.engine.launch import LAUNCHERS, build_runner, load_config
+from mmstreet.engine.run_record import command_line, recorded
 from mmstreet.engine.safe_load import safe_loading
 
 
@@ -56,7 +59,11 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             before = None
             for path in (args.config, *args.then):
                 cfg = _load_stage(args, Path(path), before)
-                build_runner(cfg).train()
+                runner = build_runner(cfg)
+                with recorded(cfg, command_line(argv, prog), kind="train", folder=cfg.work_dir):
+                    runner.train()
+                    if is_main_process():
+                        write_validation(runner, out=Path(cfg.work_dir) / "validation")
                 before = cfg
     except TrainingStopped as stop:
         raise SystemExit(f"training stopped: {stop}") from None

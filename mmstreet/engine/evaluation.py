@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import mmcv
 import numpy as np
 from mmengine import fileio
 from mmengine.dist import all_gather_object, is_main_process
+from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -54,29 +55,73 @@ def run_test(runner: Runner, *, out: str | Path, worst: int = 8) -> dict:
     checkpoint = runner.cfg.get("load_from")
     if checkpoint and "://" not in checkpoint and not Path(checkpoint).exists():
         raise LaunchError(f"checkpoint '{checkpoint}' does not exist; its folder has: {_checkpoints_beside(checkpoint)}")
-    metrics = [metric for metric in runner.test_loop.evaluator.metrics if isinstance(metric, StreetIoUMetric)]
-    of_instances = [metric for metric in runner.test_loop.evaluator.metrics if isinstance(metric, BDD100KInsMetric)]
-    of_safety = [metric for metric in runner.test_loop.evaluator.metrics if isinstance(metric, RoadSafetyMetric)]
-    keepers = [WorstImagesHook(metric, keep=worst) for metric in metrics]
-    for hook in (CheckpointFitHook(), *keepers):
+    metrics = runner.test_loop.evaluator.metrics
+    keepers = {metric: WorstImagesHook(metric, keep=worst) for metric in metrics if isinstance(metric, StreetIoUMetric)}
+    for hook in (CheckpointFitHook(), *keepers.values()):
         runner.register_hook(hook, priority="VERY_LOW")
     scores = runner.test()
-    candidates = [keeper.collect() for keeper in keepers]
+    shown = {metric: keeper.collect() for metric, keeper in keepers.items()}
     if is_main_process():
-        out = Path(out)
-        run = {"config": runner.cfg.filename, "checkpoint": checkpoint, "metrics": _with_unmeasured(scores, [*metrics, *of_instances])}
-        written = [] if metrics or of_instances else [write_json(run, out / "metrics.json")]
-        for i, (metric, shown) in enumerate(zip(metrics, candidates)):
-            written += _write_evaluation(run, metric, shown, out if i == 0 else out / metric.prefix)
-        for metric in of_instances:
-            folder = out / (metric.prefix or ("instances" if metrics else ""))
-            evaluation = {name: metric.report[name] for name in ("protocols", "by", "classes")}
-            written.append(write_json(run | {"evaluation": evaluation}, folder / "metrics.json"))
-            written += write_instance_report(metric.report, folder)
-        for metric in of_safety:
-            written += write_safety(metric, run, out / metric.prefix, read_image=read_image)
+        written = write_results(metrics, scores, out=out, config=runner.cfg.filename, checkpoint=checkpoint, worst=shown)
         print_log(f"written to '{out}': {', '.join(str(path.relative_to(out)) for path in written)}", logger="current")
     return scores
+
+
+def write_results(
+    evaluated: Sequence[BaseMetric],
+    scores: Mapping[str, float],
+    *,
+    out: str | Path,
+    config: str | None,
+    checkpoint: str | None,
+    worst: Mapping[StreetIoUMetric, Sequence[Candidate]] | None = None,
+) -> list[Path]:
+    """Write the files of :func:`run_test` from metrics that have been evaluated; on the main process.
+
+    Args:
+        evaluated: The metrics of one loop.
+        scores: Their scalars.
+        out: Folder for the files.
+        config: Where the config was read from.
+        checkpoint: Which weights were measured.
+        worst: The images to picture, per metric.
+    """
+    out = Path(out)
+    semantic = [metric for metric in evaluated if isinstance(metric, StreetIoUMetric)]
+    of_instances = [metric for metric in evaluated if isinstance(metric, BDD100KInsMetric)]
+    run = {"config": config, "checkpoint": checkpoint, "metrics": _with_unmeasured(scores, [*semantic, *of_instances])}
+    written = [] if semantic or of_instances else [write_json(run, out / "metrics.json")]
+    for i, metric in enumerate(semantic):
+        written += _write_evaluation(run, metric, (worst or {}).get(metric, ()), out if i == 0 else out / metric.prefix)
+    for metric in of_instances:
+        folder = out / (metric.prefix or ("instances" if semantic else ""))
+        evaluation = {name: metric.report[name] for name in ("protocols", "by", "classes")}
+        written.append(write_json(run | {"evaluation": evaluation}, folder / "metrics.json"))
+        written += write_instance_report(metric.report, folder)
+    for metric in evaluated:
+        if isinstance(metric, RoadSafetyMetric):
+            written += write_safety(metric, run, out / metric.prefix, read_image=read_image)
+    return written
+
+
+def write_validation(runner: Runner, *, out: str | Path) -> list[Path]:
+    """Write what the last validation of a training measured, without pictures of images; on the main process.
+
+    Args:
+        runner: After training.
+        out: Folder for the files.
+
+    Returns:
+        The files; none where no metric of this package validated.
+    """
+    loop = runner.val_loop if runner.cfg.get("val_cfg") is not None else None
+    reporting = (StreetIoUMetric, BDD100KInsMetric, RoadSafetyMetric)
+    metrics = [metric for metric in (loop.evaluator.metrics if loop else ()) if isinstance(metric, reporting) and metric.report]
+    if not metrics:
+        return []
+    scores = {f"{m.prefix}/{name}" if m.prefix else name: value for m in metrics for name, value in m.report["metrics"].items()}
+    known = {name: value for name, value in scores.items() if value is not None}
+    return write_results(metrics, known, out=out, config=runner.cfg.filename, checkpoint=None)
 
 
 class CheckpointFitHook(Hook):

@@ -23,7 +23,7 @@ class RoadSafetyAnalyzer:
         table: Name of a class table of :mod:`mmstreet.labels`.
         settings: A :class:`~mmstreet.safety.settings.SafetySettings`, or a dict of its arguments.
         roles: What classes of your own mean on the road: class name to ``'road'``, ``'ground'``, ``'person'``, ``'vehicle'``,
-            ``'standing'``, ``'sky'`` or ``'background'``.
+            ``'standing'``, ``'sky'``, ``'background'`` or ``'ignored'`` (the own bonnet).
 
     Raises:
         ValueError: If neither or both of ``classes`` and ``table`` are given, or a class has no role.

@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 ROAD, GROUND, PERSON, VEHICLE, STANDING, SKY, BACKGROUND, IGNORED = range(8)
-"""Road; other ground; people and two-wheelers; vehicles; anything else that stands; sky; no class; not labelled."""
+"""Road; other ground; people and two-wheelers; vehicles; anything else that stands; sky; no class; not judged."""
 
 NUM_ROLES = 8
-ROLE_NAMES = ("road", "ground", "person", "vehicle", "standing", "sky", "background")
+ROLE_NAMES = ("road", "ground", "person", "vehicle", "standing", "sky", "background", "ignored")
 
 _ROLE_OF_CLASS = (
-    {"road": ROAD, "sky": SKY, "background": BACKGROUND}
+    {"road": ROAD, "roadmarking": ROAD, "sky": SKY, "background": BACKGROUND, "ego vehicle": IGNORED}
     | dict.fromkeys(("sidewalk", "pavement", "terrain"), GROUND)
     | dict.fromkeys(("person", "pedestrian", "rider", "bicyclist", "bicycle", "motorcycle"), PERSON)
-    | dict.fromkeys(("car", "truck", "bus", "train"), VEHICLE)
+    | dict.fromkeys(("car", "truck", "bus", "train", "pickup", "van"), VEHICLE)
     | dict.fromkeys(("building", "wall", "fence", "pole", "traffic light", "traffic sign", "signsymbol", "vegetation", "tree"), STANDING)
+    | dict.fromkeys(("guard rail", "billboard", "streetlight"), STANDING)
 )
 
 
@@ -29,7 +30,7 @@ def roles_of(classes: Sequence[str], extra: Mapping[str, str] | None = None) -> 
         extra: Roles of classes of your own, or other roles for known ones: class name to one of :data:`ROLE_NAMES`.
 
     Returns:
-        int64 ``[C]``, roles from :data:`ROAD` to :data:`BACKGROUND`.
+        int64 ``[C]``, roles from :data:`ROAD` to :data:`IGNORED`.
 
     Raises:
         ValueError: If a class has no role, or a role does not exist.

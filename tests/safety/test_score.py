@@ -149,8 +149,21 @@ def test_camvids_names_mean_the_same_as_the_nineteen():
 
 
 def test_every_scene_table_has_roles():
-    for table in (BDD100K_SEM19, STREET6, STREET6_BACKGROUND, CAMVID11):
+    for table in (BDD100K_SEM19, STREET6, STREET6_BACKGROUND, CAMVID11, TABLES["wilddash25"]):
         assert len(roles_of(table.names)) == len(table)
+
+
+def test_the_own_bonnet_is_not_judged_and_a_van_is_a_vehicle():
+    wilddash = TABLES["wilddash25"]
+    lut = np.full(256, 255, np.uint8)
+    for name in ("road", "sidewalk", "building", "sky", "person"):
+        lut[ID[name]] = wilddash.index(name)
+    street = lut[draw_street(360, 640)]
+    bonnet = street.copy()
+    bonnet[340:] = wilddash.index("ego vehicle")
+    assert score(bonnet, wilddash.names).score == score(street, wilddash.names).score == 100
+    van = np.where(put(draw_street(360, 640), "car", ahead=8, size=CAR) == ID["car"], wilddash.index("van"), street)
+    assert score(van, wilddash.names).worst == "vehicles"
 
 
 def test_instances_count_like_painted_pixels():

@@ -1,0 +1,29 @@
+"""``mmstreet report`` and ``tools/report.py``: one HTML page per run, or several runs side by side."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmstreet.report.page import write_page
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Write the page and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description="Write one self-contained HTML page about a run: curves, scores per class, confusion, worst images, config, machine. "
+        "Several work dirs are put side by side, with differences against the first.",
+    )
+    parser.add_argument("work_dirs", nargs="+", metavar="WORK_DIR", help="folder of a run, as training or testing left it")
+    parser.add_argument("--out", help="the page; default: report.html in the work dir, or beside the first of several")
+    parser.add_argument("--names", nargs="+", metavar="NAME", help="what to call the runs; default: the names of their folders")
+    args = parser.parse_args(argv)
+    first = Path(args.work_dirs[0])
+    out = args.out or (first if len(args.work_dirs) == 1 else first.resolve().parent) / "report.html"
+    try:
+        print(f"written: {write_page(args.work_dirs, out, names=args.names)}")
+    except ValueError as error:
+        raise SystemExit(f"no report: {error}") from None
+    return 0

@@ -1,0 +1,179 @@
+"""``run.json``: how a run was started, from which config, and on which machine; for the page of the run."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import datetime
+import json
+import logging
+import os
+import platform
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import get_world_size, is_main_process
+from mmengine.logging import print_log
+
+from mmstreet import __version__
+from mmstreet.report.config_text import compare_configs, parse_config
+from mmstreet.report.page import write_page
+from mmstreet.report.tables import write_json
+
+NAME = "run.json"
+_MODULES = ("mmengine", "mmcv", "mmseg", "mmdet", "numpy", "transformers")
+
+
+@contextlib.contextmanager
+def recorded(cfg: Config, command: Sequence[str], *, kind: str, folder: str | Path | None) -> Iterator[None]:
+    """Note a run in ``run.json`` of its folder, and write its page, ``report.html``, when it has come to its end.
+
+    Only the main process writes. A page that cannot be written is logged; the run is done by then.
+
+    Args:
+        cfg: The config as it will run.
+        command: The command line, program first.
+        kind: ``'train'`` or ``'test'``.
+        folder: The folder of the run; ``None`` notes nothing.
+    """
+    # The group of processes may not be joined yet, and then every process would take itself for the main one.
+    if folder is None or not is_main_process() or os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    record_start(cfg, command, kind=kind, folder=folder)
+    yield
+    record_end(folder)
+    try:
+        print_log(f"page of the run: {write_page([folder], Path(folder) / 'report.html')}", logger="current")
+    except (OSError, ValueError) as error:
+        print_log(f"the page of the run was not written: {error}", logger="current", level=logging.WARNING)
+
+
+def home_of(cfg: Config, out: str | Path) -> Path | None:
+    """Find the run that a test belongs to: the folder of its checkpoint, if a training left its logs there, else the work dir.
+
+    Args:
+        cfg: The config of the test.
+        out: Folder for the results.
+
+    Returns:
+        The folder; ``None`` where the results go elsewhere.
+    """
+    checkpoint = cfg.get("load_from")
+    beside = Path(checkpoint).parent if checkpoint and "://" not in checkpoint else None
+    trained = beside is not None and any(path.stat().st_size for path in beside.glob("*/vis_data/scalars.json"))
+    home = beside if trained else Path(cfg.work_dir)
+    return home if Path(out).resolve().is_relative_to(home.resolve()) else None
+
+
+def record_start(cfg: Config, command: Sequence[str], *, kind: str, folder: str | Path) -> Path:
+    """Note the command, the config and the machine in ``run.json``, after what is there already.
+
+    Args:
+        cfg: The config as it will run.
+        command: The command line, program first.
+        kind: ``'train'`` or ``'test'``. The config that is kept is that of the last training, or of a test where nothing was trained.
+        folder: The folder of the run.
+
+    Returns:
+        The file.
+    """
+    path = Path(folder) / NAME
+    record = read_record(folder)
+    started = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+    entry = {"kind": kind, "command": shlex.join(command), "started": started, "ended": None}
+    record["commands"] = [*record.get("commands", []), entry]
+    if kind == "train" or "config" not in record:
+        record["config"] = describe_config(cfg)
+        record["environment"] = describe_machine()
+    return write_json(record, path)
+
+
+def record_end(work_dir: str | Path) -> None:
+    """Note that the last command of the work dir came to its end."""
+    record = read_record(work_dir)
+    if record.get("commands"):
+        record["commands"][-1]["ended"] = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        write_json(record, Path(work_dir) / NAME)
+
+
+def read_record(work_dir: str | Path) -> dict:
+    """Return what is noted so far; empty without a readable file."""
+    try:
+        record = json.loads((Path(work_dir) / NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def describe_config(cfg: Config) -> dict:
+    """Say which file a config is, the question that it answers (its docstring), and what it changes against its base.
+
+    The base is the first config that the file inherits, or all of them joined where that one is only a piece from a ``_base_`` folder.
+
+    Args:
+        cfg: A config; settings of the command line show as changes.
+    """
+    if not cfg.filename or not Path(cfg.filename).is_file() or Path(cfg.filename).suffix != ".py":
+        return {"file": cfg.filename, "question": None, "base": None, "changes": []}
+    tree = ast.parse(Path(cfg.filename).read_text(encoding="utf-8"))
+    bases = _bases_of(tree, Path(cfg.filename).parent)
+    question = (ast.get_docstring(tree) or "").partition("\n\n")[0].replace("\n", " ") or None
+    changes = []
+    if bases:
+        before = parse_config(_load_joined(bases).pretty_text)
+        changes = [[change.key, change.before, change.after] for change in compare_configs(before, parse_config(cfg.pretty_text))]
+    return {"file": cfg.filename, "question": question, "base": " + ".join(Path(base).name for base in bases) or None, "changes": changes}
+
+
+def describe_machine() -> dict[str, str]:
+    """Versions of what is installed, and the machine, as texts."""
+    found = metadata.packages_distributions()
+    versions = {"mmstreet": __version__, "Python": platform.python_version(), "torch": torch.__version__}
+    for module in _MODULES:
+        if module in found:
+            versions[module] = ", ".join(f"{metadata.version(name)} ({name})" for name in sorted(set(found[module])))
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    return versions | {
+        "system": platform.platform(terse=True),
+        "processor": f"{_processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+        "GPU": ", ".join(gpus) or "none",
+        "processes": str(get_world_size()),
+    }
+
+
+def command_line(argv: Sequence[str] | None, prog: str | None) -> list[str]:
+    """The command as typed: ``python tools/train.py …`` or ``mmstreet train …``; ``argv`` as the main functions get it."""
+    program = prog.split() if prog else ["python", sys.argv[0]]
+    return [*program, *(sys.argv[1:] if argv is None else argv)]
+
+
+def _bases_of(tree: ast.Module, folder: Path) -> list[str]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == "_base_" for target in node.targets):
+            value = ast.literal_eval(node.value)
+            names = [value] if isinstance(value, str) else list(value)
+            paths = [name if "::" in name else str((folder / name).resolve()) for name in names]
+            return paths[:1] if Path(paths[0]).parent.parent.name != "_base_" else paths
+    return []
+
+
+def _load_joined(bases: Sequence[str]) -> Config:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bases.py"
+        path.write_text(f"_base_ = {list(bases)!r}\n", encoding="utf-8")
+        return Config.fromfile(path)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

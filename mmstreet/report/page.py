@@ -1,0 +1,73 @@
+"""The page of one run, or of several side by side: one HTML file that needs no network and no server."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+
+from mmstreet import __version__
+from mmstreet.report.charts import label
+from mmstreet.report.comparison import compare_runs
+from mmstreet.report.run_files import read_run
+from mmstreet.report.run_sections import describe_run
+from mmstreet.report.tables import format_cell
+
+
+def write_page(work_dirs: Sequence[str | Path], path: str | Path, *, names: Sequence[str] | None = None) -> Path:
+    """Write the page.
+
+    Args:
+        work_dirs: One folder of a run, or several to compare; differences are against the first.
+        path: The HTML file.
+        names: What to call the runs; default: the names of their folders, made unique.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: If there is no folder, a folder holds nothing to report, or there is not one name per folder.
+    """
+    if not work_dirs:
+        raise ValueError("expected at least one work dir to report on")
+    if names is not None and len(names) != len(work_dirs):
+        raise ValueError(f"expected one name per work dir, {len(work_dirs)}, got {len(names)}")
+    runs = [read_run(folder, name=name) for folder, name in zip(work_dirs, names or _unique_names(work_dirs))]
+    page = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            title=" | ".join(run.name for run in runs),
+            runs=[describe_run(run) for run in runs],
+            comparison=compare_runs(runs) if len(runs) > 1 else None,
+            version=__version__,
+            written=datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
+        )
+    )
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _unique_names(work_dirs: Sequence[str | Path]) -> list[str]:
+    """The last part of each path, with as many parts before it as tell them apart."""
+    parts = [Path(folder).resolve().parts for folder in work_dirs]
+    depth = 1
+    while len({part[-depth:] for part in parts}) < len(parts) and depth < max(map(len, parts)):
+        depth += 1
+    return ["/".join(part[-depth:]) for part in parts]
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mmstreet.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": format_cell, "label": label}
+    return environment

@@ -1,0 +1,75 @@
+"""Work dirs as training and testing leave them, written by hand in milliseconds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from mmstreet.metrics.summary import summarize
+from mmstreet.report.panels import Panel
+from mmstreet.report.pictures import write_panels, write_picture
+from mmstreet.report.tables import write_json
+
+NAMES = ("road", "traffic light", '<b>bold</b> & "quoted"')
+PALETTE = [[128, 64, 128], [250, 170, 30], [220, 20, 60]]
+CONFUSION = [[900, 50, 50, 0], [10, 60, 30, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+CONFIG = "model = dict(type='EncoderDecoder', decode_head=dict(num_classes={classes}))\ntrain_cfg = dict(max_epochs=4)\n"
+SAFETY = {
+    "score": 42.0,
+    "level": "HIGH",
+    "components": {"road_visibility": 0.9, "people": 0.2, "vehicles": 1.0, "obstacles": None, "lane_clarity": 0.5},
+    "explanation": "42 of 100, HIGH risk. <people> cost most.",
+}
+
+
+def write_logs(folder: Path, *, start: str = "20260101_000000", epochs: range = range(1, 4), offset: float = 0.0, classes: int = 3) -> Path:
+    """Write ``scalars.json`` and the dumped config of one start: four logged iterations and a validation per epoch."""
+    lines = []
+    for epoch in epochs:
+        for step in range(4 * epoch - 3, 4 * epoch + 1):
+            lines.append(
+                {"lr": 0.01 / step, "loss": 2.0 / step + offset, "time": 0.5, "data_time": 0.1, "epoch": epoch, "iter": step, "step": step}
+            )
+        scores = {f"IoU/{name}": 10.0 * epoch + i + offset for i, name in enumerate(NAMES)}
+        lines.append({"mIoU": 10.0 * epoch + offset, "aAcc": 60.0 + epoch, **scores, "time": 0.1, "step": epoch})
+    data = folder / start / "vis_data"
+    data.mkdir(parents=True)
+    (data / "scalars.json").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (data / "config.py").write_text(CONFIG.format(classes=classes))
+    return folder
+
+
+def write_test(folder: Path, *, confusion: list = CONFUSION, names: tuple = NAMES, title: str = "<img src=x onerror=alert(1)>.jpg") -> Path:
+    """Write what a test leaves: scores, two worst images, and the road-safety score."""
+    report = summarize(np.array(confusion), names, table=None, convention="mmseg", scope="labelled")
+    report["per_class"][1]["frequency"] = "rare"
+    out = folder / "test"
+    evaluation = {key: value for key, value in report.items() if key != "metrics"}
+    run = {"config": "configs/a.py", "checkpoint": "epoch_3.pth", "metrics": report["metrics"]}
+    write_json(run | {"evaluation": evaluation}, out / "metrics.json")
+    labels = np.arange(2).repeat(16).reshape(1, 32).repeat(18, 0)
+    image = np.full((18, 32, 3), 99, np.uint8)
+    panels = [Panel(image, labels, 1 - labels, title), Panel(image, labels, labels, "b.jpg")]
+    write_panels(panels, names=names, palette=PALETTE, scores=[0.0, 100.0], folder=out / "worst")
+    write_picture(image, out / "safety" / "scenes" / "worst_01.jpg")
+    scene = {"img_path": f"data/{title}", "picture": "scenes/worst_01.jpg", "safety": SAFETY, "truth": None}
+    safety = {"metrics": {"score": 42.0, "share_HIGH": 100.0}, "worst": [scene], "best": [scene]}
+    write_json(run | {"safety": safety}, out / "safety" / "metrics.json")
+    return folder
+
+
+def write_instances(folder: Path) -> Path:
+    """Write what a test of instances leaves, with one protocol and a class that has no instance."""
+    row = {"AP": 30.0, "AP50": 50.0}
+    summary = {
+        "metrics": row,
+        "per_class": [{"class": "car", "instances": 7, **row}, {"class": "train", "instances": 0, "AP": None, "AP50": None}],
+        "images": 3,
+        "instances": 7,
+        "curve": {"iou": 0.5, "recall": [0.0, 0.5, 1.0], "classes": {"car": {"precision": [1.0, 0.5, None], "score": [0.9, 0.5, None]}}},
+    }
+    evaluation = {"protocols": {"coco": summary}, "by": {}, "classes": ["car", "train"]}
+    write_json({"config": "a.py", "checkpoint": None, "metrics": {"coco/AP": 30.0}, "evaluation": evaluation}, folder / "test/metrics.json")
+    return folder

@@ -1,0 +1,186 @@
+"""The page of a run says what the files say, holds all it needs, and lets no name become markup."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from mmstreet.report.comparison import compare_runs, signed
+from mmstreet.report.page import write_page
+from mmstreet.report.run_files import read_run
+from mmstreet.report.tables import write_json
+from tests.helpers.run_folders import CONFUSION, NAMES, write_instances, write_logs, write_test
+
+
+class Reader(HTMLParser):
+    """Collects tags with their attributes, and the text outside of style and script."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.words, self._silent = [], [], False
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self._silent = tag in ("style", "script")
+
+    def handle_endtag(self, tag):
+        self._silent = False
+
+    def handle_data(self, data):
+        if not self._silent:
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = write_test(write_logs(tmp_path / "run"))
+    record = {
+        "commands": [
+            {"kind": "train", "command": "python tools/train.py 'a b.py'", "started": "2026-01-01T10:00:00", "ended": "2026-01-01T10:30:00"}
+        ],
+        "config": {"file": "a.py", "question": "Does <it> work?", "base": "base.py", "changes": [["model.depth", "50", "18"]]},
+        "environment": {"torch": "2.13.0", "processor": "two & a half cores"},
+    }
+    write_json(record, folder / "run.json")
+    return folder
+
+
+def read(folders, out):
+    return Reader(write_page(folders, out / "page.html").read_text(encoding="utf-8"))
+
+
+def test_every_part_of_a_run_is_on_its_page(run, tmp_path):
+    text = read([run], tmp_path).text
+    for found in (
+        "3 of 4 epochs",
+        "trained for 30 min",
+        "best validation mIoU 30.00 in epoch 3",
+        "0.50 s per iteration, 20 % of it waiting for data",
+        "Training loss",
+        "Learning rate",
+        "python tools/train.py 'a b.py'",
+        "two & a half cores",
+        "model.depth",
+        "− 50",
+        "+ 18",
+        "Does <it> work?",
+        "42 HIGH",
+        "not known",
+        "no safety certificate",
+        "mIoU 0.0 %, 100.0 % of the scored pixels wrong",
+    ):
+        assert found in text, found
+
+
+def test_scores_are_those_of_the_confusion_matrix(run, tmp_path):
+    reader = read([run], tmp_path)
+    road = 900 / (1000 + 10)
+    light = 60 / (100 + 50)
+    tile = next(i for i, word in enumerate(reader.words) if word == "mean IoU")
+    # The third class is predicted and nowhere labelled: 0, not absent.
+    assert f"{100 * (road + light) / 3:.1f}" in reader.words[tile - 3 : tile]
+    titles = [attributes.get("title", "") for _, attributes in reader.tags]
+    assert f"road → {NAMES[1]}: {CONFUSION[0][1]} pixels" in titles
+    assert any(title.startswith(f"road: IoU {100 * road:.2f}") for title in titles)
+    assert reader.words.count("rare") == 1
+
+
+def test_names_never_become_markup(run, tmp_path):
+    reader = read([run], tmp_path)
+    assert not {"b"} & {tag for tag, attributes in reader.tags if tag == "b" and "bold" in str(attributes)}
+    assert all("onerror" not in attributes for _, attributes in reader.tags)
+    assert NAMES[2] in reader.text
+    assert "<img src=x onerror=alert(1)>.jpg" in reader.text
+    assert [tag for tag, _ in reader.tags].count("script") == 1
+
+
+def test_nothing_is_fetched_from_anywhere(run, tmp_path):
+    reader = read([run], tmp_path)
+    for tag, attributes in reader.tags:
+        for name in ("src", "href", "srcset", "action"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:", "#")), f"<{tag} {name}={value[:60]}>"
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "@import" not in page
+    assert "url(" not in page
+
+
+def test_links_of_the_bar_lead_somewhere(run, tmp_path):
+    for folders in ([run], [run, write_logs(tmp_path / "other")]):
+        reader = read(folders, tmp_path)
+        ids = [attributes["id"] for _, attributes in reader.tags if "id" in attributes]
+        assert len(ids) == len(set(ids))
+        assert {attributes["href"][1:] for tag, attributes in reader.tags if tag == "a"} <= set(ids)
+
+
+def test_average_precision_has_curves_and_absent_classes_say_so(tmp_path):
+    reader = read([write_instances(tmp_path / "run")], tmp_path)
+    assert "Precision over recall at IoU 0.5" in reader.text
+    assert "COCO protocol" in reader.text
+    assert re.search(r"train\s+0\s+n/a\s+n/a", reader.text)
+
+
+def test_a_run_that_was_only_trained_shows_its_last_validation_and_what_to_do(tmp_path):
+    text = read([write_logs(tmp_path / "run")], tmp_path).text
+    assert "From the last validation" in text
+    assert "mmstreet test CONFIG" in text
+    assert "30.0 mean IoU" in text
+
+
+def test_several_runs_have_signed_differences_against_the_first(tmp_path):
+    one = write_logs(tmp_path / "a/run")
+    two = write_logs(tmp_path / "b/run", offset=-1.5, classes=6)
+    reader = read([one, two], tmp_path)
+    assert "a/run | b/run" in reader.text
+    assert re.search(r"mIoU 30.00 28.50 −1.50", reader.text)
+    assert re.search(r"aAcc 63.00 63.00 ±0.00", reader.text)
+    assert "model.decode_head.num_classes" in reader.text
+    classes = [attributes.get("class") for tag, attributes in reader.tags if tag == "small"]
+    assert "worse" in classes
+    assert "better" not in classes
+
+
+def test_runs_of_other_classes_get_a_warning_and_the_mean_of_what_they_share(tmp_path):
+    one = write_test(write_logs(tmp_path / "v1"))
+    two = write_test(write_logs(tmp_path / "v2"), confusion=[[9, 1, 0], [1, 9, 0], [0, 0, 0]], names=("road", "car"))
+    table = compare_runs([read_run(one), read_run(two)])
+    assert "different classes" in table["warnings"][0]
+    shared = table["scores"][0]
+    assert shared["name"] == "mean of the 1 classes that all runs have"
+    assert [cell["value"] for cell in shared["cells"]] == pytest.approx([100 * 900 / 1010, 100 * 9 / 11])
+    absent = next(row for row in table["classes"] if row["name"] == "car")
+    assert absent["cells"][0]["value"] is None
+    assert absent["cells"][1]["difference"] == ""
+
+
+def test_a_safety_mean_is_neither_better_nor_worse_and_its_error_is(tmp_path):
+    runs = []
+    for i in (0, 1):
+        folder = tmp_path / f"r{i}"
+        write_json({"metrics": {"safety/score": 50.0 + i, "safety/score_error": 9.0 + i}}, folder / "test/metrics.json")
+        runs.append(read_run(folder))
+    rows = {row["name"]: row["cells"][1]["better"] for row in compare_runs(runs)["scores"]}
+    assert rows == {"safety/score": None, "safety/score_error": False}
+    assert signed(-0.004) == "±0.00"
+
+
+def test_what_cannot_be_reported_is_one_sentence(tmp_path):
+    with pytest.raises(ValueError, match="nothing to report in"):
+        write_page([tmp_path], tmp_path / "p.html")
+    with pytest.raises(ValueError, match="is no folder"):
+        write_page([tmp_path / "gone"], tmp_path / "p.html")
+    with pytest.raises(ValueError, match="at least one work dir"):
+        write_page([], tmp_path / "p.html")
+    with pytest.raises(ValueError, match="one name per work dir, 1, got 2"):
+        write_page([tmp_path], tmp_path / "p.html", names=["a", "b"])
+    assert not (tmp_path / "p.html").exists()
+
+
+def test_pictures_that_are_gone_are_said_to_be(run, tmp_path):
+    (run / "test/worst/01_truth.png").unlink()
+    assert read([run], tmp_path).text.count("file is gone") == 1
