@@ -29,15 +29,16 @@ def compare_runs(runs: Sequence[Run]) -> dict:
     overall = [name for name in names if "/" not in name]
     per_class = [name for name in names if name.startswith("IoU/")] or [name for name in names if "/AP/" in name]
     shared = [name for name in per_class if all(table.get(name) is not None for table in tables)]
-    scores = [_row(name, [table.get(name) for table in tables]) for name in (*overall, *_SAFETY) if name in names]
+    scores = [compare_values(name, [table.get(name) for table in tables]) for name in (*overall, *_SAFETY) if name in names]
     if shared and len(shared) < len(per_class):
         means = [sum(table[name] for name in shared) / len(shared) for table in tables]
-        scores.insert(0, _row(f"mean of the {len(shared)} classes that all runs have", means))
+        scores.insert(0, compare_values(f"mean of the {len(shared)} classes that all runs have", means))
     return {
         "names": [run.name for run in runs],
         "scores": scores,
         "classes": [
-            _row(name.rpartition("/")[2] if name.startswith("IoU/") else name, [t.get(name) for t in tables]) for name in per_class
+            compare_values(name.rpartition("/")[2] if name.startswith("IoU/") else name, [t.get(name) for t in tables])
+            for name in per_class
         ],
         "warnings": _find_warnings(runs),
         "charts": [chart for chart in (_join_curves(runs, *what) for what in _CURVES) if chart],
@@ -69,7 +70,8 @@ def signed(difference: float | None) -> str:
     return f"±{text}" if float(text) == 0 else f"{'+' if difference > 0 else '−'}{text}"
 
 
-def _row(name: str, values: Sequence[float | None]) -> dict:
+def compare_values(name: str, values: Sequence[float | None]) -> dict:
+    """One row of a table: a value per run, its signed difference to the first, and whether that is better; ``None`` where neither."""
     first = values[0]
     cells = []
     for i, value in enumerate(values):

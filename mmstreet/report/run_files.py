@@ -57,7 +57,7 @@ class Run:
         config_text: The config of the training as mmengine dumped it; of the test where nothing was trained; empty if there is none.
         record: ``run.json``; empty if there is none.
         environment_text: The environment as mmengine logged it, for runs without ``run.json``.
-        refinement: ``refinement.json`` of the first evaluation that has one.
+        refinement: ``refinement.json`` of the first evaluation that has one, with ``folder``, where it lies.
     """
 
     name: str
@@ -103,7 +103,6 @@ def read_run(work_dir: str | Path, *, name: str | None = None) -> Run:
             f"nothing to report in '{path}': it has neither logs (<start>/vis_data/scalars.json) nor results (test/metrics.json); "
             "train or test a config with --work-dir pointing there first"
         )
-    refinements = (one.folder / "refinement.json" for one in evaluations)
     return Run(
         name=name or path.resolve().name,
         path=path,
@@ -112,7 +111,7 @@ def read_run(work_dir: str | Path, *, name: str | None = None) -> Run:
         config_text=_find_config(path),
         record=_read_json(path / "run.json") or {},
         environment_text=_find_environment(path),
-        refinement=next((found for file in refinements if (found := _read_json(file))), {}),
+        refinement=_find_refinement([one.folder for one in evaluations]),
     )
 
 
@@ -128,6 +127,14 @@ def _read_evaluations(path: Path) -> list[Evaluation]:
     if any(one.name.partition("/")[0] == "test" for one in found):
         found = [one for one in found if one.name.partition("/")[0] != "validation"]  # the end of the training, measured again
     return sorted(found, key=lambda one: (one.name not in ("test", "validation"), one.name.partition("/")[0] != "test", one.name))
+
+
+def _find_refinement(folders: Sequence[Path]) -> dict:
+    for folder in folders:
+        found = _read_json(folder / "refinement.json")
+        if found and found.get("systems"):
+            return found | {"folder": folder}
+    return {}
 
 
 def _find_config(path: Path) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import datetime
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from PIL import Image
+
 from mmstreet.report.charts import label, line_chart, ticks
-from mmstreet.report.comparison import step_name
+from mmstreet.report.comparison import compare_values, step_name
 from mmstreet.report.precision_recall import TITLES
 from mmstreet.report.run_files import Evaluation, Run
 
@@ -51,7 +54,7 @@ def describe_run(run: Run, *, pictures: bool = True) -> dict:
         "checkpoint": main.content.get("checkpoint") if main else None,
         "curves": _draw_curves(run),
         "evaluations": [_describe_evaluation(one, pictures=pictures) for one in run.evaluations if one.semantic or one.instances],
-        "refinement": run.refinement,
+        "refinement": _lay_refinement(run.refinement, pictures=pictures) if run.refinement else None,
         "safety": [_describe_safety(one, pictures=pictures) for one in run.evaluations if one.safety],
         "base": (run.record.get("config") or {}).get("base"),
         "config_file": (run.record.get("config") or {}).get("file"),
@@ -233,6 +236,26 @@ def _list_worst(one: Evaluation, *, pictures: bool) -> list[dict]:
     ]
 
 
+def _lay_refinement(found: Mapping, *, pictures: bool) -> dict:
+    systems = found["systems"]
+    measures = {
+        "mIoU": [one.get("mIoU") for one in systems],
+        f"boundary IoU, {found.get('boundary_radius_px')} px": [one.get("boundary_IoU") for one in systems],
+        "IoU of thin classes": [one.get("thin_IoU") for one in systems],
+    }
+    rows = [compare_values(name, values) for name, values in measures.items()]
+    for name, key in (("seconds per image", "seconds_per_image"), ("pixels changed, %", "changed_percent")):
+        rows.append({"name": name, "cells": [{"value": one.get(key), "difference": "", "better": None} for one in systems]})
+    for i, row in enumerate(systems[0].get("per_class", [])):
+        rows.append(compare_values(f"IoU {row['class']}", [one["per_class"][i]["IoU"] for one in systems]))
+    picture = found["folder"] / "refinement.png"
+    return {
+        "names": [one["name"] for one in systems],
+        "rows": rows,
+        "picture": embed_small(picture) if pictures and picture.is_file() else None,
+    }
+
+
 def _describe_safety(one: Evaluation, *, pictures: bool) -> dict:
     def show(image: Mapping) -> dict:
         picture = embed(one.folder / image["picture"]) if pictures else None
@@ -240,6 +263,16 @@ def _describe_safety(one: Evaluation, *, pictures: bool) -> dict:
 
     safety = one.safety
     return {"name": one.name, "metrics": safety["metrics"], **{side: [show(image) for image in safety[side]] for side in ("worst", "best")}}
+
+
+def embed_small(path: Path, *, width_px: int = 1800) -> str:
+    """Return a large picture as a ``data:`` address of a smaller photograph of it."""
+    with Image.open(path) as picture:
+        small = picture.convert("RGB")
+    small.thumbnail((width_px, 20 * width_px))
+    data = io.BytesIO()
+    small.save(data, "JPEG", quality=80, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
 def embed(path: Path) -> str | None:

@@ -73,3 +73,22 @@ def write_instances(folder: Path) -> Path:
     evaluation = {"protocols": {"coco": summary}, "by": {}, "classes": ["car", "train"]}
     write_json({"config": "a.py", "checkpoint": None, "metrics": {"coco/AP": 30.0}, "evaluation": evaluation}, folder / "test/metrics.json")
     return folder
+
+
+def write_refinement(folder: Path) -> Path:
+    """Write what ``--refine`` leaves beside a test: two systems and a picture."""
+    systems = [
+        {
+            "name": name,
+            "mIoU": 40.0 + gain,
+            "boundary_IoU": 30.0 - gain,
+            "thin_IoU": None,
+            "seconds_per_image": 0.25,
+            "changed_percent": 2.0 * gain,
+            "per_class": [{"class": "road", "IoU": 80.0 + gain}],
+        }
+        for name, gain in (("baseline", 0.0), ("crf <1>", 1.25))
+    ]
+    write_json({"boundary_radius_px": 3, "systems": systems}, folder / "test" / "refinement.json")
+    write_picture(np.zeros((20, 300, 3), np.uint8), folder / "test" / "refinement.png")
+    return folder

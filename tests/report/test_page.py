@@ -9,7 +9,7 @@ from mmstreet.report.comparison import compare_runs, signed
 from mmstreet.report.page import write_page
 from mmstreet.report.run_files import read_run
 from mmstreet.report.tables import write_json
-from tests.helpers.run_folders import CONFUSION, NAMES, write_instances, write_logs, write_test
+from tests.helpers.run_folders import CONFUSION, NAMES, write_instances, write_logs, write_refinement, write_test
 
 
 class Reader(HTMLParser):
@@ -167,6 +167,15 @@ def test_a_safety_mean_is_neither_better_nor_worse_and_its_error_is(tmp_path):
     rows = {row["name"]: row["cells"][1]["better"] for row in compare_runs(runs)["scores"]}
     assert rows == {"safety/score": None, "safety/score_error": False}
     assert signed(-0.004) == "±0.00"
+
+
+def test_refiners_stand_beside_their_baseline(run, tmp_path):
+    reader = read([write_refinement(run)], tmp_path)
+    assert "baseline crf <1>" in reader.text
+    assert "mIoU 40.00 41.25 +1.25" in reader.text
+    assert "boundary IoU, 3 px 30.00 28.75 −1.25" in reader.text
+    assert "IoU of thin classes n/a n/a" in reader.text
+    assert any(attributes.get("alt") == "what each refiner changed" for _, attributes in reader.tags)
 
 
 def test_what_cannot_be_reported_is_one_sentence(tmp_path):

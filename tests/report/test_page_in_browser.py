@@ -4,7 +4,7 @@ import pytest
 
 from mmstreet.report.page import write_page
 from tests.helpers.browser import open_browser, set_view, why_missing
-from tests.helpers.run_folders import write_instances, write_logs, write_test
+from tests.helpers.run_folders import write_instances, write_logs, write_refinement, write_test
 
 pytestmark = pytest.mark.skipif(why_missing() is not None, reason=str(why_missing()))
 
@@ -34,7 +34,7 @@ def pages(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     runs = [write_test(write_logs(root / f"a_rather_long_name_of_a_run_v{i}", offset=float(i))) for i in range(3)]
     return {
-        "one": write_page(runs[:1], root / "one.html"),
+        "one": write_page([write_refinement(runs[0])], root / "one.html"),
         "three": write_page(runs, root / "three.html"),
         "instances": write_page([write_instances(write_logs(root / "masks"))], root / "instances.html"),
     }
