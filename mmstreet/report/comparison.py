@@ -10,6 +10,7 @@ from mmstreet.report.config_text import compare_configs
 from mmstreet.report.run_files import Run
 
 _LOWER_IS_BETTER = ("safety/score_error",)
+_TIMES = ("time", "data_time")
 _NEITHER = ("safety/score",)
 _SAFETY = ("safety/score", "safety/score_error", "safety/level_agreement")
 
@@ -26,7 +27,7 @@ def compare_runs(runs: Sequence[Run]) -> dict:
     """
     tables = [_metrics_of(run) for run in runs]
     names = list(dict.fromkeys(name for table in tables for name in table))
-    overall = [name for name in names if "/" not in name]
+    overall = [name for name in names if "/" not in name and name not in _TIMES]
     per_class = [name for name in names if name.startswith("IoU/")] or [name for name in names if "/AP/" in name]
     shared = [name for name in per_class if all(table.get(name) is not None for table in tables)]
     scores = [compare_values(name, [table.get(name) for table in tables]) for name in (*overall, *_SAFETY) if name in names]
@@ -92,7 +93,8 @@ def _metrics_of(run: Run) -> dict[str, float | None]:
 def _find_warnings(runs: Sequence[Run]) -> list[str]:
     warnings = []
     tested = [run.main.semantic for run in runs if run.main is not None and run.main.semantic]
-    if len({tuple(one["classes"]) for one in tested}) > 1 or len({one["scope"] for one in tested}) > 1:
+    classes = {frozenset(name for name in _metrics_of(run) if name.startswith("IoU/")) for run in runs}
+    if len(classes) > 1 or len({one["scope"] for one in tested}) > 1:
         warnings.append(
             "The runs are scored on different classes or pixels: a model of few classes, scored on their pixels only, is spared "
             "the confusion with all others. Compare single classes, and these with care; the means of different sets of classes cannot "
@@ -102,7 +104,7 @@ def _find_warnings(runs: Sequence[Run]) -> list[str]:
     if silent and len(silent) < len(runs):
         warnings.append(f"Not tested, the last validation is shown: {', '.join(silent)}.")
     totals = {sum(map(sum, one["confusion"])) for one in tested if one["scope"] == tested[0]["scope"]}
-    if len({tuple(one["classes"]) for one in tested}) == 1 and len(totals) > 1:
+    if len(classes) == 1 and len(totals) > 1:
         warnings.append("The runs were tested on different numbers of pixels: not the same images, or not the same size.")
     return warnings
 
