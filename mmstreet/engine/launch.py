@@ -47,7 +47,7 @@ def load_config(
 
     Raises:
         LaunchError: If the config or the checkpoint to resume from does not exist, if that checkpoint is not complete, or if the config's
-            optimizer wrapper cannot be switched to mixed precision.
+            optimizer wrapper cannot be switched to mixed precision, nor a detector on a CPU.
     """
     path = Path(path)
     if not path.is_file():
@@ -148,6 +148,8 @@ def _set_mixed_precision(cfg: Config) -> None:
     if kind != "OptimWrapper":
         raise LaunchError(f"mixed precision needs optim_wrapper.type='OptimWrapper', but the config has '{kind}'; leave --amp out")
     if get_device() == "cpu":
+        if cfg.get("default_scope") == "mmdet":
+            raise LaunchError("mixed precision on a CPU is bfloat16, which mmcv's NMS and RoIAlign do not take; leave --amp out")
         cfg.optim_wrapper.type = "mmstreet.CpuAmpOptimWrapper"
     else:
         cfg.optim_wrapper.type = "AmpOptimWrapper"

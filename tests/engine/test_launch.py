@@ -101,6 +101,15 @@ def test_amp_refuses_a_wrapper_that_it_does_not_know(config_file):
         load_config(config_file("optim_wrapper = dict(type='MyWrapper')\n"), amp=True)
 
 
+def test_amp_on_cpu_is_refused_for_detectors(config_file, monkeypatch):
+    path = config_file("default_scope = 'mmdet'\n")
+    monkeypatch.setattr(launch, "get_device", lambda: "cpu")
+    with pytest.raises(LaunchError, match="NMS and RoIAlign do not take; leave --amp out"):
+        load_config(path, amp=True)
+    monkeypatch.setattr(launch, "get_device", lambda: "cuda")
+    assert load_config(path, amp=True).optim_wrapper.type == "AmpOptimWrapper"
+
+
 def test_mixed_precision_on_cpu_runs_in_bfloat16_and_updates_float32():
     layer = torch.nn.Linear(3, 2)
     before = layer.weight.clone()
