@@ -149,7 +149,7 @@ def run_seed(suite: Suite, data: Path, args: argparse.Namespace, seed: int, out:
     if path.exists():
         return json.loads(path.read_text())
     started = time.process_time()
-    rng, recipe = np.random.default_rng(seed), DamageRecipe(wrong_share=args.wrong)
+    rng, recipe = np.random.default_rng(seed), DamageRecipe(wrong_share=args.wrong, radius_share=tuple(args.radius))
     train_set, damage = read(suite, data, "train", args.images, lambda labels: damage_mask(labels, rng, recipe))
     val_set, _ = read(suite, data, "val", 40)
     cfg = Config.fromfile(ROOT / "configs" / f"{suite.config}.py")
@@ -182,6 +182,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="default: work_dirs/carb_noise/<suite>")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--wrong", type=float, default=0.5, help="least share of wrong pixels (default 0.5)")
+    parser.add_argument(
+        "--radius", type=float, nargs=2, default=[0.03, 0.12], help="half-axes of the blobs, shares of the height (default 0.03 0.12)"
+    )
     parser.add_argument("--images", type=int, default=40, help="training images (default 40)")
     parser.add_argument("--iters", type=int, default=600, help="iterations of eight images (default 600)")
     parser.add_argument("--warmup", type=int, default=200, help="iterations of plain cross entropy in both arms (default 200)")

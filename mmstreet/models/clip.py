@@ -35,11 +35,16 @@ def load_clip(kind: str, model: str) -> nn.Module:
 
     Raises:
         ImportError: If ``transformers`` is not installed.
-        OSError: If the model is neither in the folder, nor in the cache, nor can be downloaded; one sentence.
+        OSError: If the model is neither in the folder, nor in the cache, nor can be downloaded, or lacks weights; one sentence.
     """
     transformers = require("transformers", extra="clip")
+    log = transformers.utils.logging
+    verbosity = log.get_verbosity()
+    log.set_verbosity_error()  # the other half of CLIP is reported as unexpected otherwise
     try:
-        return getattr(transformers, kind).from_pretrained(model)
+        if kind == "CLIPTokenizer":
+            return transformers.CLIPTokenizer.from_pretrained(model)
+        part, info = getattr(transformers, kind).from_pretrained(model, output_loading_info=True)
     # Offline, the hub's client raises any of a dozen types; what the user can do is the same for all.
     except Exception as error:
         found = "the folder holds no such model" if os.path.isdir(model) else "it is not in the local cache and could not be downloaded"
@@ -47,6 +52,12 @@ def load_clip(kind: str, model: str) -> nn.Module:
             f"no {kind} in '{model}': {found} ({type(error).__name__}); on a machine with network run "
             f"`huggingface-cli download {model} --local-dir clip`, copy the folder here and pass it as the model"
         ) from error
+    finally:
+        log.set_verbosity(verbosity)
+    missing = sorted(info["missing_keys"])
+    if missing:
+        raise OSError(f"the weights of '{model}' lack {len(missing)} tensors of {kind}, first '{missing[0]}'; take a whole CLIP")
+    return part
 
 
 def dense_features(vision: nn.Module, pixels: Tensor) -> Tensor:

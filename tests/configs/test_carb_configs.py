@@ -1,0 +1,96 @@
+import copy
+from pathlib import Path
+
+import mmengine.registry
+import mmseg.registry
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import Registry, init_default_scope
+
+from mmstreet.labels import get_table
+from tests.helpers.config_binding import bases_of, config_errors, restated
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+FULL = {"carb_cityscapes": 19, "carb_cityscapes_single": 19, "carb_camvid": 11, "carb_wilddash2": 25}
+SMALL = {"carb_mini": 19, "carb_mini_single": 19, "carb_camvid_small": 11, "carb_camvid_small_single": 11}
+HELPERS = {
+    *("files", "crop_hw", "pack", "train_pipeline", "test_pipeline", "load_labels", "load_masks", "weak", "steps", "embeddings", "sized"),
+    *("norm", "resize", "loader", "small_model", "small_auxiliary", "small_optimizer", "small_size_wh", "small_epochs", "small_loader"),
+}
+REGISTRIES = (
+    *(registry for registry in vars(mmseg.registry).values() if isinstance(registry, Registry)),
+    *(registry for registry in vars(mmengine.registry).values() if isinstance(registry, Registry)),
+)
+
+
+@pytest.fixture(scope="module")
+def configs():
+    return {name: Config.fromfile(CONFIGS / f"{name}.py") for name in (*FULL, *SMALL)}
+
+
+def test_these_are_all_of_them():
+    assert {path.stem for path in CONFIGS.glob("carb_*.py")} == {*FULL, *SMALL}
+
+
+@pytest.mark.parametrize("name", [*FULL, *SMALL])
+def test_every_type_and_every_setting_exists(name, configs):
+    init_default_scope("mmseg")
+    assert config_errors(configs[name].to_dict(), REGISTRIES, helpers=HELPERS) == []
+
+
+@pytest.mark.parametrize("name", [*FULL, *SMALL])
+def test_a_config_repeats_nothing_that_it_inherits(name, configs):
+    path = CONFIGS / f"{name}.py"
+    inherited = {key: value for base in bases_of(path) for key, value in Config.fromfile(base).to_dict().items()}
+    assert restated(path, inherited) == []
+
+
+@pytest.mark.parametrize("name", [*FULL, *SMALL])
+def test_classes_embeddings_and_labels_belong_together(name, configs):
+    cfg, count = configs[name], {**FULL, **SMALL}[name]
+    head, teacher = cfg.model.decode_head, cfg.model.teacher
+    assert head.num_classes == count == len(get_table(head.table))
+    if teacher is not None:
+        assert (teacher.table, teacher.text_embeddings) == (head.table, head.text_embeddings)
+    types = [step.type for step in cfg.train_dataloader.dataset.pipeline]
+    assert ("mmstreet.LoadLabels" in types) == (teacher is None)  # masks are read in the single path alone
+    assert (cfg.train_dataloader.dataset.get("masks_dir") is not None) == (teacher is None)
+    assert "img_label" in cfg.train_dataloader.dataset.pipeline[-1].meta_keys
+
+
+def test_the_published_numbers(configs):
+    for name, iterations, warmup, crop, scale in (
+        ("carb_cityscapes", 30000, 16000, (512, 1024), (1.0, 2.0)),
+        ("carb_camvid", 12000, 4000, (720, 960), (0.5, 2.5)),
+        ("carb_wilddash2", 30000, 16000, (512, 1024), (1.0, 2.0)),
+    ):
+        cfg = configs[name]
+        assert (cfg.train_cfg.max_iters, cfg.model.decode_head.loss_decode.warmup_iters) == (iterations, warmup)
+        assert (tuple(cfg.model.data_preprocessor.size), tuple(cfg.model.patch_scale), tuple(cfg.model.patch_hw)) == (
+            crop,
+            scale,
+            (512, 256),
+        )
+        crops = next(step for step in cfg.train_dataloader.dataset.pipeline if step.type == "RandomCrop")
+        assert tuple(crops.crop_size) == crop
+        assert crops.get("cat_max_ratio", 1.0) == 1.0  # less would look at the masks
+        optimizer, rate = cfg.optim_wrapper.optimizer, cfg.param_scheduler[0]
+        assert (optimizer.type, optimizer.lr, optimizer.momentum, optimizer.weight_decay) == ("SGD", 5e-3, 0.9, 5e-4)
+        assert (rate.power, rate.eta_min, cfg.train_dataloader.batch_size) == (0.9, 1e-4, 4)
+
+
+def test_the_published_network(configs):
+    init_default_scope("mmseg")
+    cfg = copy.deepcopy(configs["carb_cityscapes"].model)
+    with torch.device("meta"):
+        model = mmseg.registry.MODELS.build(cfg)
+        model.backbone.eval()
+        model.decode_head.eval()
+        features = model.backbone(torch.empty(1, 3, 64, 128, device="meta"))
+    assert features[-1].shape == (1, 2048, 8, 16)
+    assert [branch.conv.dilation[0] for branch in model.decode_head.branches] == [6, 12, 18, 24]
+    assert all(branch.conv.weight.shape == (512, 2048, 3, 3) for branch in model.decode_head.branches)
+    assert model.decode_head.text_embeddings.shape == (19, 512)
+    assert not hasattr(model.decode_head, "conv_seg")
+    assert not model.with_auxiliary_head
