@@ -30,12 +30,15 @@ MODELS = _node(
     mmseg=("models.torchvision_heads", "models.pixelnet", "models.vgg", "models.carb_head", "models.carb", "models.clip"),
 )
 METRICS = _node("metric", root.METRICS, core=("metrics.semantic", "metrics.instance", "safety.metric"))
-HOOKS = _node("hook", root.HOOKS, core=("engine.hooks",))
+HOOKS = _node("hook", root.HOOKS, core=("engine.hooks", "engine.refinement"))
 DATA_SAMPLERS = _node("data sampler", root.DATA_SAMPLERS)
 OPTIM_WRAPPERS = _node("optim_wrapper", root.OPTIM_WRAPPERS, core=("engine.amp",))
 OPTIM_WRAPPER_CONSTRUCTORS = _node("optimizer wrapper constructor", root.OPTIM_WRAPPER_CONSTRUCTORS)
 
 # mmengine's root has no node for what follows the network. Build with
 # REFINERS.build(dict(type="mmstreet.VoteRefiner", source=dict(type="mmstreet.SuperpixelMasks")), default_args=dict(classes=names)).
-REFINERS = root.Registry("refiner", scope="mmstreet", locations=["mmstreet.refine.refiners", "mmstreet.refine.crf"])
-MASK_SOURCES = root.Registry("mask source", scope="mmstreet", locations=["mmstreet.refine.superpixels"])
+_REFINE = "mmstreet.refine."
+REFINERS = root.Registry("refiner", scope="mmstreet", locations=[_REFINE + name for name in ("refiners", "crf", "sam_refiner")])
+MASK_SOURCES = root.Registry(
+    "mask source", scope="mmstreet", locations=[_REFINE + name for name in ("superpixels", "sam", "grounding", "cache")]
+)

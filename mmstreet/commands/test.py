@@ -11,6 +11,7 @@ from mmengine.config import DictAction
 from mmstreet.engine.errors import TrainingStopped
 from mmstreet.engine.evaluation import run_test
 from mmstreet.engine.launch import LAUNCHERS, build_runner, load_config
+from mmstreet.engine.refinement import add_refinement
 from mmstreet.engine.run_record import command_line, home_of, recorded
 from mmstreet.engine.safe_load import safe_loading
 from mmstreet.engine.safety_evaluation import add_safety_metric
@@ -35,6 +36,14 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument("--examples", type=int, default=4, metavar="K", help="with --splits: rows on examples.png (default: 4; 0: none)")
     parser.add_argument("--safety", action="store_true", help="also the road-safety score: RoadSafetyMetric is added to the evaluator")
     parser.add_argument(
+        "--refine",
+        action="append",
+        default=[],
+        metavar="CONFIG",
+        help="also score what this refiner config makes of the model's maps (configs/refine/); may be given several times; "
+        "default: the refiner of the config itself, if it has one",
+    )
+    parser.add_argument(
         "--cfg-options",
         nargs="+",
         action=DictAction,
@@ -43,7 +52,10 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     )
     parser.add_argument("--launcher", choices=LAUNCHERS, default="auto", help="who started the processes; auto recognises torchrun")
     parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)  # older launchers pass it
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.refine and args.splits:
+        parser.error("--refine works on the config's test set; leave out --splits")
+    return args
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
@@ -55,8 +67,11 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         )
         if args.safety:
             add_safety_metric(cfg)
+        out = args.out or Path(cfg.work_dir) / "test"
+        refiners = args.refine or ([args.config] if cfg.get("refiner") and not args.splits else [])
+        if refiners:
+            add_refinement(cfg, refiners, out=out, keep=args.worst)
         with safe_loading():
-            out = args.out or Path(cfg.work_dir) / "test"
             runner = None if args.splits else build_runner(cfg)
             with recorded(cfg, command_line(argv, prog), kind="test", folder=home_of(cfg, out)):
                 if runner is None:

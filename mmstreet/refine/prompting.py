@@ -59,6 +59,12 @@ def make_prompts(
         point_labels=np.array(kinds, np.int64).reshape(-1, 1 + negatives),
         mask_logits=None if probs is None else logits,
         mask_boxes_xyxy=None if probs is None else np.array(logit_boxes, np.int64).reshape(-1, 4),
+        regions=Masks(
+            np.array([component.box_xyxy for component in components], np.int64).reshape(-1, 4),
+            [component.crop for component in components],
+            np.ones(len(components), np.float32),
+            labels.shape,
+        ),
     )
 
 

@@ -100,22 +100,24 @@ class Prompts:
     """``N`` questions to a promptable source, one object each.
 
     Attributes:
-        boxes_xyxy: float32 ``[N, 4]``, clipped to the image.
+        boxes_xyxy: float32 ``[N, 4]``, clipped to the image; ``None`` asks with points alone.
         points_xy: float32 ``[N, P, 2]``; ``P`` may be 0.
         point_labels: int64 ``[N, P]``: 1 inside the object, 0 outside it, -1 padding.
         mask_logits: ``None``, or one float32 ``[h, w]`` per prompt: log odds of the object, within ±20, on the whole-pixel box
             ``mask_boxes_xyxy``. Outside they are -20.
         mask_boxes_xyxy: int64 ``[N, 4]``, with ``mask_logits``.
+        regions: The region of the map that each prompt is about, for sources that give several answers to choose from.
     """
 
-    boxes_xyxy: np.ndarray
+    boxes_xyxy: np.ndarray | None
     points_xy: np.ndarray
     point_labels: np.ndarray
     mask_logits: Sequence[np.ndarray] | None = None
     mask_boxes_xyxy: np.ndarray | None = None
+    regions: Masks | None = None
 
     def __len__(self) -> int:
-        return len(self.boxes_xyxy)
+        return len(self.points_xy)
 
 
 @dataclass(frozen=True, eq=False)

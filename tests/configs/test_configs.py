@@ -31,6 +31,7 @@ STUDY = [
     "deeplabv3_bdd_v3",
     "deeplabv3_bdd_v3_background",
     "fcn_cityscapes",
+    "fcn_cityscapes_sam2",
 ]
 SMALL = [
     *("deeplabv3_mini_v1", "deeplabv3_mini_v2", "deeplabv3_mini_v2_6cls", "deeplabv3_mini_v3"),
@@ -101,11 +102,11 @@ def difference(name, other):
     return {place for place in {*first, *second} if first.get(place, missing) != second.get(place, missing)}
 
 
-def test_there_are_nineteen_semantic_configs():
+def test_there_are_twenty_semantic_configs():
     assert sorted(SEMANTIC) == sorted(
         path.stem for path in CONFIGS.glob("*.py") if path.stem.startswith(("deeplabv3_", "fcn_", "pixelnet_"))
     )
-    assert len(SEMANTIC) == 19
+    assert len(SEMANTIC) == 20
 
 
 def test_every_type_and_every_setting_exists():
@@ -144,6 +145,7 @@ def test_a_config_repeats_nothing_that_it_inherits(name):
 def test_versions_build_on_each_other():
     parents = {name: [path.stem for path in bases_of(CONFIGS / f"{name}.py") if path.parent == CONFIGS] for name in SEMANTIC}
     bdd = "deeplabv3_bdd_"
+    assert parents.pop("fcn_cityscapes_sam2") == ["fcn_cityscapes"]
     assert parents.pop("fcn_cityscapes") == parents.pop(f"{bdd}v1") == []
     assert parents.pop("pixelnet_cityscapes") == parents.pop("pixelnet_bdd") == []
     assert parents.pop("pixelnet_bdd_6cls") == ["pixelnet_bdd"]

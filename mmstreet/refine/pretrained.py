@@ -1,0 +1,122 @@
+"""Models of the transformers library from a local folder or the Hugging Face hub, with one sentence for everything that can go wrong."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from mmstreet.deps import require
+
+
+def transformers() -> ModuleType:
+    """Return the transformers library.
+
+    Raises:
+        ImportError: If it is not installed.
+    """
+    return require("transformers", extra="sam")
+
+
+def read_model_type(weights: str | Path, *, expected: Mapping[str, str]) -> str:
+    """Return the model type that a checkpoint says it is.
+
+    Args:
+        weights: A folder in transformers' format (``config.json`` and ``model.safetensors``), or a name on the hub.
+        expected: Class name of each model type that will do.
+
+    Raises:
+        OSError: If there is no such folder, or the hub cannot be reached or does not know the name.
+        ValueError: If the checkpoint is of another type.
+    """
+    _check_place(weights)
+    try:
+        settings, _ = transformers().PreTrainedConfig.get_config_dict(str(weights))
+    except (OSError, ValueError) as error:
+        raise _unreachable(weights) from error
+    found = settings.get("model_type")
+    if found not in expected:
+        raise ValueError(f"'{weights}' holds a model of type '{found}', expected one of: {', '.join(expected)}; give other weights")
+    return found
+
+
+def load_model(weights: str | Path, *, class_name: str, device: torch.device) -> torch.nn.Module:
+    """Load a model for inference, in single precision.
+
+    Args:
+        weights: See :func:`read_model_type`.
+        class_name: Class of transformers.
+        device: Where it goes.
+
+    Raises:
+        OSError: If the weights cannot be had.
+        ValueError: If the checkpoint lacks tensors of the model; random values would take their place.
+    """
+    _check_place(weights)
+    try:
+        model, info = getattr(transformers(), class_name).from_pretrained(str(weights), dtype=torch.float32, output_loading_info=True)
+    except OSError as error:
+        raise _unreachable(weights) from error
+    lacking = sorted({*info["missing_keys"], *(str(key) for key, *_ in info.get("mismatched_keys", ()))})
+    if lacking:
+        raise ValueError(
+            f"'{weights}' does not fit {class_name}: {len(lacking)} tensors are missing or have another shape, the first is "
+            f"'{lacking[0]}'; give weights of this model"
+        )
+    return model.eval().requires_grad_(False).to(device)
+
+
+def load_tokenizer(weights: str | Path) -> object:
+    """Load the tokenizer that lies beside a model.
+
+    Raises:
+        OSError: If there is none.
+    """
+    missing = f"'{weights}' has no tokenizer (tokenizer.json or vocab.txt); fetch the whole repository of the model"
+    try:
+        tokenizer = transformers().AutoTokenizer.from_pretrained(str(weights))
+    except (OSError, ValueError) as error:
+        raise OSError(missing) from error
+    # Without its files, transformers makes a tokenizer that knows no word but its own marks.
+    if tokenizer.convert_tokens_to_ids(".") in (None, tokenizer.unk_token_id):
+        raise OSError(missing)
+    return tokenizer
+
+
+def choose_device(device: str | None) -> torch.device:
+    """Return the named device, or a GPU where there is one and none is named."""
+    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def fingerprint(weights: str | Path) -> str:
+    """Return a text that changes when the weights in a local folder are replaced; for a name on the hub, the name.
+
+    Args:
+        weights: See :func:`read_model_type`.
+    """
+    folder = Path(weights)
+    if not folder.is_dir():
+        return str(weights)
+    files = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.iterdir() if path.is_file())
+    return hashlib.sha256(repr(files).encode()).hexdigest()
+
+
+def _check_place(weights: str | Path) -> None:
+    path, text = Path(weights), str(weights)
+    if path.is_file():
+        raise OSError(f"'{weights}' is a file; expected a folder with config.json and model.safetensors, or a name on the hub")
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise OSError(f"folder '{weights}' has no config.json; expected a model saved by transformers (save_pretrained)")
+    elif path.is_absolute() or text.startswith((".", "~")) or text.count("/") > 1:
+        raise OSError(f"weights folder '{weights}' does not exist; give a folder with config.json, or a name on the hub")
+
+
+def _unreachable(weights: str | Path) -> OSError:
+    return OSError(
+        f"weights '{weights}' can be read neither as a local folder nor from the Hugging Face hub (no network, or no such name); fetch "
+        f"them where there is network, 'hf download {weights} --local-dir FOLDER', and give weights='FOLDER'"
+    )
