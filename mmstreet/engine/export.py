@@ -158,8 +158,10 @@ def export_model(
         write = _write_onnx if SUFFIXES[path.suffix.lower()] == "onnx" else _write_torchscript
         try:
             write(graph, first, temporary, card, opset)
-        except (RuntimeError, torch.onnx.OnnxExporterError) as error:
-            raise LaunchError(f"{type(model.model).__name__} cannot be exported: {str(error).strip().partition(chr(10))[0]}") from error
+        except (RuntimeError, AttributeError, TypeError, torch.onnx.OnnxExporterError) as error:
+            # The last three are what Python code in a network meets that takes the sizes of a trace for plain numbers.
+            parts = f"{type(model.model).__name__} with {type(getattr(model.model, 'decode_head', None)).__name__}"
+            raise LaunchError(f"{parts} cannot be exported: {str(error).strip().partition(chr(10))[0]}") from error
         parity = compare(graph, load_exported(temporary, device="cpu"), images, card)
         if not parity.holds:
             raise LaunchError(

@@ -127,6 +127,19 @@ def test_a_network_that_fixes_sizes_is_told_to_have_one(tmp_path):
     assert export_model(model, IMAGES, tmp_path / "m.onnx", size_hw=(40, 60)).holds
 
 
+def test_a_network_that_cannot_be_traced_is_named_with_the_reason(tmp_path):
+    model = load_trained(*write_model(tmp_path), device="cpu")
+
+    class Counting(nn.Module):
+        def forward(self, x):
+            return (x * x.shape[2].bit_length(),)
+
+    model.model.backbone = Counting()
+    with pytest.raises(LaunchError, match="EncoderDecoder with FCNHead cannot be exported: 'Tensor' object has no attribute 'bit_length'"):
+        export_model(model, IMAGES, tmp_path / "m.onnx")
+    assert not (tmp_path / "m.onnx").exists()
+
+
 def test_parity_measures_by_hand(tmp_path):
     model = load_trained(*write_model(tmp_path), device="cpu")
     export_model(model, IMAGES, tmp_path / "m.onnx")
