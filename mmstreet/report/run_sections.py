@@ -214,7 +214,11 @@ def _list_protocols(instances: Mapping) -> list[dict]:
             {
                 "name": TITLES.get(name, name),
                 "scores": scores,
-                "rows": [{"class": "all", "instances": summary["instances"], **summary["metrics"]}, *summary["per_class"]],
+                # The mean over images of each one's own precision pools the classes, so a class has none.
+                "rows": [
+                    {"class": "all", "instances": summary["instances"], **summary["metrics"]},
+                    *(dict.fromkeys(scores) | row for row in summary["per_class"]),
+                ],
                 "images": summary["images"],
                 "chart": chart,
             }
