@@ -7,7 +7,7 @@ WORK := work_dirs/demo
 # Threads that spin while they wait take the core from the processes that load data.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help setup demo test test-upstream lint doctor bench reproduce-mini reproduce-camvid clean
+.PHONY: help setup demo test test-upstream lint doctor bench reproduce-mini reproduce-camvid reproduce-instances clean
 
 help:
 	@echo "make demo              draw the mini set, train and test a six-class model, say where the pictures are"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench             measure speed and memory against peers, as ratios in one run"
 	@echo "make reproduce-mini    train v1, v2, v2_6cls and v3 on the mini set and print one table"
 	@echo "make reproduce-camvid  the same on CamVid (CAMVID=folder)"
+	@echo "make reproduce-instances  train Mask R-CNN in two stages on the mini set and test both by both AP protocols"
 
 setup: $(VENV)/.ready
 $(VENV)/.ready: $(SETUP) constraints/onedl.txt
@@ -58,6 +59,12 @@ reproduce-mini: data/mini/.done
 
 reproduce-camvid: $(VENV)/.ready
 	$(PY) benchmarks/reproduce.py camvid --data $(or $(CAMVID),data/camvid11)
+
+INSTANCES := work_dirs/reproduce/instances
+reproduce-instances: data/mini/.done
+	$(PY) tools/train.py configs/mask_rcnn_mini_heads.py --then configs/mask_rcnn_mini.py --work-dir $(INSTANCES) --resume
+	$(PY) tools/test.py configs/mask_rcnn_mini_heads.py $(INSTANCES)/mask_rcnn_mini_heads --out $(INSTANCES)/heads
+	$(PY) tools/test.py configs/mask_rcnn_mini.py $(INSTANCES)/mask_rcnn_mini --out $(INSTANCES)/all
 
 clean:
 	rm -rf work_dirs data/mini
