@@ -16,7 +16,7 @@ COMMANDS = {
     "verify": "check every file of a data set and count its pixels",
     "doctor": "check this installation",
     "report": "one HTML page per run, or several runs side by side",
-    "refine": "refine the predictions of a model and measure what it gains",
+    "refine": "refine a folder of saved predictions",
     "export": "write a model as ONNX or TorchScript, checked against PyTorch",
 }
 """The commands; each lives in the module of its name in ``mmstreet/commands/`` as ``main(argv, prog) -> exit code``."""

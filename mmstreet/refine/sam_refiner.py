@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mmstreet.refine.cache import CachedMasks
 from mmstreet.refine.prediction import Prediction
 from mmstreet.refine.record import RegionReport
 from mmstreet.refine.refiners import PromptRefiner, Refiner, VoteRefiner
-from mmstreet.refine.sam import SAMMasks
-from mmstreet.registry import REFINERS
+from mmstreet.registry import MASK_SOURCES, REFINERS
 
 STRATEGIES = {"prompts": PromptRefiner, "vote": VoteRefiner}
 
@@ -30,6 +30,7 @@ class SAMRefiner(Refiner):
         strategy: ``'prompts'`` or ``'vote'``.
         source: Further settings of :class:`~mmstreet.refine.sam.SAMMasks`, such as ``family`` or ``device``.
         settings: Further settings of the strategy's refiner, such as ``fusion``, ``min_score`` or ``purity``.
+        cache: Folder in which SAM's answers are kept (:class:`~mmstreet.refine.cache.CachedMasks`); ``None`` keeps none.
         protect: See :class:`~mmstreet.refine.refiners.Refiner`.
 
     Raises:
@@ -47,12 +48,14 @@ class SAMRefiner(Refiner):
         strategy: str = "prompts",
         source: Mapping | None = None,
         settings: Mapping | None = None,
+        cache: str | Path | None = None,
         protect: Sequence[str] | None = None,
     ) -> None:
         super().__init__(classes=classes, protect=protect)
         if strategy not in STRATEGIES:
             raise ValueError(f"unknown strategy '{strategy}'; choose one of {', '.join(STRATEGIES)}")
-        masks = SAMMasks(weights=weights, **(source or {}))
+        made_by = dict(source or {}, type="mmstreet.SAMMasks", weights=str(weights))
+        masks = CachedMasks(source=made_by, folder=cache) if cache else MASK_SOURCES.build(made_by)
         self.strategy = STRATEGIES[strategy](classes=classes, source=masks, protect=protect, **(settings or {}))
 
     def relabel(self, image: np.ndarray, prediction: Prediction) -> tuple[np.ndarray, list[RegionReport], np.ndarray | None]:

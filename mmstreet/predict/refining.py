@@ -1,0 +1,130 @@
+"""Refining saved predictions, file by file: what one image has, what became of it, and the account of all."""
+
+from __future__ import annotations
+
+import copy
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from mmstreet.predict.folder import PredictionFolder
+from mmstreet.predict.images import as_rgb
+from mmstreet.predict.job import Outcome
+from mmstreet.predict.result import Result
+from mmstreet.predict.sources import Source
+from mmstreet.refine.refiners import Refiner
+
+SUFFIXES = (".npy", ".npz", ".png")
+_PROBLEMS = (ValueError, OSError, RuntimeError)
+
+
+def find_prediction(root: str | Path, name: str) -> Path:
+    """Return the saved prediction of an image.
+
+    Args:
+        root: A folder of ``mmstreet predict``, or one with the predictions themselves: ``NAME.npy`` or ``NAME.npz`` with probabilities
+            ``[C, H, W]``, or ``NAME.png`` with class ids; the first of these that exists.
+        name: Name of the image's results; see :class:`~mmstreet.predict.sources.Source`.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    for folder in (Path(root), Path(root) / "labels"):
+        for suffix in SUFFIXES:
+            if (path := folder / f"{name}{suffix}").is_file():
+                return path
+    raise FileNotFoundError(f"no prediction for '{name}' in '{root}'; expected {', '.join(name + suffix for suffix in SUFFIXES)}")
+
+
+def read_prediction_file(path: str | Path) -> np.ndarray:
+    """Read probabilities ``[C, H, W]`` or a map of class ids ``[H, W]``.
+
+    Raises:
+        ValueError: If the file holds neither, or several arrays without one named ``probs``.
+    """
+    path = Path(path)
+    if path.suffix == ".png":
+        labels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+        if labels is None or labels.ndim != 2:
+            raise ValueError(f"'{path}' is no map of class ids: a PNG with one channel")
+        return labels
+    try:
+        with open(path, "rb") as stream:
+            found = np.load(stream, allow_pickle=False)
+            if path.suffix == ".npz":
+                names = found.files
+                if "probs" not in names and len(names) != 1:
+                    raise ValueError(f"'{path}' holds the arrays {', '.join(names)}; name the probabilities 'probs'")
+                found = found["probs" if "probs" in names else names[0]]
+    except (EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"'{path}' cannot be read; it may be cut off") from error
+    return found
+
+
+def with_cache(settings: Mapping, folder: str | Path) -> dict:
+    """Return a refiner's config whose mask source keeps its masks in a folder; one without a source as it is."""
+    settings = copy.deepcopy(dict(settings))
+    if settings["type"] == "mmstreet.SAMRefiner":
+        settings.setdefault("cache", str(folder))
+    elif "source" in settings and settings["source"]["type"] != "mmstreet.CachedMasks":
+        settings["source"] = dict(type="mmstreet.CachedMasks", source=settings["source"], folder=str(folder))
+    return settings
+
+
+def refine_sources(
+    refiner: Refiner,
+    sources: Sequence[Source],
+    predictions: str | Path,
+    folder: PredictionFolder,
+    *,
+    palette: Sequence,
+    progress: bool = True,
+) -> Outcome:
+    """Refine the saved predictions of some images into a folder; what fails is recorded and the rest goes on.
+
+    Args:
+        refiner: The refiner.
+        sources: The images, finished ones left out.
+        predictions: See :func:`find_prediction`.
+        folder: Where the results go.
+        palette: RGB of each class, for overlays.
+        progress: Show a bar with the time left.
+    """
+    outcome, colors = Outcome(), np.asarray(palette, np.uint8)
+    for source in tqdm(sources, desc="refine", unit="img", disable=not progress):
+        try:
+            image = as_rgb(source.path)
+            refined, record = refiner(image, read_prediction_file(find_prediction(predictions, source.name)))
+            changes = json.loads(record.to_json())
+            folder.write_image(source, image, Result(refined, refiner.classes, colors, changes=changes))
+        except _PROBLEMS as error:
+            outcome.failed[source] = str(error).partition("\n")[0] or type(error).__name__
+            folder.write_record(source, {"error": outcome.failed[source]})
+        else:
+            outcome.done += 1
+    return outcome
+
+
+def summarize_changes(folder: PredictionFolder, sources: Sequence[Source]) -> str:
+    """Return the account of all images as JSON text: what the folder says, and the changes added up, from what is on the disk."""
+    summary = json.loads(folder.summarize(sources))
+    records = [record["changes"] for source in sources if (record := folder.read_record(source)) is not None and record.get("changes")]
+    pixels = sum(record["size_hw"][0] * record["size_hw"][1] for record in records)
+    changed = sum(record["changed_px"] for record in records)
+    summary["changes"] = {
+        "changed_px": changed,
+        "changed_percent": 100 * changed / pixels if pixels else None,
+        "protected_px": sum(record["protected_px"] for record in records),
+        "per_class": {
+            name: {kind: sum(record[kind][i] for record in records) for kind in ("lost_px", "gained_px")}
+            for i, name in enumerate(records[0]["classes"] if records else ())
+        },
+        "regions": dict(sum((Counter(record["verdicts"]) for record in records), Counter())),
+    }
+    return json.dumps(summary, indent=2, allow_nan=False) + "\n"
