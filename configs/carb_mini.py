@@ -1,6 +1,6 @@
 """Do pseudo-masks of a tiny CLIP, made while training, teach a network generated scenes? The dual path on a CPU, from scratch.
 
-The tiny CLIP and its text embeddings are trained on the mini set itself: ``python benchmarks/train_tiny_clip.py``.
+The tiny CLIP and its text embeddings are trained on the mini set itself: ``python -m benchmarks.train_tiny_clip``.
 """
 
 _base_ = "./carb_mini_single.py"
