@@ -57,14 +57,12 @@ def read_prediction_file(path: str | Path) -> np.ndarray:
     try:
         with open(path, "rb") as stream:
             found = np.load(stream, allow_pickle=False)
-            if path.suffix == ".npz":
-                names = found.files
-                if "probs" not in names and len(names) != 1:
-                    raise ValueError(f"'{path}' holds the arrays {', '.join(names)}; name the probabilities 'probs'")
-                found = found["probs" if "probs" in names else names[0]]
-    except (EOFError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"'{path}' cannot be read; it may be cut off") from error
-    return found
+            arrays = {name: found[name] for name in found.files} if path.suffix == ".npz" else {"probs": found}
+    except (EOFError, OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"'{path}' cannot be read as numpy's {path.suffix}; it may be cut off") from error
+    if "probs" not in arrays and len(arrays) != 1:
+        raise ValueError(f"'{path}' holds the arrays {', '.join(arrays)}; name the probabilities 'probs'")
+    return arrays.get("probs", next(iter(arrays.values())))
 
 
 def with_cache(settings: Mapping, folder: str | Path) -> dict:

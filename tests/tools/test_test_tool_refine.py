@@ -1,0 +1,117 @@
+"""``tools/test.py --refine``: the network's own maps and the refined ones, scored in the same run."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmstreet.engine.refinement import Rules
+from mmstreet.labels import BDD100K_SEM19
+from mmstreet.refine.refiners import VoteRefiner
+from tests.helpers.color_streets import CONFIG, SHAPE, write_checkpoint, write_streets
+from tests.helpers.segmentation_oracle import count_pairs, scores
+
+TOOL = str(Path(__file__).parents[2] / "tools" / "test.py")
+SOURCE = dict(type="mmstreet.SuperpixelMasks", area_px=16)
+
+
+@pytest.fixture
+def streets(tmp_path, monkeypatch):
+    pairs = write_streets(tmp_path / "data")
+    (tmp_path / "streets.py").write_text(CONFIG.format(root=str(tmp_path / "data")))
+    write_checkpoint(tmp_path / "epoch_1.pth")
+    (tmp_path / "grow.py").write_text(f"refiner = dict(type='mmstreet.VoteRefiner', source={SOURCE!r}, protect=[], purity=0.3)\n")
+    (tmp_path / "same.py").write_text(f"refiner = dict(type='mmstreet.VoteRefiner', source={SOURCE!r}, purity=1.1)\n")
+    monkeypatch.chdir(tmp_path)
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    return pairs
+
+
+@pytest.fixture
+def run_tool(monkeypatch):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", [TOOL, *map(str, arguments)])
+        runpy.run_path(TOOL, run_name="__main__")
+
+    return run
+
+
+def test_one_table_has_baseline_and_every_refiner(streets, run_tool, tmp_path, capfd):
+    run_tool("streets.py", "epoch_1.pth", "--out", "results", "--refine", "grow.py", "--refine", "same.py", "--worst", "2")
+    report = json.loads((tmp_path / "results/refinement.json").read_text())
+    metrics = json.loads((tmp_path / "results/metrics.json").read_text())["metrics"]
+    by_name = {system["name"]: system for system in report["systems"]}
+    assert list(by_name) == ["baseline", "grow", "same"]
+    assert by_name["baseline"]["mIoU"] == pytest.approx(metrics["mIoU"])
+    assert by_name["same"] | {"name": "", "seconds_per_image": 0, "regions": {}} == by_name["baseline"] | {
+        "name": "",
+        "seconds_per_image": 0,
+        "regions": {},
+    }
+    refine = VoteRefiner(classes="bdd100k_sem19", source=SOURCE, protect=[], purity=0.3)
+    pairs = []
+    for name, (labels, preds) in streets.items():
+        image = np.array(Image.open(tmp_path / f"data/images/10k/val/{name}"))
+        pairs.append((labels.tolist(), refine(image, preds)[0].tolist()))
+    expected = scores(count_pairs(pairs), BDD100K_SEM19.names, groups={}, frequencies={})
+    assert by_name["grow"]["mIoU"] == pytest.approx(expected["mIoU"])
+    for row in by_name["grow"]["per_class"]:
+        wanted = expected.get(f"IoU/{row['class']}")
+        assert row["IoU"] == (None if wanted is None else pytest.approx(wanted))
+    assert by_name["grow"]["changed_percent"] > 0 == by_name["same"]["changed_percent"]
+    assert all(system["seconds_per_image"] > 0 for system in report["systems"])
+
+    printed = "".join(capfd.readouterr())
+    assert "| mIoU " in printed
+    assert "boundary IoU, 3 px" in printed
+    assert f"{by_name['grow']['mIoU']:.2f} ({by_name['grow']['mIoU'] - by_name['baseline']['mIoU']:+.2f})" in printed
+    page = Image.open(tmp_path / "results/refinement.png")
+    assert page.width == 320 * 7  # image, baseline, two refiners with their changes, truth
+    assert page.height > 2 * 320 * SHAPE[0] / SHAPE[1]
+
+
+def test_a_config_with_a_refiner_of_its_own_is_tested_with_it(streets, run_tool, tmp_path):
+    text = (tmp_path / "streets.py").read_text() + (tmp_path / "grow.py").read_text()
+    (tmp_path / "best.py").write_text(text)
+    run_tool("best.py", "epoch_1.pth", "--out", "results", "--worst", "0")
+    report = json.loads((tmp_path / "results/refinement.json").read_text())
+    assert [system["name"] for system in report["systems"]] == ["baseline", "best"]
+    assert not (tmp_path / "results/refinement.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("refine", "message"),
+    [
+        (["absent.py"], "refiner config 'absent.py' does not exist"),
+        (["streets.py"], "config 'streets.py' sets no 'refiner'"),
+        (["grow.py", "grow.py"], "two systems are named 'grow'"),
+        (["odd.py"], "purify"),
+        (["far.py"], "does not exist; give a folder with config.json"),
+    ],
+)
+def test_a_refiner_that_cannot_be_built_stops_the_test_before_the_first_image(streets, run_tool, tmp_path, refine, message):
+    (tmp_path / "odd.py").write_text(
+        "refiner = dict(type='mmstreet.VoteRefiner', source=dict(type='mmstreet.SuperpixelMasks'), purify=1)\n"
+    )
+    (tmp_path / "far.py").write_text("refiner = dict(type='mmstreet.SAMRefiner', weights='./nowhere')\n")
+    options = [part for name in refine for part in ("--refine", name)]
+    with pytest.raises(SystemExit, match=f"the test cannot run: .*{message}"):
+        run_tool("streets.py", "epoch_1.pth", "--out", "results", *options)
+    assert not (tmp_path / "results/metrics.json").exists()
+
+
+def test_background_counts_as_the_scope_says():
+    labels = np.zeros((8, 8), np.uint8)
+    labels[:, 4:] = 2  # background of a model of two classes
+    preds = np.zeros((8, 8), np.uint8)
+    scene = Rules(("a", "b"), background=True, scene=True).count(labels, preds)
+    labelled = Rules(("a", "b"), background=True).count(labels, preds)
+    assert (scene.confusion[0, 0], scene.confusion[2, 0]) == (32, 32)
+    assert (labelled.confusion[0, 0], labelled.confusion[2].sum()) == (32, 0)
+    total = scene + labelled
+    assert total.confusion[0, 0] == 64
