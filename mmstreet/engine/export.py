@@ -161,7 +161,9 @@ def export_model(
         except (RuntimeError, AttributeError, TypeError, torch.onnx.OnnxExporterError) as error:
             # The last three are what Python code in a network meets that takes the sizes of a trace for plain numbers.
             parts = f"{type(model.model).__name__} with {type(getattr(model.model, 'decode_head', None)).__name__}"
-            raise LaunchError(f"{parts} cannot be exported: {str(error).strip().partition(chr(10))[0]}") from error
+            reason = str(error).strip().partition("\n")[0].partition(". Please")[0]
+            advice = "" if size_hw else "; a fixed size may help: export with --size"
+            raise LaunchError(f"{parts} cannot be exported: {reason}{advice}") from error
         parity = compare(graph, load_exported(temporary, device="cpu"), images, card)
         if not parity.holds:
             raise LaunchError(
@@ -207,6 +209,9 @@ def _write_onnx(graph: nn.Module, example: Tensor, path: Path, card: dict, opset
     require("onnx", extra="export")
     require("onnxruntime", extra="export")
     axes = {0: "batch"} if card["size_hw"] else {0: "batch", 2: "height", 3: "width"}
+    hush = getattr(torch._C, "_jit_set_onnx_log_enabled", None)
+    if hush is not None:
+        hush(False)  # else a failure prints the whole graph before the reason
     # Two images, so that no size of one is taken for a constant that broadcasts.
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
