@@ -209,9 +209,6 @@ def _write_onnx(graph: nn.Module, example: Tensor, path: Path, card: dict, opset
     require("onnx", extra="export")
     require("onnxruntime", extra="export")
     axes = {0: "batch"} if card["size_hw"] else {0: "batch", 2: "height", 3: "width"}
-    hush = getattr(torch._C, "_jit_set_onnx_log_enabled", None)
-    if hush is not None:
-        hush(False)  # else a failure prints the whole graph before the reason
     # Two images, so that no size of one is taken for a constant that broadcasts.
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
