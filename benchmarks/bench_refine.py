@@ -1,4 +1,5 @@
-"""Refinement inside boxes against loops over maps of the image's size, and the CRF on the classes present against the CRF on all.
+"""Refinement inside boxes against loops over maps of the image's size, SAM's prompts in one batch against one forward pass each, and the
+CRF on the classes present against the CRF on all.
 
 Seconds are the processor's, the best of rounds in which the sides take turns. Peak memory is what numpy has allocated at most during one
 call beyond its input, as ``tracemalloc`` counts it.
@@ -6,6 +7,7 @@ call beyond its input, as ``tracemalloc`` counts it.
 
 from __future__ import annotations
 
+import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -108,6 +110,8 @@ def run(quick: bool = False) -> list[dict]:
         rows.append((f"peak memory, {name}", peak_mib(ours), "MiB", "< 1000", "beyond probabilities and masks"))
     soft = best_seconds({"soft": lambda: vote_by_mask(prediction.labels, masks, probs=prediction.probs, class_ids=prediction.class_ids)}, 1)
     rows.append((f"soft vote, {len(prediction.class_ids)} classes present, {setting}", soft["soft"], "s", "", ""))
+    if installed("transformers"):
+        rows.append(_prompts(8 if quick else 32, rounds))
     if installed("pydensecrf"):
         rows.append(_crf((64, 128) if quick else (256, 512), probs, rounds=1))
     return [dict(zip(("name", "value", "unit", "target", "note"), row)) for row in rows]
@@ -126,6 +130,34 @@ def _fusion(prediction) -> tuple[tuple[Callable[[], np.ndarray], Callable[[], np
         lambda: fuse_by_full_maps(prediction, components, moved, masks.scores),
     )
     return (ours, theirs), len(components)
+
+
+def _prompts(count: int, rounds: int) -> tuple:
+    """Time a small SAM of random weights: how long an answer takes does not depend on how good it is."""
+    from benchmarks.train_small_sam import small_sam
+    from mmstreet.refine.proposals import Prompts
+    from mmstreet.refine.sam import SAMMasks
+
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (360, 640, 3), dtype=np.uint8)
+    corners = rng.uniform(0, [560, 300], (count, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(10, 60, (count, 2))], 1).astype(np.float32)
+    prompts = Prompts(boxes, boxes.reshape(-1, 2, 2).mean(1)[:, None], np.ones((count, 1), np.int64))
+    with tempfile.TemporaryDirectory() as folder:
+        small_sam().save_pretrained(folder)
+        source = SAMMasks(weights=folder, device="cpu")
+
+    def one_by_one() -> list[Masks]:
+        return [
+            source.predict(image, Prompts(prompts.boxes_xyxy[i : i + 1], prompts.points_xy[i : i + 1], prompts.point_labels[i : i + 1]))
+            for i in range(count)
+        ]
+
+    batched, single = source.predict(image, prompts), one_by_one()
+    same = np.mean([(a == b.crops[0]).mean() if a.shape == b.crops[0].shape else 0.0 for a, b in zip(batched.crops, single)])
+    seconds = best_seconds({"ours": lambda: source.predict(image, prompts), "single": one_by_one}, rounds)
+    note = f"{seconds['single']:.2f} s / {seconds['ours']:.2f} s; share of equal pixels {same:.4f}"
+    return f"one forward pass per prompt / image encoded once, {count} prompts", seconds["single"] / seconds["ours"], "x", ">= 5", note
 
 
 def _crf(size_hw: tuple[int, int], probs: np.ndarray, *, rounds: int) -> tuple:
