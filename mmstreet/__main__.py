@@ -39,9 +39,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         command = importlib.import_module(f"mmstreet.commands.{argv[0]}")
     except ModuleNotFoundError as error:
-        if error.name == f"mmstreet.commands.{argv[0]}":
-            print(f"mmstreet: '{argv[0]}' is not part of version {__version__}", file=sys.stderr)
-            return 1
         missing = (error.name or "").partition(".")[0]
         if missing not in _FRAMEWORKS or installed(missing):
             raise

@@ -127,11 +127,11 @@ class Predictor:
         seen = []
         for view in self.views:
             found = self.model.predict_instances([view.show(image) for image in images], scale=view.scale)
+            found = [objects.select(objects.scores >= self.min_score) for objects in found]
             seen.append([view.undo_instances(objects, image.shape[1]) for objects, image in zip(found, images)])
         results = []
         for image, views in zip(images, zip(*seen)):
             objects = views[0] if len(views) == 1 else unite_instances(views, limit=_INSTANCE_LIMIT)
-            objects = objects.select(objects.scores >= self.min_score)
             results.append(Result(objects.paint(image.shape[:2]), self.classes, self.palette, instances=objects))
         return results
 
