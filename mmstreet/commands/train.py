@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
-from mmengine.dist import is_main_process
+from mmengine.dist import barrier, is_main_process
 
 from mmstreet.engine.errors import LaunchError, TrainingStopped
 from mmstreet.engine.evaluation import write_validation
@@ -72,6 +72,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
 def _load_stage(args: argparse.Namespace, path: Path, before: Config | None) -> Config:
     """Load the config of a stage; what a run has itself, ``--resume`` prefers to the weights of the stage before."""
+    barrier()  # the main process may still be writing the checkpoint that the others look for
     work_dir = Path(args.work_dir) / path.stem if args.then and args.work_dir else args.work_dir
     resume = args.resume
     if args.then and isinstance(resume, str):
