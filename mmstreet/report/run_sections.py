@@ -51,7 +51,7 @@ def describe_run(run: Run, *, pictures: bool = True) -> dict:
         "tiles": [{"name": text, "key": name, "value": metrics[name]} for name, text in _TILES.items() if metrics.get(name) is not None]
         or [{"name": name, "key": name, "value": value} for name, value in metrics.items() if "AP" in name and name.count("/") <= 1][:8],
         "tested": main.name if main else None,
-        "checkpoint": main.content.get("checkpoint") if main else None,
+        "checkpoint": _shorten(main.content.get("checkpoint"), run.path) if main else None,
         "curves": _draw_curves(run),
         "evaluations": [_describe_evaluation(one, pictures=pictures) for one in run.evaluations if one.semantic or one.instances],
         "refinement": _lay_refinement(run.refinement, pictures=pictures) if run.refinement else None,
@@ -64,6 +64,12 @@ def describe_run(run: Run, *, pictures: bool = True) -> dict:
         "environment_text": run.environment_text,
         "commands": run.record.get("commands") or [],
     }
+
+
+def _shorten(checkpoint: str | None, folder: Path) -> str | None:
+    """A checkpoint of the run itself by its name."""
+    inside = checkpoint and Path(checkpoint).resolve().parent == folder.resolve()
+    return Path(checkpoint).name if inside else checkpoint
 
 
 def _list_facts(run: Run) -> list[str]:
