@@ -22,6 +22,7 @@ def line_chart(
     x_range: tuple[float, float] | None = None,
     smooth: bool = False,
     emphasis: Sequence[str] = (),
+    show_last: bool = True,
 ) -> dict | None:
     """Lay out a line chart.
 
@@ -34,6 +35,7 @@ def line_chart(
         x_range: Default: that of the values.
         smooth: Also draw a running mean over a twentieth of the points, and the raw values pale.
         emphasis: Series to draw strong while the others are thin.
+        show_last: Write the last value of each series in the legend.
 
     Returns:
         JSON-ready: ``series`` with ``name``, ``color``, ``lines`` (SVG point lists in a square of 1000), ``raw`` (the same, pale),
@@ -78,6 +80,7 @@ def line_chart(
         "title": title,
         "x_label": x_label,
         "unit": unit,
+        "show_last": show_last,
         "series": drawn,
         "x_ticks": [[round(place(tick, y_low)[0], 2), label(tick)] for tick in x_ticks],
         "y_ticks": [[round(place(x_low, tick)[1], 2), label(tick)] for tick in y_ticks if y_low <= tick <= y_high],

@@ -53,7 +53,7 @@ class Run:
         name: Its last part.
         path: The folder.
         scalars: What was logged.
-        evaluations: The tests, the one in ``test/`` first.
+        evaluations: The tests, the one in ``test/`` first, a training split last.
         config_text: The config of the training as mmengine dumped it; of the test where nothing was trained; empty if there is none.
         record: ``run.json``; empty if there is none.
         environment_text: The environment as mmengine logged it, for runs without ``run.json``.
@@ -126,7 +126,12 @@ def _read_evaluations(path: Path) -> list[Evaluation]:
                 )
     if any(one.name.partition("/")[0] == "test" for one in found):
         found = [one for one in found if one.name.partition("/")[0] != "validation"]  # the end of the training, measured again
-    return sorted(found, key=lambda one: (one.name not in ("test", "validation"), one.name.partition("/")[0] != "test", one.name))
+    return sorted(found, key=_rank)
+
+
+def _rank(one: Evaluation) -> tuple:
+    """What speaks for a run comes first: its test, or the test's validation split; the training split comes last."""
+    return one.name not in ("test", "validation"), one.name.endswith("train"), one.name.partition("/")[0] != "test", one.name
 
 
 def _find_refinement(folders: Sequence[Path]) -> dict:

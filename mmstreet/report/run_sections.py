@@ -155,13 +155,19 @@ def _describe_evaluation(one: Evaluation, *, pictures: bool) -> dict:
         "scope": semantic["scope"] if semantic else None,
         "convention": semantic["convention"] if semantic else None,
         "classes": _list_classes(semantic) if semantic else [],
-        "mean": one.content["metrics"].get("mIoU") if semantic and "/" not in one.name else None,
+        "mean": _mean_of(one) if semantic else None,
         "confusion": _lay_confusion(semantic) if semantic else None,
         "scatter": _scatter(semantic) if semantic else None,
         "protocols": _list_protocols(instances) if instances else [],
         "worst": _list_worst(one, pictures=pictures),
         "legend": one.worst.get("legend", []),
     }
+
+
+def _mean_of(one: Evaluation) -> float | None:
+    """The mIoU of this evaluation; that of a metric with a prefix stands under its prefix, which is also its folder."""
+    metrics = one.content["metrics"]
+    return metrics.get(f"{one.folder.name}/mIoU", metrics.get("mIoU"))
 
 
 def _list_classes(semantic: Mapping) -> list[dict]:
@@ -214,7 +220,7 @@ def _list_protocols(instances: Mapping) -> list[dict]:
         curve = summary["curve"]
         lines = {label_: (curve["recall"], values["precision"]) for label_, values in curve["classes"].items()}
         title = f"Precision over recall at IoU {curve['iou']:g}"
-        chart = line_chart(title, lines, x_label="recall", y_range=(0, 1), x_range=(0, 1)) if lines else None
+        chart = line_chart(title, lines, x_label="recall", y_range=(0, 1), x_range=(0, 1), show_last=False) if lines else None
         scores = list(summary["metrics"])
         shown.append(
             {

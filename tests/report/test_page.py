@@ -1,5 +1,6 @@
 """The page of a run says what the files say, holds all it needs, and lets no name become markup."""
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -116,6 +117,17 @@ def test_links_of_the_bar_lead_somewhere(run, tmp_path):
         ids = [attributes["id"] for _, attributes in reader.tags if "id" in attributes]
         assert len(ids) == len(set(ids))
         assert {attributes["href"][1:] for tag, attributes in reader.tags if tag == "a"} <= set(ids)
+
+
+def test_a_validation_split_speaks_for_the_run_before_the_training_split(run):
+    for split, value in (("train", 91.0), ("val", 47.0)):
+        content = json.loads((run / "test/metrics.json").read_text())
+        content["metrics"]["mIoU"] = value
+        write_json(content, run / "test" / split / "metrics.json")
+    (run / "test/metrics.json").unlink()
+    found = read_run(run)
+    assert [one.name for one in found.evaluations if one.semantic] == ["test/val", "test/train"]
+    assert found.main.content["metrics"]["mIoU"] == 47.0
 
 
 def test_average_precision_has_curves_and_absent_classes_say_so(tmp_path):
