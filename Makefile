@@ -35,7 +35,7 @@ data/mini/.done: $(VENV)/.ready
 demo: data/mini/.done
 	$(PY) tools/train.py configs/deeplabv3_mini_v3.py --work-dir $(WORK)
 	$(PY) tools/test.py configs/deeplabv3_mini_v3.py $(WORK) --work-dir $(WORK)
-	@echo "pictures and tables: $(WORK)/test"
+	@echo "pictures and tables: $(WORK)/test; all of it on one page: $(WORK)/report.html"
 
 test: $(VENV)/.ready lint
 	$(PY) -m pytest -q $(TESTS)

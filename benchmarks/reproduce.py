@@ -1,7 +1,7 @@
 """Train and test the versions of one model at equal epochs and print one table: ``python benchmarks/reproduce.py mini|camvid``.
 
 Every run is the two daily commands, ``tools/train.py`` and ``tools/test.py``; a run whose metrics are already written is not repeated.
-The table goes to ``<out>/table.md`` and, as data, to ``<out>/table.json``.
+The table goes to ``<out>/table.md`` and, as data, to ``<out>/table.json``; ``<out>/report.html`` shows the runs side by side.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+from mmstreet.report.page import write_page
 
 ROOT = Path(__file__).parents[1]
 
@@ -111,7 +113,7 @@ def main() -> None:
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {args.jobs} runs side by side, {threads} threads each"
     (out / "table.md").write_text(f"{text}\n\n`{' '.join(['python', *sys.argv])}` on {machine}\n")
     (out / "table.json").write_text(json.dumps({"machine": machine, "argv": sys.argv, "rows": rows}, indent=2))
-    print(text)
+    print(f"{text}\n\n{write_page([out / name for name in configs], out / 'report.html')}")
 
 
 if __name__ == "__main__":

@@ -119,17 +119,24 @@ def describe_config(cfg: Config) -> dict:
 
     Args:
         cfg: A config; settings of the command line show as changes.
+
+    Returns:
+        ``file``, ``question``, ``base`` (``None`` without one), ``changes``, and ``problem`` if the base cannot be read by itself.
     """
+    found = {"file": cfg.filename, "question": None, "base": None, "changes": []}
     if not cfg.filename or not Path(cfg.filename).is_file() or Path(cfg.filename).suffix != ".py":
-        return {"file": cfg.filename, "question": None, "base": None, "changes": []}
+        return found
     tree = ast.parse(Path(cfg.filename).read_text(encoding="utf-8"))
-    bases = _bases_of(tree, Path(cfg.filename).parent)
-    question = (ast.get_docstring(tree) or "").partition("\n\n")[0].replace("\n", " ") or None
-    changes = []
-    if bases:
-        before = parse_config(_load_joined(bases).pretty_text)
-        changes = [[change.key, change.before, change.after] for change in compare_configs(before, parse_config(cfg.pretty_text))]
-    return {"file": cfg.filename, "question": question, "base": " + ".join(Path(base).name for base in bases) or None, "changes": changes}
+    found["question"] = (ast.get_docstring(tree) or "").partition("\n\n")[0].replace("\n", " ") or None
+    try:
+        bases = _bases_of(tree, Path(cfg.filename).parent)
+        if bases:
+            changes = compare_configs(parse_config(_load_joined(bases).pretty_text), parse_config(cfg.pretty_text))
+            found["changes"] = [[change.key, change.before, change.after] for change in changes]
+            found["base"] = " + ".join(Path(base).name for base in bases)
+    except (OSError, ValueError, KeyError, SyntaxError, ImportError) as error:
+        found["problem"] = f"{type(error).__name__}: {error}"  # a base that cannot be compared is no reason to stop a run
+    return found
 
 
 def describe_machine() -> dict[str, str]:

@@ -57,6 +57,7 @@ def describe_run(run: Run, *, pictures: bool = True) -> dict:
         "refinement": _lay_refinement(run.refinement, pictures=pictures) if run.refinement else None,
         "safety": [_describe_safety(one, pictures=pictures) for one in run.evaluations if one.safety],
         "base": (run.record.get("config") or {}).get("base"),
+        "base_problem": (run.record.get("config") or {}).get("problem"),
         "config_file": (run.record.get("config") or {}).get("file"),
         "changes": [{"key": key, "before": before, "after": after} for key, before, after in changes],
         "config_text": run.config_text,

@@ -54,6 +54,16 @@ def test_settings_of_the_command_line_show_as_changes(cfg):
     assert describe_config(Config(dict(model=1)))["base"] is None
 
 
+def test_a_base_that_cannot_be_read_by_itself_is_said_and_stops_nothing(cfg, tmp_path):
+    (tmp_path / "base.py").unlink()
+    found = describe_config(cfg)
+    assert (found["base"], found["changes"]) == (None, [])
+    assert "base.py" in found["problem"]
+    with recorded(cfg, ["train"], kind="train", folder=cfg.work_dir):
+        write_logs(tmp_path / "run")
+    assert "could not be read by itself" in (tmp_path / "run/report.html").read_text()
+
+
 def test_a_run_that_fails_has_no_end_and_no_page(cfg, tmp_path):
     write_logs(tmp_path / "run")
     with pytest.raises(RuntimeError, match="loss"), recorded(cfg, ["train"], kind="train", folder=cfg.work_dir):
