@@ -1,7 +1,10 @@
 """Grounding DINO with a tiny random model: boxes of classes by name, and Grounded SAM as a whole."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from mmengine.config import Config
 
 from mmstreet.refine.grounding import GroundingDINOBoxes
 from mmstreet.refine.proposals import BoxDetector
@@ -79,6 +82,17 @@ def test_other_weights_and_a_missing_tokenizer_are_named(weights, tmp_path):
         (tmp_path / name).write_bytes((weights / name).read_bytes())
     with pytest.raises(OSError, match=r"has no tokenizer \(tokenizer.json or vocab.txt\)"):
         GroundingDINOBoxes(weights=tmp_path)
+
+
+def test_the_config_of_grounded_sam_runs_with_weights_from_folders(weights, image, tmp_path):
+    cfg = Config.fromfile(Path(__file__).parents[2] / "configs/refine/grounded_sam.py").refiner
+    cfg.source.weights, cfg.detector.weights = str(save_tiny("sam", tmp_path / "sam")), str(weights)
+    cfg.detector.update(SMALL)
+    labels = np.zeros((48, 96), np.uint8)
+    labels[10:40, 10:40] = 1
+    refined, record = REFINERS.build(cfg, default_args=dict(classes=("road", "car")))(image, labels)
+    assert refined.shape == labels.shape
+    assert len(record.regions) > 0
 
 
 def test_grounded_sam_goes_from_names_to_a_refined_map(weights, image, tmp_path):

@@ -1,8 +1,11 @@
 """The whole path through SAM, SAM 2 and SAM-HQ with tiny random models, and everything that may be wrong with weights."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 
 from mmstreet.refine.components import find_components
 from mmstreet.refine.prompting import make_prompts
@@ -14,6 +17,7 @@ from tests.helpers.tiny_sam import save_tiny
 
 pytest.importorskip("transformers")
 pytestmark = pytest.mark.filterwarnings("ignore")
+CONFIGS = Path(__file__).parents[2] / "configs"
 FAMILIES = ("sam", "sam2", "sam_hq")
 SIZE_HW = (48, 96)
 CLASSES = ("road", "car", "person")
@@ -239,3 +243,35 @@ def test_several_answers_need_regions_to_choose_by(folders, image):
     prompts = Prompts(np.array([[0, 0, 9, 9]], np.float32), np.zeros((1, 1, 2), np.float32), np.ones((1, 1), np.int64))
     with pytest.raises(ValueError, match="give prompts with regions, or set multimask=False"):
         SAMMasks(weights=folders["sam"], multimask=True).predict(image, prompts)
+
+
+@pytest.mark.parametrize(
+    ("config", "family"),
+    [
+        ("refine/sam", "sam"),
+        ("refine/sam_hq", "sam_hq"),
+        ("refine/sam2", "sam2"),
+        ("fcn_cityscapes_sam2", "sam2"),
+        ("refine/mini_sam", "sam"),
+    ],
+)
+def test_the_configs_take_weights_from_a_folder_and_refine(config, family, folders, image, probs):
+    settings = Config.fromfile(CONFIGS / f"{config}.py").refiner
+    assert settings.source.family == family
+    settings.weights = str(folders[family])
+    refined, record = REFINERS.build(settings, default_args=dict(classes=CLASSES))(image, probs)
+    assert refined.shape == SIZE_HW
+    assert len(record.regions) == sum(region.area_px >= settings.settings.get("min_area_px", 64) for region in record.regions) > 0
+    settings.weights = str(folders["sam2" if family != "sam2" else "sam"])
+    with pytest.raises(ValueError, match="give other weights"):
+        REFINERS.build(settings, default_args=dict(classes=CLASSES))
+
+
+def test_answers_are_kept_and_survive_another_fusion(folders, image, probs, tmp_path, monkeypatch):
+    cfg = dict(type="mmstreet.SAMRefiner", weights=str(folders["sam"]), cache=str(tmp_path), settings=dict(min_score=0.0, min_iou=0.0))
+    first, _ = REFINERS.build(cfg, default_args=dict(classes=CLASSES))(image, probs)
+    assert len(list(tmp_path.rglob("*.npz"))) == 1
+    monkeypatch.setattr(SAMMasks, "_encode", None)  # from here on nothing may be asked
+    again, _ = REFINERS.build(cfg, default_args=dict(classes=CLASSES))(image, probs)
+    np.testing.assert_array_equal(again, first)
+    REFINERS.build(dict(cfg, settings=dict(fusion="priority")), default_args=dict(classes=CLASSES))(image, probs)
