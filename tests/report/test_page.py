@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -205,3 +207,13 @@ def test_what_cannot_be_reported_is_one_sentence(tmp_path):
 def test_pictures_that_are_gone_are_said_to_be(run, tmp_path):
     (run / "test/worst/01_truth.png").unlink()
     assert read([run], tmp_path).text.count("file is gone") == 1
+
+
+def test_the_page_needs_no_framework(run, tmp_path):
+    code = (
+        "import sys; from mmstreet.__main__ import main; "
+        f"main(['report', {str(run)!r}, '--out', {str(tmp_path / 'p.html')!r}]); "
+        "print(sorted({'torch', 'mmengine', 'mmcv', 'mmseg', 'mmdet'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
