@@ -19,6 +19,7 @@ from PIL import Image
 from mmstreet.engine.pretrained import fit_weights
 from mmstreet.labels import STREET6, get_table
 from mmstreet.models.convert import PUBLISHED, find_layout, rename_tensors
+from mmstreet.registry import MASK_SOURCES, REFINERS
 from tests.helpers.config_binding import bases_of, config_errors, restated
 from tests.helpers.street_files import make_root
 from tests.helpers.torchvision_models import Segmentation
@@ -58,6 +59,7 @@ HELPERS = {
     *(
         "narrow_model",
         "narrow_optimizer",
+        "refiner",
         "small_model",
         "small_auxiliary",
         "small_optimizer",
@@ -70,6 +72,7 @@ HELPERS = {
 REGISTRIES = (
     *(registry for registry in vars(mmseg.registry).values() if isinstance(registry, Registry)),
     *(registry for registry in vars(mmengine.registry).values() if isinstance(registry, Registry)),
+    *(REFINERS, MASK_SOURCES),
 )
 
 
