@@ -3,7 +3,7 @@
 Half of the cars are narrower than 17 pixels, so the images keep their 640×360, and the smallest anchors are small.
 """
 
-small_epochs = (14, 3)
+small_epochs = (14, 8)
 small_batch = 2
 small_steps = {"mmstreet.Letterbox": dict(size_hw=(384, 640))}
 small_loader = dict(num_workers=1, dataset=dict(data_root="data/mini"))
