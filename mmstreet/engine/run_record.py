@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 
+import jinja2
 import torch
 from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
@@ -51,7 +52,7 @@ def recorded(cfg: Config, command: Sequence[str], *, kind: str, folder: str | Pa
     record_end(folder)
     try:
         print_log(f"page of the run: {write_page([folder], Path(folder) / 'report.html')}", logger="current")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, jinja2.TemplateError) as error:
         print_log(f"the page of the run was not written: {error}", logger="current", level=logging.WARNING)
 
 
