@@ -54,10 +54,11 @@ class InferenceGraph(nn.Module):
         super().__init__()
         self.model = model
         prep = model.data_preprocessor
-        mean, std = (torch.zeros(3, 1, 1), torch.ones(3, 1, 1)) if not prep._enable_normalize else (prep.mean, prep.std)
+        mean, std = getattr(prep, "mean", torch.zeros(3, 1, 1)), getattr(prep, "std", torch.ones(3, 1, 1))
         self.register_buffer("mean", mean.detach().clone().float())
         self.register_buffer("std", std.detach().clone().float())
-        self.swap = not prep._channel_conversion  # the preprocessor turns the loaders' BGR into RGB, or leaves it as it is
+        # Whether the preprocessor turns the loaders' BGR into RGB stands under one name in mmseg 1.2 and under another after it.
+        self.swap = not (prep.channel_conversion if hasattr(prep, "channel_conversion") else prep._channel_conversion)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits, float32 ``[B, C, h, w]``, of images, float32 ``[B, 3, h, w]``."""
@@ -170,6 +171,7 @@ def export_model(
                 f"the exported file disagrees with the model: logits differ by up to {parity.logits_difference:.2g} (largest logit "
                 f"{parity.logits_largest:.3g}) and {100 * parity.labels_equal:.3f} % of labels are equal; nothing was written"
             )
+        _check_whole(model, load_exported(temporary, device="cpu"), images[0])
         (_stamp_onnx if path.suffix.lower() == ".onnx" else _stamp_torchscript)(temporary, card | {"parity": asdict(parity)})
     return parity
 
@@ -203,6 +205,18 @@ def compare(graph: nn.Module, exported: ExportedModel, images: Sequence[np.ndarr
         equal += int((found.argmax(1) == expected.argmax(1)).sum())
         pixels += expected[:, 0].size
     return Parity(difference, largest, equal / pixels, len(images), tuple(batch.shape for batch in batches))
+
+
+def _check_whole(model: SemanticModel, exported: ExportedModel, image: np.ndarray) -> None:
+    """The steps before and after the network are checked too: both ways from an image to its labels."""
+    if exported.card["size_hw"] is not None:
+        return  # the file resizes images in its own way then
+    equal = float((model.predict_labels([image])[0] == exported.predict_labels([image])[0]).mean())
+    if equal < LABELS_AGREEMENT:
+        raise LaunchError(
+            f"the exported file prepares images in another way than the config: {100 * equal:.3f} % of the labels are equal; "
+            "nothing was written"
+        )
 
 
 def _write_onnx(graph: nn.Module, example: Tensor, path: Path, card: dict, opset: int) -> None:

@@ -112,6 +112,20 @@ def test_a_file_that_computes_something_else_is_not_kept(tmp_path, monkeypatch):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_file_that_prepares_images_in_another_way_is_not_kept(tmp_path, monkeypatch):
+    model = load_trained(*write_model(tmp_path), device="cpu")
+    honest = InferenceGraph.__init__
+
+    def swapped(self, network):
+        honest(self, network)
+        self.swap = not self.swap
+
+    monkeypatch.setattr(InferenceGraph, "__init__", swapped)
+    with pytest.raises(LaunchError, match="prepares images in another way than the config"):
+        export_model(model, IMAGES, tmp_path / "m.onnx")
+    assert not (tmp_path / "m.onnx").exists()
+
+
 def test_a_network_that_fixes_sizes_is_told_to_have_one(tmp_path):
     model = load_trained(*write_model(tmp_path), device="cpu")
 
