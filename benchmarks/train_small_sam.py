@@ -191,7 +191,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder for the model")
     parser.add_argument("--data", type=Path, default=Path("data/mini"), help="mini set (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=1500, help="steps of two pictures with 8 prompts each (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=700, help="steps of two pictures with 8 prompts each (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int, help="use only so many pictures of each split")
