@@ -25,6 +25,7 @@ EXTRAS = {
     "instances": "pycocotools",
     "superpixel": "skimage",
     "crf": "pydensecrf",
+    "fast": "imagecodecs",
     "clip": "transformers",
     "sam": "transformers",
     "export": "onnxruntime",

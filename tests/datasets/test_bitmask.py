@@ -78,14 +78,22 @@ def test_colour_map_is_refused():
         decode_bitmask(np.full((2, 2, 4), 128, np.uint8))
 
 
-def test_png_keeps_every_byte(tmp_path):
+@pytest.fixture(params=["imagecodecs", "pillow"])
+def decoder(request, monkeypatch):
+    if request.param == "imagecodecs":
+        pytest.importorskip("imagecodecs")
+    monkeypatch.setattr("mmstreet.datasets.bitmask.installed", lambda name: request.param == name)
+    return request.param
+
+
+def test_png_keeps_every_byte(tmp_path, decoder):
     owner, category, ids, flags = scene(1)
     rgba = encode_bitmask(owner, category, ids, **flags)
     write_bitmask(tmp_path / "a.png", rgba)
     np.testing.assert_array_equal(read_bitmask(tmp_path / "a.png"), rgba)
 
 
-def test_bad_files_are_named(tmp_path):
+def test_bad_files_are_named(tmp_path, decoder):
     with pytest.raises(FileNotFoundError, match=r"missing\.png"):
         read_bitmask(tmp_path / "missing.png")
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "rgb.png")
