@@ -41,6 +41,7 @@ class Tally:
     boundary: np.ndarray
     seconds: float = 0.0
     changed_px: int = 0
+    pixels: int = 0
     verdicts: Counter = field(default_factory=Counter)
 
     def __add__(self, other: Tally) -> Tally:
@@ -49,6 +50,7 @@ class Tally:
             self.boundary + other.boundary,
             self.seconds + other.seconds,
             self.changed_px + other.changed_px,
+            self.pixels + other.pixels,
             self.verdicts + other.verdicts,
         )
 
@@ -79,7 +81,7 @@ class Rules:
         ways = dict(num_classes=size, ignore_index=self.ignore_index, background=self.background)
         confusion = F.confusion_matrix(*maps, **ways).numpy()
         boundary = F.boundary_confusion(*maps, radius_px=RADIUS_PX, **ways).numpy()
-        return Tally(confusion, boundary, seconds, changed_px, Counter(verdicts or {}))
+        return Tally(confusion, boundary, seconds, changed_px, labels.size, Counter(verdicts or {}))
 
     def summarize(self, name: str, tally: Tally, *, images: int) -> dict:
         """Return a system's scores in per cent, ``None`` where nothing can be measured."""
@@ -90,7 +92,7 @@ class Rules:
             "name": name,
             **{key: _percent(value) for key, value in means.items()},
             "seconds_per_image": tally.seconds / images,
-            "changed_percent": 100 * tally.changed_px / max(1, int(tally.confusion.sum())),
+            "changed_percent": 100 * tally.changed_px / max(1, tally.pixels),
             "per_class": [
                 {"class": label, "IoU": _percent(iou[i]), "boundary_IoU": _percent(edges[i])} for i, label in enumerate(self.names)
             ],
