@@ -125,4 +125,6 @@ class CARBSegmentor(EncoderDecoder):
         images = inputs.float()
         if getattr(preprocessor, "_enable_normalize", False):
             images = images * preprocessor.std.to(images) + preprocessor.mean.to(images)
-        return images if getattr(preprocessor, "_channel_conversion", False) else images.flip(1)
+        # the attribute's name in upstream's mmseg, then the name in its fork
+        is_rgb = getattr(preprocessor, "channel_conversion", getattr(preprocessor, "_channel_conversion", False))
+        return images if is_rgb else images.flip(1)

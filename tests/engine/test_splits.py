@@ -9,6 +9,7 @@ from PIL import Image
 
 from mmstreet.commands.test import main
 from mmstreet.engine.errors import LaunchError
+from mmstreet.engine.safe_load import safe_loading
 from mmstreet.engine.splits import run_splits, split_config
 from mmstreet.labels import BDD100K_SEM19
 from tests.helpers.color_streets import CONFIG, write_checkpoint, write_streets
@@ -102,7 +103,8 @@ def test_examples_are_input_prediction_and_truth_of_images_spread_over_the_split
     monkeypatch.setattr("mmstreet.engine.splits.plot_panels", lambda panels, **settings: shown.append((panels, settings["columns"])))
     cfg = Config.fromfile("streets.py")
     cfg.load_from, cfg.work_dir, cfg.launcher = "epoch_1.pth", str(tmp_path / "work"), "none"
-    run_splits(cfg, ["val"], out=tmp_path / "results", worst=0, examples=3)
+    with safe_loading():
+        run_splits(cfg, ["val"], out=tmp_path / "results", worst=0, examples=3)
     (panels, columns), *more = shown
     assert not more
     assert columns == ("image", "prediction", "truth")
