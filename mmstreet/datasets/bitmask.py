@@ -180,7 +180,7 @@ def _check_channels(red: np.ndarray, green: np.ndarray, blue: np.ndarray, values
 def read_bitmask(path: str | Path) -> np.ndarray:
     """Read a bitmask PNG as RGBA, uint8 ``[H, W, 4]``, perhaps not writable.
 
-    Decoding takes nine tenths of a conversion; where imagecodecs is installed (extra ``fast``), it decodes in two thirds of Pillow's time.
+    Decoding takes four fifths of a conversion; where imagecodecs is installed (extra ``fast``), it decodes in two thirds of Pillow's time.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -129,10 +129,11 @@ def test_other_files_are_explained(tmp_path):
 
 def test_damaged_bytes_give_a_sentence_or_a_result_but_no_crash(tmp_path):
     whole = write(tmp_path / "l.npy", {key: np.array(vector, "f4") for key, vector in VECTORS.items()}).read_bytes()
-    rng = np.random.default_rng(0)
+    rng, read = np.random.default_rng(0), 0
     for _ in range(300):
         damaged = bytearray(whole)
         damaged[rng.integers(128, len(whole))] = rng.integers(256)
         (tmp_path / "d.npy").write_bytes(damaged)
         with contextlib.suppress(ValueError):
-            read_label_arrays(tmp_path / "d.npy", classes=CLASSES)
+            read += len(read_label_arrays(tmp_path / "d.npy", classes=CLASSES)) > 0
+    assert 0 < read < 300  # damage to a value is a result, damage to the structure a sentence

@@ -66,6 +66,9 @@ def test_what_testing_does_not_use_may_be_absent(runner):
     del weights["backbone.1.num_batches_tracked"]
     CheckpointFitHook().after_load_checkpoint(runner, {"state_dict": weights})
     CheckpointFitHook().after_load_checkpoint(runner, {f"module.{name}": value for name, value in weights.items()})
+    del weights["backbone.0.bias"]
+    with pytest.raises(LaunchError, match=r"\(backbone\.0\.bias\)"):  # the same file without what testing uses
+        CheckpointFitHook().after_load_checkpoint(runner, {"state_dict": weights})
 
 
 @pytest.mark.parametrize("name", ["backbone.0.weight", "backbone.1.running_var"])

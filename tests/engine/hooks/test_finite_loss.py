@@ -70,6 +70,8 @@ def test_numbers_that_are_no_losses_may_be_anything(tmp_path):
         iter, epoch, work_dir = 4, 0, "/nowhere"
 
     FiniteLossHook().after_train_iter(Runner, 0, {}, {"loss": torch.tensor(1.0), "acc_seg": torch.tensor(float("nan"))})
+    with pytest.raises(NonFiniteError):  # the same numbers the other way round
+        FiniteLossHook().after_train_iter(Runner, 0, {}, {"loss": torch.tensor(float("nan")), "acc_seg": torch.tensor(1.0)})
 
 
 def test_an_interval_below_one_is_refused():
