@@ -25,7 +25,6 @@ EXTRAS = {
     "instances": "pycocotools",
     "superpixel": "skimage",
     "crf": "pydensecrf",
-    "fast": "imagecodecs",
     "clip": "transformers",
     "sam": "transformers",
     "export": "onnxruntime",

@@ -78,10 +78,10 @@ def test_colour_map_is_refused():
         decode_bitmask(np.full((2, 2, 4), 128, np.uint8))
 
 
-@pytest.fixture(params=["imagecodecs", "pillow"])
+@pytest.fixture(params=["kornia_rs", "pillow"])
 def decoder(request, monkeypatch):
-    if request.param == "imagecodecs":
-        pytest.importorskip("imagecodecs")
+    if request.param == "kornia_rs":
+        pytest.importorskip("kornia_rs")
     monkeypatch.setattr("mmstreet.datasets.bitmask.installed", lambda name: request.param == name)
     return request.param
 
@@ -91,6 +91,17 @@ def test_png_keeps_every_byte(tmp_path, decoder):
     rgba = encode_bitmask(owner, category, ids, **flags)
     write_bitmask(tmp_path / "a.png", rgba)
     np.testing.assert_array_equal(read_bitmask(tmp_path / "a.png"), rgba)
+
+
+def test_the_fast_decoder_decodes_where_it_is_installed(tmp_path, monkeypatch):
+    kornia_rs = pytest.importorskip("kornia_rs")
+    rgba = encode_bitmask(*scene(1)[:3])
+    write_bitmask(tmp_path / "a.png", rgba)
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("Pillow decoded"))
+    np.testing.assert_array_equal(read_bitmask(tmp_path / "a.png"), rgba)
+    monkeypatch.undo()
+    monkeypatch.setattr(kornia_rs.io, "decode_image_png_u8", lambda *args: np.zeros((1, 1, 4), np.uint8))
+    assert read_bitmask(tmp_path / "a.png").shape == (1, 1, 4)
 
 
 def test_bad_files_are_named(tmp_path, decoder):
