@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmstreet.engine.errors import LaunchError
-from mmstreet.engine.refinement import build_refiner, load_refiners
 from mmstreet.engine.sharding import current_shard, publish
 from mmstreet.labels import TABLES, get_table
 from mmstreet.predict.folder import SETTINGS, SUMMARY, PredictionFolder
 from mmstreet.predict.refining import refine_sources, summarize_changes, with_cache
 from mmstreet.predict.result import check_palette
 from mmstreet.predict.sources import find_sources
+from mmstreet.refine.configured import build_refiner, read_refiner
 from mmstreet.refine.prediction import read_classes
 
 _SHOWN_FAILURES = 5
@@ -58,17 +58,17 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         if not args.predictions.is_dir():
             raise LaunchError(f"folder of predictions '{args.predictions}' does not exist")
         classes = _classes(args)
-        ((name, settings),) = load_refiners([args.refine]).items()
+        settings = read_refiner(args.refine)
         cached = settings if args.no_cache else with_cache(settings, args.cache or args.out / "masks")
         refiner = build_refiner(cached, classes)
         text = json.dumps(settings, sort_keys=True, default=str)
         folder = PredictionFolder(
             args.out,
-            {"refiner": name, "settings": hashlib.sha256(text.encode()).hexdigest()[:16], "classes": list(classes)},
+            {"refiner": Path(args.refine).stem, "settings": hashlib.sha256(text.encode()).hexdigest()[:16], "classes": list(classes)},
             overlays=not args.no_overlays,
             overwrite=args.overwrite,
         )
-    except (ValueError, OSError, ImportError, KeyError) as error:
+    except (ValueError, OSError, ImportError, TypeError, KeyError) as error:
         print(f"mmstreet refine: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
         return 1
     own = shard.take(sources)

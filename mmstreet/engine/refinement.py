@@ -15,16 +15,16 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
-from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
 from mmstreet.datasets.image_files import read_image
 from mmstreet.engine.errors import LaunchError
 from mmstreet.metrics import functional as F
 from mmstreet.metrics.semantic import StreetIoUMetric
+from mmstreet.refine.configured import build_refiner, read_refiner
 from mmstreet.refine.prediction import thin_names
 from mmstreet.refine.refiners import Refiner
-from mmstreet.registry import HOOKS, REFINERS
+from mmstreet.registry import HOOKS
 from mmstreet.report.panels import spread_colors
 from mmstreet.report.refinement import Comparison, plot_comparison, refinement_table
 from mmstreet.report.tables import write_json
@@ -108,26 +108,19 @@ def load_refiners(paths: Sequence[str | Path]) -> dict[str, Config]:
     """
     found = {}
     for path in map(Path, paths):
-        if not path.is_file():
-            raise LaunchError(f"refiner config '{path}' does not exist; configs/refine/ has some")
-        cfg = Config.fromfile(path).get("refiner")
-        if cfg is None:
-            raise LaunchError(f"config '{path}' sets no 'refiner'; see configs/refine/")
+        try:
+            cfg = read_refiner(path)
+        except (OSError, ValueError) as error:
+            raise LaunchError(str(error)) from error
         if path.stem in found or path.stem == BASELINE:
             raise LaunchError(f"two systems are named '{path.stem}'; rename a refiner config, for the table goes by file names")
         found[path.stem] = cfg
     return found
 
 
-def build_refiner(cfg: Config, classes: Sequence[str]) -> Refiner:
-    """Build a refiner for a model's classes.
-
-    Raises:
-        LaunchError: If it cannot be built: a missing extra, weights that cannot be had, a setting that does not exist.
-    """
+def _build(cfg: Config, classes: Sequence[str]) -> Refiner:
     try:
-        with DefaultScope.overwrite_default_scope("mmstreet"):  # else mmengine warns that the framework's scope has no refiners
-            return REFINERS.build(cfg, default_args=dict(classes=tuple(classes)))
+        return build_refiner(cfg, classes)
     except (ImportError, OSError, ValueError, TypeError, KeyError) as error:
         raise LaunchError(str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)) from error
 
@@ -175,7 +168,7 @@ class RefinementHook(Hook):
         heads = getattr(model, "decode_head", None)
         heads = heads[-1] if isinstance(heads, torch.nn.ModuleList) else heads
         classes = classes[: getattr(heads, "num_classes", len(self.rules.names))]
-        self.refiners = {name: build_refiner(cfg, classes) for name, cfg in self.configs.items()}
+        self.refiners = {name: _build(cfg, classes) for name, cfg in self.configs.items()}
         self._timers = (runner.model.register_forward_pre_hook(self._start), runner.model.register_forward_hook(self._stop))
 
     def _start(self, *_: object) -> None:

@@ -157,16 +157,6 @@ def _build_refiner(refine: object, classes: Sequence[str]) -> Refiner:
     if callable(refine):
         return refine
     require("mmengine", extra="onedl")
-    from mmengine.config import Config
+    from mmstreet.refine.configured import build_refiner, read_refiner
 
-    from mmstreet.registry import REFINERS
-
-    if isinstance(refine, str | Path):
-        if not Path(refine).is_file():
-            raise FileNotFoundError(f"refiner config '{refine}' does not exist; configs/refine/ has some")
-        settings = Config.fromfile(refine).get("refiner")
-        if settings is None:
-            raise ValueError(f"config '{refine}' sets no 'refiner'; see configs/refine/")
-    else:
-        settings = dict(refine)
-    return REFINERS.build(settings, default_args=dict(classes=classes))
+    return build_refiner(read_refiner(refine) if isinstance(refine, str | Path) else dict(refine), classes)

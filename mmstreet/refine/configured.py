@@ -1,0 +1,39 @@
+"""A refiner from its config file, for the classes of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from mmstreet.refine.refiners import Refiner
+from mmstreet.registry import REFINERS
+
+
+def read_refiner(path: str | Path) -> Config:
+    """Read the ``refiner`` that a config file sets.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it sets no ``refiner``.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"refiner config '{path}' does not exist; configs/refine/ has some")
+    settings = Config.fromfile(path).get("refiner")
+    if settings is None:
+        raise ValueError(f"config '{path}' sets no 'refiner'; see configs/refine/")
+    return settings
+
+
+def build_refiner(settings: Mapping, classes: Sequence[str]) -> Refiner:
+    """Build a refiner for the classes of a model.
+
+    Raises:
+        ImportError: If an extra is missing.
+        OSError: If weights cannot be had.
+        ValueError, TypeError, KeyError: If a setting does not exist or does not fit.
+    """
+    with DefaultScope.overwrite_default_scope("mmstreet"):  # else mmengine warns that the framework's scope has no refiners
+        return REFINERS.build(settings, default_args=dict(classes=tuple(classes)))
