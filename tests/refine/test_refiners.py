@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 
+from mmstreet.refine.configured import build_refiner, read_refiner
 from mmstreet.refine.crf import CRFRefiner
 from mmstreet.refine.refiners import PromptRefiner, VoteRefiner
 from mmstreet.registry import REFINERS
@@ -211,7 +211,15 @@ def test_a_source_that_cannot_do_what_is_needed_is_named():
 
 @pytest.mark.parametrize("name", ["superpixel", "crf"])
 def test_the_configs_build_refiners_that_run(name, image, probs):
-    cfg = Config.fromfile(Path(__file__).parents[2] / "configs" / "refine" / f"{name}.py")
-    refined, record = REFINERS.build(cfg.refiner, default_args={"classes": CLASSES})(image, probs)
+    refine = build_refiner(read_refiner(Path(__file__).parents[2] / "configs" / "refine" / f"{name}.py"), CLASSES)
+    refined, record = refine(image, probs)
     assert record.classes == CLASSES
     assert refined.shape == SIZE_HW
+
+
+def test_a_file_that_is_no_refiner_config_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"refiner config 'gone.py' does not exist; configs/refine/ has some"):
+        read_refiner("gone.py")
+    (tmp_path / "model.py").write_text("model = dict()\n")
+    with pytest.raises(ValueError, match=r"model.py' sets no 'refiner'"):
+        read_refiner(tmp_path / "model.py")

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -15,32 +14,10 @@ from PIL import Image
 from mmstreet.labels import BDD100K_SEM19
 from mmstreet.report import panels
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
-from tests.helpers.color_streets import CONFIG, SHAPE, write_checkpoint, write_streets
+from tests.helpers.color_streets import CONFIG, SHAPE, write_checkpoint
 from tests.helpers.segmentation_oracle import class_iou, count_pairs, scores
 
 ROOT = Path(__file__).parents[2]
-TOOL = str(ROOT / "tools" / "test.py")
-
-
-@pytest.fixture
-def streets(tmp_path, monkeypatch):
-    """A data set, its config and a checkpoint, in an empty working directory."""
-    pairs = write_streets(tmp_path / "data")
-    (tmp_path / "streets.py").write_text(CONFIG.format(root=str(tmp_path / "data")))
-    write_checkpoint(tmp_path / "epoch_1.pth")
-    monkeypatch.chdir(tmp_path)
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
-        monkeypatch.delenv(name, raising=False)
-    return pairs
-
-
-@pytest.fixture
-def run_tool(monkeypatch):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", [TOOL, *map(str, arguments)])
-        runpy.run_path(TOOL, run_name="__main__")
-
-    return run
 
 
 def count(pairs):
@@ -182,7 +159,7 @@ def test_two_processes_give_the_numbers_and_the_page_of_one(streets, run_tool, t
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     arguments = ["streets.py", "epoch_1.pth", "--out", "two", "--cfg-options", "test_dataloader.batch_size=1"]
-    done = subprocess.run([*command, TOOL, *arguments], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, str(ROOT / "tools" / "test.py"), *arguments], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     run_tool("streets.py", "epoch_1.pth", "--out", "one")
     one, two = tmp_path / "one", tmp_path / "two"

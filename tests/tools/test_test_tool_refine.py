@@ -1,9 +1,6 @@
 """``tools/test.py --refine``: the network's own maps and the refined ones, scored in the same run."""
 
 import json
-import runpy
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,33 +9,16 @@ from PIL import Image
 from mmstreet.engine.refinement import Rules
 from mmstreet.labels import BDD100K_SEM19
 from mmstreet.refine.refiners import VoteRefiner
-from tests.helpers.color_streets import CONFIG, SHAPE, write_checkpoint, write_streets
+from tests.helpers.color_streets import SHAPE
 from tests.helpers.segmentation_oracle import count_pairs, scores
 
-TOOL = str(Path(__file__).parents[2] / "tools" / "test.py")
 SOURCE = dict(type="mmstreet.SuperpixelMasks", area_px=16)
 
 
-@pytest.fixture
-def streets(tmp_path, monkeypatch):
-    pairs = write_streets(tmp_path / "data")
-    (tmp_path / "streets.py").write_text(CONFIG.format(root=str(tmp_path / "data")))
-    write_checkpoint(tmp_path / "epoch_1.pth")
+@pytest.fixture(autouse=True)
+def refiners(streets, tmp_path):
     (tmp_path / "grow.py").write_text(f"refiner = dict(type='mmstreet.VoteRefiner', source={SOURCE!r}, protect=[], purity=0.3)\n")
     (tmp_path / "same.py").write_text(f"refiner = dict(type='mmstreet.VoteRefiner', source={SOURCE!r}, purity=1.1)\n")
-    monkeypatch.chdir(tmp_path)
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
-        monkeypatch.delenv(name, raising=False)
-    return pairs
-
-
-@pytest.fixture
-def run_tool(monkeypatch):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", [TOOL, *map(str, arguments)])
-        runpy.run_path(TOOL, run_name="__main__")
-
-    return run
 
 
 def test_one_table_has_baseline_and_every_refiner(streets, run_tool, tmp_path, capfd):
