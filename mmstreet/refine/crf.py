@@ -119,7 +119,7 @@ class CRFRefiner(Refiner):
         scale_xy: bool = False,
         resize: float = 1.0,
         label_prob: float = 0.7,
-        protect: Sequence[str] | None = None,
+        protect: str | Sequence[str] = "thin",
     ) -> None:
         super().__init__(classes=classes, protect=protect)
         if not 0 < resize <= 1:

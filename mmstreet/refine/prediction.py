@@ -26,6 +26,7 @@ _THIN = {
     "motorcycle",
     "bicycle",
 }
+_SLENDER = {"pole", "fence"}
 _GROUPS = {label.name: label.group for table in TABLES.values() for label in table.labels}
 
 
@@ -140,6 +141,23 @@ def ids_of(names: Sequence[str], *, classes: Sequence[str]) -> tuple[int, ...]:
 def thin_names(classes: Sequence[str]) -> tuple[str, ...]:
     """Return those of the classes that are thin or small on a street: poles, lights, signs, fences, people and two-wheelers."""
     return tuple(name for name in classes if name in _THIN)
+
+
+def protected_ids(protect: str | Sequence[str], *, classes: Sequence[str]) -> tuple[int, ...]:
+    """Return the ids of the classes to protect.
+
+    Args:
+        protect: ``'thin'`` (:func:`thin_names`), ``'slender'`` for the poles and fences among them, or names of classes.
+        classes: Class names in the order of their ids.
+
+    Raises:
+        ValueError: If ``protect`` is another word, or a name is not among the classes.
+    """
+    if not isinstance(protect, str):
+        return ids_of(protect, classes=classes)
+    if protect not in ("thin", "slender"):
+        raise ValueError(f"protect must be 'thin', 'slender' or a list of class names, got '{protect}'")
+    return ids_of([name for name in thin_names(classes) if protect == "thin" or name in _SLENDER], classes=classes)
 
 
 def paint_rank(name: str) -> int:

@@ -15,7 +15,7 @@ import torch
 from mmstreet.labels import IGNORE_INDEX
 from mmstreet.refine.components import components_of_detections, find_components
 from mmstreet.refine.fusion import fuse_logits, fuse_priority
-from mmstreet.refine.prediction import Prediction, ids_of, paint_rank, read_classes, read_image, read_prediction, thin_names
+from mmstreet.refine.prediction import Prediction, ids_of, paint_rank, protected_ids, read_classes, read_image, read_prediction
 from mmstreet.refine.prompting import judge_masks, make_prompts
 from mmstreet.refine.proposals import BoxDetector, MaskPredictor, MaskProposer
 from mmstreet.refine.record import ChangeRecord, RegionReport, record_changes
@@ -30,17 +30,17 @@ class Refiner(ABC):
 
     Args:
         classes: Class names in the order of their ids, or the name of a class table.
-        protect: Names of the classes that keep their pixels; ``None`` means the thin and small ones among them: poles, lights, signs,
-            fences, people and two-wheelers. An empty list protects none.
+        protect: Names of the classes that keep their pixels, none if empty; or ``'thin'``: poles, lights, signs, fences, people and
+            two-wheelers, as far as they are among the classes; or ``'slender'``: of these only poles and fences.
 
     Raises:
         KeyError: If there is no such class table.
         ValueError: If a protected name is not a class.
     """
 
-    def __init__(self, *, classes: str | Sequence[str], protect: Sequence[str] | None = None) -> None:
+    def __init__(self, *, classes: str | Sequence[str], protect: str | Sequence[str] = "thin") -> None:
         self.classes = read_classes(classes)
-        self.protected = ids_of(thin_names(self.classes) if protect is None else protect, classes=self.classes)
+        self.protected = protected_ids(protect, classes=self.classes)
 
     def __call__(self, image: np.ndarray | torch.Tensor, prediction: np.ndarray | torch.Tensor) -> tuple[np.ndarray, ChangeRecord]:
         """Refine one prediction.
@@ -110,7 +110,7 @@ class VoteRefiner(Refiner):
         source: MaskProposer | dict,
         soft: bool = True,
         purity: float = 0.5,
-        protect: Sequence[str] | None = None,
+        protect: str | Sequence[str] = "thin",
     ) -> None:
         super().__init__(classes=classes, protect=protect)
         self.source = _build(source, MaskProposer, "propose masks of a whole image (propose)")
@@ -172,7 +172,7 @@ class PromptRefiner(Refiner):
         min_score: float = 0.7,
         min_iou: float = 0.5,
         area_ratio: tuple[float, float] = (0.5, 2.0),
-        protect: Sequence[str] | None = None,
+        protect: str | Sequence[str] = "thin",
     ) -> None:
         super().__init__(classes=classes, protect=protect)
         if fusion not in FUSIONS:

@@ -49,7 +49,7 @@ class SAMRefiner(Refiner):
         source: Mapping | None = None,
         settings: Mapping | None = None,
         cache: str | Path | None = None,
-        protect: Sequence[str] | None = None,
+        protect: str | Sequence[str] = "thin",
     ) -> None:
         super().__init__(classes=classes, protect=protect)
         if strategy not in STRATEGIES:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmstreet.labels import get_table
 from mmstreet.refine.configured import build_refiner, read_refiner
 from mmstreet.refine.crf import CRFRefiner
 from mmstreet.refine.refiners import PromptRefiner, VoteRefiner
@@ -15,6 +16,7 @@ from tests.helpers.refine_oracles import Answers, FixedBoxes, FixedMasks, random
 
 pytest.importorskip("pydensecrf.densecrf")
 CLASSES = ("road", "pole", "car", "sky", "person")
+CAMVID = get_table("camvid11").names
 SIZE_HW = (24, 36)
 
 
@@ -198,6 +200,20 @@ def test_a_config_builds_a_refiner_with_its_source():
     refine = REFINERS.build(cfg, default_args={"classes": "camvid11"})
     assert (refine.purity, refine.source.area_px) == (0.6, 99)
     assert [refine.classes[i] for i in refine.protected] == ["pole", "signsymbol", "fence", "pedestrian", "bicyclist"]
+
+
+def test_what_is_protected_is_a_word_or_names():
+    build = {"source": {"type": "mmstreet.SuperpixelMasks"}}
+    names = lambda classes, protect: [classes[i] for i in VoteRefiner(classes=classes, protect=protect, **build).protected]  # noqa: E731
+    assert names(CAMVID, "slender") == ["pole", "fence"]
+    assert names(CLASSES, "slender") == ["pole"]
+    assert names(CLASSES, "thin") == ["pole", "person"]
+    assert names(CLASSES, ["car"]) == ["car"]
+    assert names(CLASSES, []) == []
+    with pytest.raises(ValueError, match="protect must be 'thin', 'slender' or a list of class names, got 'car'"):
+        names(CLASSES, "car")
+    with pytest.raises(ValueError, match="class 'tree' is not one of"):
+        names(CLASSES, ["tree"])
 
 
 def test_a_source_that_cannot_do_what_is_needed_is_named():
