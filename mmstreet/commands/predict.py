@@ -45,6 +45,9 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument(
         "--safety", action="store_true", help="score the road safety of each image; on a video filtered and plotted below it"
     )
+    parser.add_argument(
+        "--save-probs", action="store_true", help="also write the network's class probabilities of images, for mmstreet refine"
+    )
     parser.add_argument("--no-labels", action="store_true", help="write no label maps")
     parser.add_argument("--no-overlays", action="store_true", help="write no overlays, and no video")
     parser.add_argument("--overwrite", action="store_true", help="predict finished files again, and replace results of other settings")
@@ -74,6 +77,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             flip=args.tta,
             scales=args.scales,
             refine=args.refine,
+            keep_probs=args.save_probs,
             min_score=args.min_score,
             trust=args.trust_checkpoint,
             cfg_options=_parse_options(args.cfg_options),
@@ -84,6 +88,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             _settings(args, predictor),
             labels=not args.no_labels,
             overlays=not args.no_overlays,
+            probs=args.save_probs,
             overwrite=args.overwrite,
         )
     except (ValueError, OSError, ImportError) as error:

@@ -25,24 +25,34 @@ _PNG = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 class PredictionFolder:
     """Files of a prediction.
 
-    ``labels/NAME.png`` holds train ids, ``overlays/NAME.jpg`` the colours over the image, ``records/NAME.json`` all numbers; a video has a
-    folder ``labels/NAME/`` of numbered frames, ``videos/NAME.mp4`` and ``frames/NAME.jsonl``. The record is written last: what has one is
-    finished.
+    ``labels/NAME.png`` holds train ids, ``overlays/NAME.jpg`` the colours over the image, ``records/NAME.json`` all numbers, on request
+    ``probs/NAME.npz`` the class probabilities; a video has a folder ``labels/NAME/`` of numbered frames, ``videos/NAME.mp4`` and
+    ``frames/NAME.jsonl``. The record is written last: what has one is finished.
 
     Args:
         root: The folder; made if it is missing.
         settings: What decides the results, as plain data; a folder takes results of one setting only.
         labels: Write label maps.
         overlays: Write overlays.
+        probs: Write class probabilities of images, half precision, compressed.
         overwrite: Delete results of other settings, and predict finished ones again.
 
     Raises:
         ValueError: If the folder holds results of other settings; the message says which setting differs.
     """
 
-    def __init__(self, root: str | Path, settings: Mapping, *, labels: bool = True, overlays: bool = True, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        settings: Mapping,
+        *,
+        labels: bool = True,
+        overlays: bool = True,
+        probs: bool = False,
+        overwrite: bool = False,
+    ) -> None:
         self.root = Path(root)
-        self.labels, self.overlays = labels, overlays
+        self.labels, self.overlays, self.probs = labels, overlays, probs
         self.overwrite = overwrite
         path = self.root / SETTINGS
         if path.is_file() and not overwrite:
@@ -63,6 +73,10 @@ class PredictionFolder:
     def label_path(self, source: Source, frame: int | None = None) -> Path:
         """Return where the label map of an image, or of one frame of a video, goes."""
         return self.root / "labels" / (f"{source.name}.png" if frame is None else f"{source.name}/{frame:06d}.png")
+
+    def probs_path(self, source: Source) -> Path:
+        """Return where the class probabilities of an image go."""
+        return self.root / "probs" / f"{source.name}.npz"
 
     def overlay_path(self, source: Source) -> Path:
         """Return where the overlay of an image or a video goes."""
@@ -87,6 +101,8 @@ class PredictionFolder:
         wanted = [self.overlay_path(source)] if self.overlays else []
         if self.labels:
             wanted.append(self.label_path(source, 0 if source.is_video else None))
+        if self.probs and not source.is_video:
+            wanted.append(self.probs_path(source))
         return all(path.is_file() for path in wanted)
 
     def read_record(self, source: Source) -> dict | None:
@@ -98,6 +114,9 @@ class PredictionFolder:
         """Write all results of an image; ``more`` goes into its record."""
         if self.labels:
             write_labels(self.label_path(source), result.labels)
+        if self.probs:
+            with atomic_path(self.probs_path(source)) as temporary:
+                np.savez_compressed(temporary, probs=result.probs.astype(np.float16))
         if self.overlays:
             path = self.overlay_path(source)
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -28,14 +28,14 @@ def find_prediction(root: str | Path, name: str) -> Path:
     """Return the saved prediction of an image.
 
     Args:
-        root: A folder of ``mmstreet predict``, or one with the predictions themselves: ``NAME.npy`` or ``NAME.npz`` with probabilities
-            ``[C, H, W]``, or ``NAME.png`` with class ids; the first of these that exists.
+        root: A folder of ``mmstreet predict``, whose probabilities come before its label maps, or one with the predictions themselves:
+            ``NAME.npy`` or ``NAME.npz`` with probabilities ``[C, H, W]``, or ``NAME.png`` with class ids; the first of these that exists.
         name: Name of the image's results; see :class:`~mmstreet.predict.sources.Source`.
 
     Raises:
         FileNotFoundError: If there is none.
     """
-    for folder in (Path(root), Path(root) / "labels"):
+    for folder in (Path(root), Path(root) / "probs", Path(root) / "labels"):
         for suffix in SUFFIXES:
             if (path := folder / f"{name}{suffix}").is_file():
                 return path

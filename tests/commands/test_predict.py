@@ -8,6 +8,8 @@ import pytest
 
 from mmstreet.__main__ import main
 from mmstreet.datasets.rle import decode_counts, mask_from_counts
+from mmstreet.predict.predictor import Predictor
+from mmstreet.predict.refining import find_prediction, read_prediction_file
 from tests.helpers.color_model import CLASSES, draw_colors, write_model, write_png
 from tests.predict.test_video import write_video
 
@@ -47,6 +49,28 @@ def test_a_folder_becomes_labels_overlays_records_and_a_summary(model, streets, 
         assert record["shares"] == {c: pytest.approx(100 * (labels == i).mean()) for i, c in enumerate(CLASSES)}
     everything = np.stack(list(truth.values()))
     assert summary(tmp_path / "out")["shares"] == {c: pytest.approx(100 * (everything == i).mean()) for i, c in enumerate(CLASSES)}
+
+
+def test_saved_probabilities_are_the_networks_and_what_refine_reads(model, streets, tmp_path, capsys):
+    source, truth = streets
+    out = tmp_path / "out"
+    assert predict(model, source, "--out", out, "--save-probs", "--no-overlays") == 0
+    predictor = Predictor(*model, device="cpu", keep_probs=True)
+    for name in truth:
+        found = find_prediction(out, name)
+        assert found == out / "probs" / f"{name}.npz"
+        expected = predictor(source / f"{name}.png").probs
+        assert np.abs(read_prediction_file(found) - expected).max() < 1e-3 < np.ptp(expected)
+    (out / "probs" / "c.npz").unlink()
+    capsys.readouterr()
+    predict(model, source, "--out", out, "--save-probs", "--no-overlays")
+    assert "1 predicted, 4 finished before" in capsys.readouterr().out
+    (tmp_path / "same.py").write_text(
+        "refiner = dict(type='mmstreet.VoteRefiner', source=dict(type='mmstreet.SuperpixelMasks', area_px=9), purity=1.1)"
+    )
+    assert main(["refine", str(source), str(out), "--refine", str(tmp_path / "same.py"), "--out", str(tmp_path / "refined")]) == 0
+    for name, labels in truth.items():
+        np.testing.assert_array_equal(cv2.imread(str(tmp_path / "refined" / "labels" / f"{name}.png"), cv2.IMREAD_UNCHANGED), labels)
 
 
 def test_a_single_image_also_prints_its_classes(model, tmp_path, capsys):
