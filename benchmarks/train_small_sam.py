@@ -5,10 +5,9 @@ Published SAM weights are large, and random ones show only that the path works. 
 
 First the image encoder learns to name the class of every place, through a layer that is thrown away: with 160 pictures this is the
 quickest teacher of what borders on what. Then the whole model learns to answer prompts about the connected regions of every class in the
-true label maps of the training split. A prompt is the region's box, each side
-moved by up to a tenth of the box, a random point inside, and, two times in three, the class in the box, blurred and disturbed: about
-what a coarse prediction would ask. The network never sees a prediction, nor a picture of the validation split, on which it is only
-scored. A run that was interrupted goes on where it last saved.
+true label maps of the training split. A prompt is the region's box, each side moved by up to a tenth of the box, and a random point
+inside. The network never sees a prediction, nor a picture of the validation split, on which it is only scored. A run that was interrupted
+goes on where it last saved.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ SIDE = 320
 PROMPTS_PER_IMAGE = 8
 JITTER = 0.1
 MIN_AREA_PX = 200
-MASK_PROMPTS = 2 / 3
 
 
 @dataclass(frozen=True)
@@ -65,8 +63,7 @@ def small_sam(seed: int = 0) -> torch.nn.Module:
             mlp_dim=2 * width,
             initializer_range=0.02,
         ),
-        # The first convolution has a quarter of the mask's channels and is layer-normalised: with 2 of them hardly a sign passes.
-        prompt_encoder_config=dict(hidden_size=decoder_width, image_size=SIDE, patch_size=8, mask_input_channels=32),
+        prompt_encoder_config=dict(hidden_size=decoder_width, image_size=SIDE, patch_size=8, mask_input_channels=8),
         mask_decoder_config=dict(hidden_size=decoder_width, mlp_dim=4 * decoder_width, num_attention_heads=4, iou_head_hidden_dim=64),
     )
     model = SamModel(config)
@@ -111,36 +108,29 @@ def draw_prompts(scene: Scene, rng: np.random.Generator, flip: bool) -> dict[str
     height, width = scene.frame.image_hw
     weight = np.sqrt([item.area_px for item in scene.objects])  # between "every region" and "every pixel" alike
     chosen = [scene.objects[i] for i in rng.choice(len(scene.objects), size=PROMPTS_PER_IMAGE, p=weight / weight.sum())]
-    boxes, points, masks, coarse = [], [], [], []
+    boxes, points, masks = [], [], []
     low = 4 * SIDE // 8
+    inner = scene.frame.inner_size(low)
     for item in chosen:
         x1, y1, x2, y2 = item.box_xyxy
-        size = np.array([x2 - x1, y2 - y1] * 2)
-        box = np.array(item.box_xyxy, np.float64) + rng.uniform(-JITTER, JITTER, 4) * size
+        box = np.array(item.box_xyxy, np.float64) + rng.uniform(-JITTER, JITTER, 4) * np.array([x2 - x1, y2 - y1] * 2)
         rows, columns = np.nonzero(item.crop)
         at = rng.integers(len(rows))
         point = np.array([columns[at] + x1, rows[at] + y1], np.float64)
         full = torch.zeros(1, 1, height, width)
         full[0, 0, y1:y2, x1:x2] = torch.from_numpy(item.crop.astype(np.float32))
-        inner = [round(length * low / SIDE) for length in scene.frame.inner_hw]
         small = F.interpolate(full, size=inner, mode="bilinear", antialias=True)[0, 0]
-        window = [int(value) for value in np.clip(np.rint(box), 0, [width, height] * 2)]
-        odds = coarse_odds(scene.labels == item.class_id, rng)
-        odds = scene.frame.to_mask_prompt(odds[window[1] : window[3], window[0] : window[2]], window, low_side=low)[0]
         if flip:
-            odds[:, : inner[1]] = odds[:, : inner[1]].flip(1)
             box[[0, 2]] = width - box[[2, 0]]
             point[0] = width - 1 - point[0]
             small = small.flip(1)
         boxes.append(np.clip(box, 0, [width, height] * 2))
         points.append(point)
-        coarse.append(odds)
         masks.append(F.pad(small, (0, low - inner[1], 0, low - inner[0])))
     return {
         "input_boxes": torch.from_numpy(scene.frame.to_frame(np.array(boxes))),
         "input_points": torch.from_numpy(scene.frame.to_frame(np.array(points)))[:, None],
         "input_labels": torch.ones(len(boxes), 1, dtype=torch.int64),
-        "input_masks": torch.stack(coarse)[:, None],
         "masks": torch.stack(masks),
     }
 
@@ -151,20 +141,6 @@ def draw_classes(scene: Scene, flip: bool) -> torch.Tensor:
     labels = torch.from_numpy(np.ascontiguousarray(scene.labels[:, ::-1]) if flip else scene.labels)
     small = F.interpolate(labels[None, None].float(), size=scene.frame.inner_size(low), mode="nearest")[0, 0].long()
     return F.pad(small, (0, low - small.shape[1], 0, low - small.shape[0]), value=IGNORE_INDEX)
-
-
-def coarse_odds(is_class: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Blur a true class, bool ``[H, W]``, to what a network at an output stride of 12 to 28 pixels could know of it; log odds.
-
-    Disturbed twice: at every cell, and over patches of six cells, where such a network takes one class for another.
-    """
-    stride, (height, width) = rng.uniform(12, 28), is_class.shape
-    cells = [max(2, round(length / stride)) for length in (height, width)]
-    share = F.interpolate(torch.from_numpy(is_class.astype(np.float32))[None, None], size=cells, mode="bilinear", antialias=True)
-    patches = torch.from_numpy(rng.normal(0, 1.5, (1, 1, *(max(2, count // 6) for count in cells)))).float()
-    odds = torch.logit(share.clamp(0.02, 0.98)) + F.interpolate(patches, size=cells, mode="bilinear")
-    odds = odds + torch.from_numpy(rng.normal(0, 0.7, share.shape)).float()
-    return F.interpolate(odds, size=(height, width), mode="bilinear")[0, 0].numpy()
 
 
 def compute_loss(
@@ -204,8 +180,8 @@ def ask(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Ask about some regions of each scene; returns loss and IoU as :func:`compute_loss` does."""
     drawn = [draw_prompts(scene, rng, flip) for scene, flip in zip(scenes, flips)]
-    asked = {name: torch.cat([item[name] for item in drawn]) for name in drawn[0]}  # [n, ...]
-    masks, prompt_masks = asked.pop("masks"), asked.pop("input_masks")
+    asked = {name: torch.stack([item[name] for item in drawn]) for name in drawn[0]}  # [B, n, ...]
+    masks = asked.pop("masks").flatten(0, 1)
     inside = torch.zeros(masks.shape[1:], dtype=torch.bool)
     rows, columns = scenes[0].frame.inner_size(masks.shape[1])
     inside[:rows, :columns] = True
@@ -213,10 +189,7 @@ def ask(
     center, half = corners.mean(1), corners.diff(dim=1)[:, 0]
     at = torch.arange(masks.shape[1]) * SIDE / masks.shape[1]
     near_x, near_y = ((at - center[:, i, None]).abs() <= (0.6 * half[:, i, None]).clamp(min=4) for i in range(2))
-    asked = {name: value[:, None] for name, value in asked.items()}  # one prompt to each copy of the picture
-    if rng.random() < MASK_PROMPTS:
-        asked["input_masks"] = prompt_masks
-    answer = model(image_embeddings=embeddings.repeat_interleave(PROMPTS_PER_IMAGE, 0), **asked, multimask_output=False)
+    answer = model(image_embeddings=embeddings, **asked, multimask_output=False)
     return compute_loss(answer.pred_masks.flatten(0, 2), answer.iou_scores.flatten(), masks, near_y[:, :, None] & near_x[:, None], inside)
 
 
@@ -225,8 +198,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder for the model")
     parser.add_argument("--data", type=Path, default=Path("data/mini"), help="mini set (default: %(default)s)")
-    parser.add_argument("--class-steps", type=int, default=1800, help="steps of two pictures for the encoder alone (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=1300, help="steps of two pictures with 8 prompts each (default: %(default)s)")
+    parser.add_argument("--class-steps", type=int, default=2000, help="steps of two pictures for the encoder alone (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=1500, help="steps of two pictures with 8 prompts each (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int, help="use only so many pictures of each split")

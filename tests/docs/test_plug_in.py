@@ -1,4 +1,4 @@
-"""``docs/plug_in.md`` works as printed: its config, trained by MMSegmentation's own script on a small set in Cityscapes' folders."""
+"""``docs/plug_in.md`` works as printed: its configs, trained by the frameworks' own scripts on small sets in the folders of theirs."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mmdet
 import mmseg
 import numpy as np
 from PIL import Image
@@ -13,7 +14,6 @@ from PIL import Image
 from tests.helpers.doc_blocks import DOCS, write_blocks
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = Path(mmseg.__file__).parent / ".mim/tools/train.py"
 SMALL = [
     "train_cfg.max_iters=2",
     "train_cfg.val_interval=2",
@@ -39,6 +39,41 @@ SMALL = [
 ]
 
 
+SMALL_INSTANCES = [
+    "train_cfg.max_epochs=1",
+    "default_hooks.logger.interval=1",
+    "model.backbone.depth=18",
+    "model.backbone.base_channels=8",
+    "model.backbone.stem_channels=8",
+    "model.backbone.init_cfg=None",
+    "model.backbone.frozen_stages=-1",
+    "model.backbone.norm_cfg.requires_grad=True",
+    "model.neck.in_channels=[8,16,32,64]",
+    "model.test_cfg.rcnn.score_thr=0.9",
+    "train_dataloader.dataset.pipeline.2.scale=(64,64)",
+    "val_dataloader.dataset.pipeline.1.scale=(64,64)",
+    *(f"{split}_dataloader.{key}" for split in ("train", "val", "test") for key in ("num_workers=0", "persistent_workers=False")),
+]
+
+
+def draw_coco(root: Path) -> None:
+    """Four pictures of two squares each: a person and a bicycle, COCO's first classes."""
+    generator = np.random.default_rng(0)
+    categories = [{"id": 1, "name": "person"}, {"id": 2, "name": "bicycle"}]
+    for split in ("train2017", "val2017"):
+        coco = {"images": [], "annotations": [], "categories": categories}
+        (root / split).mkdir(parents=True)
+        (root / "annotations").mkdir(exist_ok=True)
+        for i in range(2):
+            Image.fromarray(generator.integers(0, 255, (64, 64, 3), np.uint8)).save(root / split / f"{i}.jpg")
+            coco["images"].append({"id": i, "file_name": f"{i}.jpg", "height": 64, "width": 64})
+            for category, x in ((1, 4), (2, 36)):
+                corners = [x, 20, x + 24, 20, x + 24, 44, x, 44]
+                box = {"bbox": [x, 20, 24, 24], "area": 576, "iscrowd": 0, "segmentation": [corners]}
+                coco["annotations"].append({"id": len(coco["annotations"]) + 1, "image_id": i, "category_id": category, **box})
+        (root / "annotations" / f"instances_{split}.json").write_text(json.dumps(coco))
+
+
 def draw_cityscapes(root: Path) -> None:
     generator = np.random.default_rng(0)
     for split in ("train", "val"):
@@ -54,19 +89,31 @@ def draw_cityscapes(root: Path) -> None:
                 Image.fromarray(array).save(path)
 
 
+def train_as_printed(script: Path, config: str, folder: Path, options: list[str]) -> list[dict]:
+    """Train a config of the document with a framework's own script; returns what was logged."""
+    assert write_blocks("plug_in.md", folder) == ["my_fcn.py", "my_mask_rcnn.py"]
+    (folder / "configs").symlink_to(script.parents[1] / "configs")
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, str(script), config, "--cfg-options", *options]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (log,) = (folder / "work_dirs" / Path(config).stem).glob("*/vis_data/scalars.json")
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
 def test_mmsegs_own_script_trains_the_config_of_the_document(tmp_path):
     draw_cityscapes(tmp_path / "data/cityscapes")
-    assert write_blocks("plug_in.md", tmp_path) == ["my_fcn.py"]
-    (tmp_path / "configs").symlink_to(SCRIPT.parents[1] / "configs")
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, str(SCRIPT), "my_fcn.py", "--cfg-options", *SMALL]
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    (log,) = (tmp_path / "work_dirs/my_fcn").glob("*/vis_data/scalars.json")
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    rows = train_as_printed(Path(mmseg.__file__).parent / ".mim/tools/train.py", "my_fcn.py", tmp_path, SMALL)
     assert {"decode.loss_focal_dice", "aux.loss_focal_dice"} <= rows[0].keys()
     assert {"mIoU", "IoU_rare"} <= rows[-1].keys()
     assert (tmp_path / "work_dirs/my_fcn/iter_2.pth").exists()
+
+
+def test_mmdets_own_script_trains_the_config_of_the_document(tmp_path):
+    draw_coco(tmp_path / "data/coco")
+    rows = train_as_printed(Path(mmdet.__file__).parent / ".mim/tools/train.py", "my_mask_rcnn.py", tmp_path, SMALL_INSTANCES)
+    assert rows[0]["loss_mask"] > 0
+    assert {"coco/AP", "coco/AP/bicycle", "bitmask/AP", "bitmask/AP/person"} <= rows[-1].keys()
 
 
 def test_the_python_of_the_document_runs():
