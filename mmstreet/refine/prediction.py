@@ -168,3 +168,20 @@ def paint_rank(name: str) -> int:
     if name in ("motorcycle", "bicycle"):
         return 2
     return {"vehicle": 1, "human": 2, "object": 3}.get(_GROUPS.get(name), 0)
+
+
+def prompted_ids(prompt_classes: str | Sequence[str], *, classes: Sequence[str]) -> tuple[int, ...]:
+    """Return the ids of the classes to ask a promptable source about.
+
+    Args:
+        prompt_classes: ``'objects'`` for classes of a :func:`paint_rank` above 0, ``'all'``, or names of classes.
+        classes: Class names in the order of their ids.
+
+    Raises:
+        ValueError: If ``prompt_classes`` is another word, or a name is not among the classes.
+    """
+    if not isinstance(prompt_classes, str):
+        return ids_of(prompt_classes, classes=classes)
+    if prompt_classes not in ("objects", "all"):
+        raise ValueError(f"prompt_classes must be 'objects', 'all' or a list of class names, got '{prompt_classes}'")
+    return ids_of([name for name in classes if prompt_classes == "all" or paint_rank(name)], classes=classes)

@@ -15,7 +15,7 @@ import torch
 from mmstreet.labels import IGNORE_INDEX
 from mmstreet.refine.components import components_of_detections, find_components
 from mmstreet.refine.fusion import fuse_logits, fuse_priority
-from mmstreet.refine.prediction import Prediction, ids_of, paint_rank, protected_ids, read_classes, read_image, read_prediction
+from mmstreet.refine.prediction import Prediction, paint_rank, prompted_ids, protected_ids, read_classes, read_image, read_prediction
 from mmstreet.refine.prompting import judge_masks, make_prompts
 from mmstreet.refine.proposals import BoxDetector, MaskPredictor, MaskProposer
 from mmstreet.refine.record import ChangeRecord, RegionReport, record_changes
@@ -136,7 +136,8 @@ class PromptRefiner(Refiner):
         source: A :class:`~mmstreet.refine.proposals.MaskPredictor`, or its config.
         detector: A :class:`~mmstreet.refine.proposals.BoxDetector`, or its config: regions are then what the map has inside the detected
             boxes. ``None`` takes the connected regions of the map.
-        prompt_classes: Names of the classes to ask about; ``None`` means vehicles, people, two-wheelers, poles, lights and signs.
+        prompt_classes: Names of the classes to ask about; or ``'objects'``: vehicles, people, two-wheelers, poles, lights and signs, as
+            far as they are among the classes; or ``'all'``.
         fusion: ``'logits'`` (:func:`~mmstreet.refine.fusion.fuse_logits`) or ``'priority'``
             (:func:`~mmstreet.refine.fusion.fuse_priority`).
         beta: Weight of a mask against the network, for ``'logits'``.
@@ -161,7 +162,7 @@ class PromptRefiner(Refiner):
         classes: str | Sequence[str],
         source: MaskPredictor | dict,
         detector: BoxDetector | dict | None = None,
-        prompt_classes: Sequence[str] | None = None,
+        prompt_classes: str | Sequence[str] = "objects",
         fusion: str = "logits",
         beta: float = 2.0,
         expand: float = 0.05,
@@ -180,8 +181,7 @@ class PromptRefiner(Refiner):
         self.source = _build(source, MaskPredictor, "answer prompts (predict)")
         self.detector = None if detector is None else _build(detector, BoxDetector, "detect boxes of named classes (detect)")
         self.rank = {i: paint_rank(name) for i, name in enumerate(self.classes)}
-        chosen = [name for name in self.classes if paint_rank(name)] if prompt_classes is None else prompt_classes
-        self.prompt_ids = ids_of(chosen, classes=self.classes)
+        self.prompt_ids = prompted_ids(prompt_classes, classes=self.classes)
         self.fusion = fusion
         self.beta = beta
         self.expand = expand

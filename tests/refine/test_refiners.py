@@ -216,6 +216,15 @@ def test_what_is_protected_is_a_word_or_names():
         names(CLASSES, ["tree"])
 
 
+def test_what_is_asked_about_is_a_word_or_names():
+    asked = lambda **words: [CLASSES[i] for i in PromptRefiner(classes=CLASSES, source=Answers(disc), **words).prompt_ids]  # noqa: E731
+    assert asked() == asked(prompt_classes="objects") == ["pole", "car", "person"]
+    assert asked(prompt_classes="all") == list(CLASSES)
+    assert asked(prompt_classes=["sky"]) == ["sky"]
+    with pytest.raises(ValueError, match="prompt_classes must be 'objects', 'all' or a list of class names, got 'sky'"):
+        asked(prompt_classes="sky")
+
+
 def test_a_source_that_cannot_do_what_is_needed_is_named():
     with pytest.raises(TypeError, match=r"answer prompts .*; SuperpixelMasks cannot"):
         PromptRefiner(classes=CLASSES, source={"type": "mmstreet.SuperpixelMasks"})
