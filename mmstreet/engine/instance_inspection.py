@@ -6,24 +6,21 @@ import copy
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from mmcv.transforms import Compose
-from mmdet.registry import DATASETS, TASK_UTILS, TRANSFORMS
+from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
-from mmengine.structures import InstanceData
 
 from mmstreet.datasets.instance_stats import count_instances
 from mmstreet.engine.errors import LaunchError
+from mmstreet.engine.image_inspector import ImageInspector
 from mmstreet.report import instance_pictures as pictures
 from mmstreet.report.tables import write_json
 
 ATTRIBUTES = ("weather", "scene", "timeofday")
-MASK_SIZE = 56
-CROPS = 10
 
 
 def inspect_instances(
@@ -77,7 +74,7 @@ def inspect_instances(
     for entry in _choose(entries, names, count):
         folder = out / Path(entry["img_path"]).stem
         original = load(copy.deepcopy(entry))
-        inspector = _ImageInspector(cfg, classes, original, letterbox(copy.deepcopy(original)), folder, seed)
+        inspector = ImageInspector(cfg, classes, original, letterbox(copy.deepcopy(original)), folder, seed)
         report["images"].append(
             {
                 "name": Path(entry["img_path"]).name,
@@ -90,179 +87,6 @@ def inspect_instances(
         print_log(f"pictures written to {folder}", logger="current")
     write_json(report, out / "inspection.json")
     return report
-
-
-def random_proposals(boxes: np.ndarray, count: int, size_hw: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Draw boxes, nine tenths of them around objects in turn and the others anywhere, as Matterport's data generator does.
-
-    A box around an object has its sides drawn evenly from the object's extent, widened by its own size on either side.
-
-    Args:
-        boxes: Objects ``(x1, y1, x2, y2)``, float ``[G, 4]``; without any, all boxes lie anywhere.
-        count: How many.
-        size_hw: Where they may lie.
-        rng: Source of the draws.
-
-    Returns:
-        Float32 ``[count, 4]``, each at least a pixel wide and high where the image has room.
-    """
-    near = round(0.9 * count) if len(boxes) else 0
-    frame = np.array([[0, 0, size_hw[1], size_hw[0]]], np.float64)
-    # Around the frame itself nothing is added, so that "anywhere" is the image.
-    limits = np.repeat(frame, count, axis=0)
-    if near:
-        chosen = boxes[np.arange(near) % len(boxes)].astype(np.float64)
-        size = np.tile(chosen[:, 2:] - chosen[:, :2], 2) * (-1, -1, 1, 1)
-        limits[:near] = np.clip(chosen + size, 0, frame[:, [2, 3, 2, 3]])
-    ends = rng.uniform(limits[:, None, :2], limits[:, None, 2:], (count, 2, 2))
-    low, high = ends.min(1), ends.max(1)
-    high = np.minimum(np.maximum(high, low + 1), size_hw[::-1])
-    return np.concatenate([np.minimum(low, high - 1).clip(0), high], 1).astype(np.float32)
-
-
-class _ImageInspector:
-    """Draws one image: as it is labelled, and as the pipeline hands it to the network."""
-
-    def __init__(self, cfg: Config, classes: dict, original: dict, sample: dict, folder: Path, seed: int):
-        self.cfg, self.folder, self.seed = cfg, folder, seed
-        self.names, self.palette = classes["names"], classes["palette"]
-        self.original, self.sample = original, sample
-        self.image = np.ascontiguousarray(sample["img"][..., ::-1])
-        self.counted = ~np.asarray(sample["gt_ignore_flags"], bool)
-        self.boxes, self.masks = _boxes_and_masks(sample, self.counted)
-        self.labels = np.asarray(sample["gt_bboxes_labels"])[self.counted]
-        self.texts = [self.names[label] for label in self.labels]
-
-    def draw_labels(self) -> dict:
-        """Draw the original and the canvas with their instances."""
-        ignored = int((~self.counted).sum())
-        height, width = self.original["ori_shape"]
-        boxes, masks = _boxes_and_masks(self.original, self.counted)
-        colors = [self.palette[label] for label in self.labels]
-        title = f"{Path(self.original['img_path']).name}: {len(colors)} instances, {ignored} ignored, {width}×{height}"
-        image = np.ascontiguousarray(self.original["img"][..., ::-1])
-        pictures.plot_instances(image, masks, boxes, self.texts, colors, self.folder / "annotated.png", title=title)
-        title = f"letterboxed to {self.image.shape[1]}×{self.image.shape[0]}, boxes from the masks"
-        pictures.plot_instances(self.image, self.masks, self.boxes, self.texts, colors, self.folder / "letterboxed.png", title=title)
-        rows = [
-            {"class": text, "box_xyxy": box.tolist(), "area": int(mask.sum())}
-            for text, box, mask in zip(self.texts, self.boxes, self.masks)
-        ]
-        return {"counted": len(rows), "ignored": ignored, "scale_factor": list(self.sample["scale_factor"]), "on_canvas": rows}
-
-    def draw_masks(self) -> dict:
-        """Draw masks at the size of their boxes and at 56×56, and measure what the small size costs."""
-        crops = [mask[y1:y2, x1:x2] for mask, (x1, y1, x2, y2) in zip(self.masks, self.boxes.astype(int))]
-        small = [shrink_mask(crop, MASK_SIZE) for crop in crops]
-        overlaps = [_overlap(crop, shrink_mask(tiny, crop.shape)) for crop, tiny in zip(crops, small)]
-        largest = sorted(range(len(crops)), key=lambda i: -crops[i].size)[:CROPS]
-        pictures.plot_mask_crops(
-            [crops[i] for i in largest],
-            [small[i] for i in largest],
-            [self.texts[i] for i in largest],
-            self.folder / "masks.png",
-            title=f"masks at their boxes, above as labelled, below at {MASK_SIZE}×{MASK_SIZE}; the {len(largest)} largest",
-        )
-        mean, least = (float(f(overlaps)) if overlaps else None for f in (np.mean, np.min))
-        return {"size": MASK_SIZE, "iou_after_return_mean": mean, "iou_after_return_min": least}
-
-    def draw_anchors(self) -> list[dict]:
-        """Count the anchors of each level and those that learn an object, and draw the ones of a cell in the middle."""
-        head = self.cfg.model.rpn_head
-        generator = TASK_UTILS.build(copy.deepcopy(head.anchor_generator))
-        canvas = self.image.shape[:2]
-        grids = [(-(-canvas[0] // stride[1]), -(-canvas[1] // stride[0])) for stride in generator.strides]
-        anchors = generator.grid_priors(grids, device="cpu")
-        assigned = self._assign(self.cfg.model.train_cfg.rpn.assigner, torch.cat(anchors)).split([len(level) for level in anchors])
-        levels = []
-        for stride, grid, boxes, found in zip(generator.strides, grids, anchors, assigned):
-            per_cell = len(boxes) // (grid[0] * grid[1])
-            middle = (grid[0] // 2 * grid[1] + grid[1] // 2) * per_cell
-            example = boxes[middle : middle + per_cell]
-            levels.append(
-                {
-                    "stride": stride[0],
-                    "grid_hw": list(grid),
-                    "per_cell": per_cell,
-                    "anchors": len(boxes),
-                    "sizes_wh": (example[:, 2:] - example[:, :2]).tolist(),
-                    "positive": int((found > 0).sum()),
-                    "negative": int((found == 0).sum()),
-                    "ignored": int((found < 0).sum()),
-                    "example": example.tolist(),
-                }
-            )
-        title = f"{sum(level['anchors'] for level in levels):,} anchors on {len(levels)} levels; those of one cell of each"
-        pictures.plot_anchors(self.image, levels, self.folder / "anchors.png", title=title)
-        return levels
-
-    def draw_proposals(self, count: int, regions: int, positive_share: float, model: torch.nn.Module | None) -> dict:
-        """Propose boxes, say how many of them meet an object, sample regions as training does, and draw ten of these."""
-        rng = np.random.default_rng(self.seed)
-        if model is None:
-            boxes = torch.from_numpy(random_proposals(self.boxes, count, self.sample["img_shape"], rng))
-        else:
-            boxes = _propose(model, self.sample, count)
-        assigned = self._assign(self.cfg.model.train_cfg.rcnn.assigner, boxes)
-        positive = (assigned > 0).numpy()
-        pools = [np.flatnonzero(positive), np.flatnonzero((assigned == 0).numpy())]
-        taken = rng.permutation(pools[0])[: round(regions * positive_share)]
-        sampled = np.concatenate([taken, rng.permutation(pools[1])[: regions - len(taken)]])
-        shares = {"of_proposals": _percent(positive.sum(), len(boxes)), "of_sampled": _percent(len(taken), len(sampled))}
-        title = f"{len(boxes):,} proposals, {shares['of_proposals']:.1f} % positive; some of them, positive ones green"
-        pictures.plot_proposals(self.image, boxes.numpy(), positive, self.folder / "proposals.png", title=title)
-        self._draw_regions(boxes.numpy(), assigned.numpy(), rng.permutation(sampled)[:CROPS], len(sampled), shares["of_sampled"])
-        source = "random" if model is None else "rpn"
-        return {"source": source, "proposals": len(boxes), "sampled": len(sampled), "positive_percent": shares}
-
-    def _draw_regions(self, boxes: np.ndarray, assigned: np.ndarray, chosen: np.ndarray, sampled: int, share: float) -> None:
-        patches, masks, texts = [], [], []
-        for i in chosen:
-            x1, y1 = np.floor(boxes[i, :2]).astype(int)
-            x2, y2 = np.maximum(np.ceil(boxes[i, 2:]).astype(int), (x1 + 1, y1 + 1))
-            patches.append(self.image[y1:y2, x1:x2])
-            owner = assigned[i] - 1
-            masks.append(self.masks[owner, y1:y2, x1:x2] if owner >= 0 else None)
-            texts.append(self.texts[owner] if owner >= 0 else "background")
-        title = f"{len(patches)} of {sampled} sampled regions, {share:.1f} % of them positive; the part of the mask to be learned outlined"
-        pictures.plot_regions(patches, masks, texts, self.folder / "regions.png", title=title)
-
-    def _assign(self, assigner: dict, boxes: torch.Tensor) -> torch.Tensor:
-        """Return the object that each box learns, from 1; 0 for background, -1 for neither."""
-        truth = InstanceData(bboxes=torch.from_numpy(self.boxes), labels=torch.from_numpy(self.labels))
-        ignored = InstanceData(bboxes=self.sample["gt_bboxes"].tensor[torch.from_numpy(~self.counted)])
-        return TASK_UTILS.build(copy.deepcopy(assigner)).assign(InstanceData(priors=boxes), truth, ignored).gt_inds
-
-
-def shrink_mask(mask: np.ndarray, size: int | tuple[int, int]) -> np.ndarray:
-    """Resize a mask, averaging where it becomes smaller, and take what is at least half full; bool ``[h, w]``."""
-    size_hw = (size, size) if isinstance(size, int) else size
-    smaller = size_hw[0] < mask.shape[0] and size_hw[1] < mask.shape[1]
-    resized = cv2.resize(mask.astype(np.float32), size_hw[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
-    return resized >= 0.5
-
-
-def _overlap(a: np.ndarray, b: np.ndarray) -> float:
-    return float((a & b).sum() / max((a | b).sum(), 1))
-
-
-def _percent(part: int, whole: int) -> float:
-    return 100 * float(part) / max(whole, 1)
-
-
-def _boxes_and_masks(sample: dict, counted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return sample["gt_bboxes"].tensor.numpy()[counted], sample["gt_masks"].masks[counted].astype(bool)
-
-
-@torch.no_grad()
-def _propose(model: torch.nn.Module, sample: dict, count: int) -> torch.Tensor:
-    """Take the proposals of a trained model, the best ``count`` of them."""
-    packed = TRANSFORMS.build(dict(type="PackDetInputs", meta_keys=("img_shape", "scale_factor", "ori_shape")))(copy.deepcopy(sample))
-    data = model.data_preprocessor({"inputs": [packed["inputs"]], "data_samples": [packed["data_samples"]]}, False)
-    settings = Config({**model.test_cfg.rpn, "max_per_img": count, "nms_pre": max(count, model.test_cfg.rpn.nms_pre)})
-    features = model.extract_feat(data["inputs"])
-    metas = [part.metainfo for part in data["data_samples"]]
-    return model.rpn_head.predict_by_feat(*model.rpn_head(features), batch_img_metas=metas, cfg=settings)[0].bboxes.cpu()
 
 
 def _build_data(cfg: Config, split: str) -> tuple[object, Compose, Compose]:

@@ -18,7 +18,8 @@ pytest.importorskip("mmdet")
 import mmdet.registry
 
 from mmstreet.engine.errors import LaunchError
-from mmstreet.engine.instance_inspection import inspect_instances, random_proposals, shrink_mask
+from mmstreet.engine.image_inspector import random_proposals, shrink_mask
+from mmstreet.engine.instance_inspection import inspect_instances
 from tests.helpers.instance_labels import SIZE_HW, frame, rectangle, write_json
 
 ROOT = Path(__file__).parents[2]
