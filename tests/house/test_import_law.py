@@ -11,11 +11,12 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "mmstreet"
 STAGES = ("datasets", "transforms", "models", "losses", "metrics", "refine", "safety", "report")
 SHARED = {"mmstreet", "mmstreet.deps", "mmstreet.registry", "mmstreet.labels"}
-LATE_ONLY = {"transformers", "pycocotools", "pydensecrf", "faster_coco_eval", "onnx", "onnxruntime", "skimage"}
+LATE_ONLY = {"transformers", "pycocotools", "pydensecrf", "faster_coco_eval", "onnx", "onnxruntime", "skimage", "kornia_rs"}
 MMSEG_ROOMS = ("datasets/sem_seg.py", "datasets/weak.py", "models/", "engine/")
 MMDET_ROOMS = ("datasets/ins_seg.py", "models/", "metrics/instance.py", "engine/")
 PURE = {"torch", "numpy", "math", "__future__"} | set(sys.stdlib_module_names)
 MODULES = sorted(PACKAGE.rglob("*.py"))
+ROOMS = tuple(f"{stage}/" for stage in STAGES)
 
 
 def imports_of(path: Path, *, top_level_only: bool = False) -> set[str]:
@@ -44,12 +45,9 @@ def relative(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
+@pytest.mark.parametrize("path", [p for p in MODULES if relative(p).startswith(ROOMS)], ids=relative)
 def test_a_stage_imports_no_neighbour(path):
-    room = relative(path).split("/")[0]
-    if room not in STAGES:
-        pytest.skip("not a stage")
-    own = f"mmstreet.{room}"
+    own = f"mmstreet.{relative(path).split('/')[0]}"
     foreign = {
         name for name in imports_of(path) if name.startswith("mmstreet") and name not in SHARED and not f"{name}.".startswith(f"{own}.")
     }
@@ -87,7 +85,7 @@ def test_importing_the_package_loads_no_framework():
 @pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_modules_stay_readable(path):
     lines = len(path.read_text().splitlines())
-    assert lines <= 400, f"{relative(path)} has {lines} lines; split it by idea"
+    assert lines <= 300, f"{relative(path)} has {lines} lines; split it by idea"
     assert path.stem not in {"utils", "misc", "common", "helpers"}, f"{relative(path)}: name it by what it is about"
     if lines:
         assert ast.get_docstring(ast.parse(path.read_text())), f"{relative(path)} does not say what it is for"
