@@ -101,6 +101,7 @@ class CRFRefiner(Refiner):
         resize: Factor on height and width at which the CRF runs, in ``(0, 1]``; 0.5 takes about a quarter of the time.
         label_prob: How far a bare label map is trusted, in ``(0, 1)``.
         protect: See :class:`~mmstreet.refine.refiners.Refiner`.
+        freeze: See :class:`~mmstreet.refine.refiners.Refiner`.
 
     Raises:
         ValueError: If ``resize`` or ``label_prob`` is out of range.
@@ -120,8 +121,9 @@ class CRFRefiner(Refiner):
         resize: float = 1.0,
         label_prob: float = 0.7,
         protect: str | Sequence[str] = "thin",
+        freeze: str | Sequence[str] = (),
     ) -> None:
-        super().__init__(classes=classes, protect=protect)
+        super().__init__(classes=classes, protect=protect, freeze=freeze)
         if not 0 < resize <= 1:
             raise ValueError(f"resize must be within (0, 1], got {resize}")
         if not 0 < label_prob < 1:

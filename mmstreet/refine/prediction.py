@@ -143,21 +143,21 @@ def thin_names(classes: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in classes if name in _THIN)
 
 
-def protected_ids(protect: str | Sequence[str], *, classes: Sequence[str]) -> tuple[int, ...]:
-    """Return the ids of the classes to protect.
+def guarded_ids(names: str | Sequence[str], *, classes: Sequence[str]) -> tuple[int, ...]:
+    """Return the ids of the classes to protect or to freeze.
 
     Args:
-        protect: ``'thin'`` (:func:`thin_names`), ``'slender'`` for the poles and fences among them, or names of classes.
+        names: ``'thin'`` (:func:`thin_names`), ``'slender'`` for the poles and fences among them, or names of classes.
         classes: Class names in the order of their ids.
 
     Raises:
-        ValueError: If ``protect`` is another word, or a name is not among the classes.
+        ValueError: If ``names`` is another word, or a name is not among the classes.
     """
-    if not isinstance(protect, str):
-        return ids_of(protect, classes=classes)
-    if protect not in ("thin", "slender"):
-        raise ValueError(f"protect must be 'thin', 'slender' or a list of class names, got '{protect}'")
-    return ids_of([name for name in thin_names(classes) if protect == "thin" or name in _SLENDER], classes=classes)
+    if not isinstance(names, str):
+        return ids_of(names, classes=classes)
+    if names not in ("thin", "slender"):
+        raise ValueError(f"expected 'thin', 'slender' or a list of class names to protect or freeze, got '{names}'")
+    return ids_of([name for name in thin_names(classes) if names == "thin" or name in _SLENDER], classes=classes)
 
 
 def paint_rank(name: str) -> int:

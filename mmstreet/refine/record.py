@@ -41,7 +41,7 @@ class ChangeRecord:
         changed_px: Number of pixels that changed class.
         lost_px: Pixels that each class lost, one number per class.
         gained_px: Pixels that each class gained.
-        protected_px: Pixels that kept a protected class although the refiner wanted another.
+        protected_px: Pixels that were put back because their class, or the one wanted for them, is protected or frozen.
         regions: The regions that asked for a change; empty for refiners that work without regions.
     """
 

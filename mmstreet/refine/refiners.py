@@ -15,7 +15,7 @@ import torch
 from mmstreet.labels import IGNORE_INDEX
 from mmstreet.refine.components import components_of_detections, find_components
 from mmstreet.refine.fusion import fuse_logits, fuse_priority
-from mmstreet.refine.prediction import Prediction, paint_rank, prompted_ids, protected_ids, read_classes, read_image, read_prediction
+from mmstreet.refine.prediction import Prediction, guarded_ids, paint_rank, prompted_ids, read_classes, read_image, read_prediction
 from mmstreet.refine.prompting import judge_masks, make_prompts
 from mmstreet.refine.proposals import BoxDetector, MaskPredictor, MaskProposer
 from mmstreet.refine.record import ChangeRecord, RegionReport, record_changes
@@ -32,15 +32,17 @@ class Refiner(ABC):
         classes: Class names in the order of their ids, or the name of a class table.
         protect: Names of the classes that keep their pixels, none if empty; or ``'thin'``: poles, lights, signs, fences, people and
             two-wheelers, as far as they are among the classes; or ``'slender'``: of these only poles and fences.
+        freeze: Classes that neither lose nor gain a pixel, named in the same ways.
 
     Raises:
         KeyError: If there is no such class table.
-        ValueError: If a protected name is not a class.
+        ValueError: If a protected or frozen name is not a class.
     """
 
-    def __init__(self, *, classes: str | Sequence[str], protect: str | Sequence[str] = "thin") -> None:
+    def __init__(self, *, classes: str | Sequence[str], protect: str | Sequence[str] = "thin", freeze: str | Sequence[str] = ()) -> None:
         self.classes = read_classes(classes)
-        self.protected = protected_ids(protect, classes=self.classes)
+        self.protected = guarded_ids(protect, classes=self.classes)
+        self.frozen = guarded_ids(freeze, classes=self.classes)
 
     def __call__(self, image: np.ndarray | torch.Tensor, prediction: np.ndarray | torch.Tensor) -> tuple[np.ndarray, ChangeRecord]:
         """Refine one prediction.
@@ -61,7 +63,7 @@ class Refiner(ABC):
         after, reports, free, kept = before.labels, [], None, 0
         if len(before.class_ids) > 1:
             after, reports, free = self.relabel(image, before)
-            after, kept = keep_protected(before.labels, after, self.protected, free=free)
+            after, kept = keep_protected(before.labels, after, self.protected, frozen=self.frozen, free=free)
             after = np.where(before.labels == IGNORE_INDEX, np.uint8(IGNORE_INDEX), after)
         record = record_changes(before.labels, after, refiner=type(self).__name__, classes=self.classes, protected_px=kept, regions=reports)
         return after, record
@@ -86,6 +88,7 @@ class VoteRefiner(Refiner):
         soft: Count probabilities, where they are known, instead of pixels.
         purity: Share of the votes that the winner needs.
         protect: See :class:`Refiner`.
+        freeze: See :class:`Refiner`.
 
     Raises:
         TypeError: If the source cannot propose masks.
@@ -111,8 +114,9 @@ class VoteRefiner(Refiner):
         soft: bool = True,
         purity: float = 0.5,
         protect: str | Sequence[str] = "thin",
+        freeze: str | Sequence[str] = (),
     ) -> None:
-        super().__init__(classes=classes, protect=protect)
+        super().__init__(classes=classes, protect=protect, freeze=freeze)
         self.source = _build(source, MaskProposer, "propose masks of a whole image (propose)")
         self.soft = soft
         self.purity = purity
@@ -150,6 +154,7 @@ class PromptRefiner(Refiner):
         min_iou: Gate: least IoU of answer and region.
         area_ratio: Gate: least and greatest area of the answer as a multiple of the region's.
         protect: See :class:`Refiner`.
+        freeze: See :class:`Refiner`.
 
     Raises:
         TypeError: If the source cannot answer prompts, or the detector cannot detect.
@@ -174,8 +179,9 @@ class PromptRefiner(Refiner):
         min_iou: float = 0.5,
         area_ratio: tuple[float, float] = (0.5, 2.0),
         protect: str | Sequence[str] = "thin",
+        freeze: str | Sequence[str] = (),
     ) -> None:
-        super().__init__(classes=classes, protect=protect)
+        super().__init__(classes=classes, protect=protect, freeze=freeze)
         if fusion not in FUSIONS:
             raise ValueError(f"unknown fusion '{fusion}'; choose one of {', '.join(FUSIONS)}")
         self.source = _build(source, MaskPredictor, "answer prompts (predict)")

@@ -32,6 +32,7 @@ class SAMRefiner(Refiner):
         settings: Further settings of the strategy's refiner, such as ``fusion``, ``min_score`` or ``purity``.
         cache: Folder in which SAM's answers are kept (:class:`~mmstreet.refine.cache.CachedMasks`); ``None`` keeps none.
         protect: See :class:`~mmstreet.refine.refiners.Refiner`.
+        freeze: See :class:`~mmstreet.refine.refiners.Refiner`.
 
     Raises:
         ImportError: If transformers is not installed.
@@ -50,13 +51,14 @@ class SAMRefiner(Refiner):
         settings: Mapping | None = None,
         cache: str | Path | None = None,
         protect: str | Sequence[str] = "thin",
+        freeze: str | Sequence[str] = (),
     ) -> None:
-        super().__init__(classes=classes, protect=protect)
+        super().__init__(classes=classes, protect=protect, freeze=freeze)
         if strategy not in STRATEGIES:
             raise ValueError(f"unknown strategy '{strategy}'; choose one of {', '.join(STRATEGIES)}")
         made_by = dict(source or {}, type="mmstreet.SAMMasks", weights=str(weights))
         masks = CachedMasks(source=made_by, folder=cache) if cache else MASK_SOURCES.build(made_by)
-        self.strategy = STRATEGIES[strategy](classes=classes, source=masks, protect=protect, **(settings or {}))
+        self.strategy = STRATEGIES[strategy](classes=classes, source=masks, protect=protect, freeze=freeze, **(settings or {}))
 
     def relabel(self, image: np.ndarray, prediction: Prediction) -> tuple[np.ndarray, list[RegionReport], np.ndarray | None]:
         """Hand over to the strategy."""

@@ -80,25 +80,33 @@ def _judge(votes: np.ndarray, purity: float) -> tuple[int | None, str]:
 
 
 def keep_protected(
-    before: np.ndarray, after: np.ndarray, protected: Sequence[int], *, free: np.ndarray | None = None
+    before: np.ndarray,
+    after: np.ndarray,
+    protected: Sequence[int],
+    *,
+    frozen: Sequence[int] = (),
+    free: np.ndarray | None = None,
 ) -> tuple[np.ndarray, int]:
-    """Undo changes from a protected class to one that is not.
+    """Undo changes from a protected class to one that is not, and all changes from or to a frozen class.
 
     A protected class may gain pixels and may pass them to another protected one; it does not lose them to the scene around it, which is
-    how smoothing and voting erase poles.
+    how smoothing and voting erase poles. A frozen class ends as it was.
 
     Args:
         before: uint8 ``[H, W]``.
         after: The refined map.
         protected: Ids of the protected classes.
-        free: bool ``[H, W]``: pixels that may change all the same.
+        frozen: Ids of the frozen classes.
+        free: bool ``[H, W]``: pixels of protected classes that may change all the same.
 
     Returns:
         The map with those pixels put back, and their number.
     """
-    is_protected = np.zeros(IGNORE_INDEX + 1, bool)
+    is_protected, is_frozen = np.zeros((2, IGNORE_INDEX + 1), bool)
     is_protected[list(protected)] = True
+    is_frozen[list(frozen)] = True
     undo = is_protected[before] & ~is_protected[after]
     if free is not None:
         undo &= ~free
+    undo |= (is_frozen[before] | is_frozen[after]) & (before != after)
     return np.where(undo, before, after), int(undo.sum())

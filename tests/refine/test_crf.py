@@ -111,6 +111,18 @@ def test_a_thin_class_is_not_smoothed_away_unless_asked():
     assert record.lost_px == (0, 0, 24, 0)
 
 
+def test_frozen_classes_keep_their_pixels_and_gain_none():
+    probs = random_prediction(RNG, 4, (32, 40))
+    image = np.kron(RNG.integers(0, 256, (8, 10, 3)), np.ones((4, 4, 1))).astype(np.uint8)
+    pole = CLASSES.index("pole")
+    loose, _ = CRFRefiner(classes=CLASSES, protect=[])(image, probs)
+    frozen, record = CRFRefiner(classes=CLASSES, protect=[], freeze="slender")(image, probs)
+    before = probs.argmax(0)
+    assert ((loose == pole) != (before == pole)).any()
+    np.testing.assert_array_equal(frozen == pole, before == pole)
+    assert record.changed_px == (frozen != before).sum() > 0
+
+
 def test_the_appearance_kernel_widens_with_the_image_on_request(monkeypatch):
     seen = []
     monkeypatch.setattr("mmstreet.refine.crf.mean_field", lambda image, probs, **settings: seen.append((image.shape, settings)) or probs)

@@ -210,7 +210,7 @@ def test_what_is_protected_is_a_word_or_names():
     assert names(CLASSES, "thin") == ["pole", "person"]
     assert names(CLASSES, ["car"]) == ["car"]
     assert names(CLASSES, []) == []
-    with pytest.raises(ValueError, match="protect must be 'thin', 'slender' or a list of class names, got 'car'"):
+    with pytest.raises(ValueError, match="expected 'thin', 'slender' or a list of class names to protect or freeze, got 'car'"):
         names(CLASSES, "car")
     with pytest.raises(ValueError, match="class 'tree' is not one of"):
         names(CLASSES, ["tree"])

@@ -92,3 +92,14 @@ def test_protected_classes_gain_pass_among_themselves_but_do_not_lose():
     freed, count = keep_protected(before, after, [5, 6], free=np.array([False, True, False, False, False]))
     assert (freed.tolist(), count) == ([5, 0, 6, 5, 6], 1)
     assert keep_protected(before, after, [])[0].tolist() == after.tolist()
+
+
+def test_frozen_classes_end_as_they_were():
+    before = np.array([0, 5, 5, 6, 6, 1], np.uint8)
+    after = np.array([5, 0, 6, 5, 0, 2], np.uint8)
+    kept, count = keep_protected(before, after, [], frozen=[5])
+    assert (kept.tolist(), count) == ([0, 5, 5, 6, 0, 2], 4)
+    kept, count = keep_protected(before, after, [6], frozen=[5], free=np.ones(6, bool))
+    assert (kept.tolist(), count) == ([0, 5, 5, 6, 0, 2], 4)
+    kept, count = keep_protected(before, after, [6], frozen=[5])
+    assert (kept.tolist(), count) == ([0, 5, 5, 6, 6, 2], 5)
