@@ -114,7 +114,7 @@ def run(quick: bool = False) -> list[dict]:
     if installed("transformers"):
         rows.append(_prompts("0.7 M parameters", small_sam, 8 if quick else 32, rounds=rounds))
         if not quick:
-            rows.append(_prompts("base", base_sam, 32, asked_alone=2, rounds=1))
+            rows.append(_prompts("base", base_sam, 32, asked_alone=4, rounds=1))
     if installed("pydensecrf"):
         rows.append(_crf((64, 128) if quick else (256, 512), probs, rounds=1))
     return [dict(zip(("name", "value", "unit", "target", "note"), row)) for row in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -153,11 +153,7 @@ def guarded_ids(names: str | Sequence[str], *, classes: Sequence[str]) -> tuple[
     Raises:
         ValueError: If ``names`` is another word, or a name is not among the classes.
     """
-    if not isinstance(names, str):
-        return ids_of(names, classes=classes)
-    if names not in ("thin", "slender"):
-        raise ValueError(f"expected 'thin', 'slender' or a list of class names to protect or freeze, got '{names}'")
-    return ids_of([name for name in thin_names(classes) if names == "thin" or name in _SLENDER], classes=classes)
+    return _ids_by_word(names, {"thin": _THIN.__contains__, "slender": _SLENDER.__contains__}, classes)
 
 
 def paint_rank(name: str) -> int:
@@ -180,8 +176,13 @@ def prompted_ids(prompt_classes: str | Sequence[str], *, classes: Sequence[str])
     Raises:
         ValueError: If ``prompt_classes`` is another word, or a name is not among the classes.
     """
-    if not isinstance(prompt_classes, str):
-        return ids_of(prompt_classes, classes=classes)
-    if prompt_classes not in ("objects", "all"):
-        raise ValueError(f"prompt_classes must be 'objects', 'all' or a list of class names, got '{prompt_classes}'")
-    return ids_of([name for name in classes if prompt_classes == "all" or paint_rank(name)], classes=classes)
+    return _ids_by_word(prompt_classes, {"objects": paint_rank, "all": lambda _: True}, classes)
+
+
+def _ids_by_word(names: str | Sequence[str], words: Mapping[str, Callable[[str], object]], classes: Sequence[str]) -> tuple[int, ...]:
+    """Return the ids of named classes, or of those that the rule of a word takes."""
+    if not isinstance(names, str):
+        return ids_of(names, classes=classes)
+    if names not in words:
+        raise ValueError(f"expected {', '.join(map(repr, words))} or a list of class names, got '{names}'")
+    return tuple(i for i, name in enumerate(classes) if words[names](name))
