@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmstreet.datasets.bitmask import encode_bitmask, write_bitmask
-from mmstreet.datasets.coco_convert import convert
-from mmstreet.datasets.instance_readers import BitmaskReader
-from mmstreet.datasets.instance_writers import CocoWriter
+from mmstreet.formats.bitmask import encode_bitmask, write_bitmask
+from mmstreet.formats.convert import convert
+from mmstreet.formats.readers import BitmaskReader
+from mmstreet.formats.writers import CocoWriter
 from mmstreet.deps import require
 
 SIZE_HW = (720, 1280)

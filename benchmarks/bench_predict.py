@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import torch
 
-from mmstreet.datasets.mini.drive import render_drive
-from mmstreet.engine.inference import build_model
+from mmstreet.mini.drive import render_drive
+from mmstreet.predict.inference import build_model
 from mmstreet.engine.launch import load_config
 from mmstreet.predict import Predictor
 from mmstreet.predict.folder import PredictionFolder

@@ -2,7 +2,7 @@
 
     python benchmarks/carb_noise.py mini|camvid [--seeds 0 1] [--iters N] [--out FOLDER]
 
-Ground truth of some training images is damaged by ``mmstreet.datasets.mask_damage``: small pieces lost, blobs of wrong but present
+Ground truth of some training images is damaged by ``benchmarks.mask_damage``: small pieces lost, blobs of wrong but present
 classes, at least ``--wrong`` of the pixels wrong. Both arms see the same images, masks, batches, network, optimiser and iterations, and
 share the warm-up, which is plain cross entropy in both; then one goes on with it and the other balances regions. Scores are mIoU in per
 cent on 40 undamaged validation images, for the last iteration. A seed whose scores are written is not repeated. The table goes to
@@ -33,10 +33,10 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch.nn import functional as F
 
-from mmstreet.datasets.image_files import read_image
+from mmstreet.files.images import read_image
 from mmstreet.datasets.label_files import read_labels
 from mmstreet.datasets.layouts import LAYOUTS, list_pairs
-from mmstreet.datasets.mask_damage import DamageRecipe, damage_mask
+from benchmarks.mask_damage import DamageRecipe, damage_mask
 from mmstreet.labels import get_table
 
 ROOT = Path(__file__).parents[1]

@@ -22,7 +22,7 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.tiny_clip import save_tiny_clip
-from mmstreet.datasets.image_files import read_image
+from mmstreet.files.images import read_image
 from mmstreet.datasets.label_files import read_labels
 from mmstreet.datasets.layouts import LAYOUTS, list_pairs
 from mmstreet.labels import get_table

@@ -19,7 +19,7 @@ COMMANDS = {
     "refine": "refine a folder of saved predictions",
     "export": "write a model as ONNX or TorchScript, checked against PyTorch",
 }
-"""The commands; each lives in the module of its name in ``mmstreet/commands/`` as ``main(argv, prog) -> exit code``."""
+"""The commands; each lives in the module of its name in ``mmstreet/cli/`` as ``main(argv, prog) -> exit code``."""
 
 _FRAMEWORKS = ("torch", "mmengine", "mmcv", "mmseg", "mmdet")
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"mmstreet: there is no command '{argv[0]}'; choose one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     try:
-        command = importlib.import_module(f"mmstreet.commands.{argv[0]}")
+        command = importlib.import_module(f"mmstreet.cli.{argv[0]}")
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _FRAMEWORKS or installed(missing):

@@ -26,11 +26,11 @@ TRANSFORMS = _node(
 MODELS = _node(
     "model",
     root.MODELS,
-    core=("losses.modules", "losses.carb"),
-    mmseg=("models.torchvision_heads", "models.pixelnet", "models.vgg", "models.carb_head", "models.carb", "models.clip"),
+    core=("losses.modules", "losses.carb_loss"),
+    mmseg=("models.torchvision_heads", "models.pixelnet", "models.vgg", "models.carb_head", "models.carb_segmentor", "models.clip"),
 )
 METRICS = _node("metric", root.METRICS, core=("metrics.semantic", "metrics.instance", "safety.metric"))
-HOOKS = _node("hook", root.HOOKS, core=("engine.hooks", "engine.refinement"))
+HOOKS = _node("hook", root.HOOKS, core=("engine.hooks", "evaluation.refinement"))
 DATA_SAMPLERS = _node("data sampler", root.DATA_SAMPLERS)
 OPTIM_WRAPPERS = _node("optim_wrapper", root.OPTIM_WRAPPERS, core=("engine.amp",))
 OPTIM_WRAPPER_CONSTRUCTORS = _node("optimizer wrapper constructor", root.OPTIM_WRAPPER_CONSTRUCTORS)

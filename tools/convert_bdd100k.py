@@ -11,10 +11,10 @@ in a file OUTPUT.report.json.
 import argparse
 from pathlib import Path
 
-from mmstreet.datasets.coco_convert import convert
-from mmstreet.datasets.instance_readers import BitmaskReader, CocoReader
-from mmstreet.datasets.instance_writers import BitmaskWriter, CocoWriter, ScalabelWriter
-from mmstreet.datasets.scalabel_reader import BDD100K_SIZE_HW, ScalabelReader
+from mmstreet.formats.convert import convert
+from mmstreet.formats.readers import BitmaskReader, CocoReader
+from mmstreet.formats.writers import BitmaskWriter, CocoWriter, ScalabelWriter
+from mmstreet.formats.scalabel_reader import BDD100K_SIZE_HW, ScalabelReader
 from mmstreet.labels import TABLES, get_table
 
 

@@ -12,7 +12,7 @@ from mmstreet.engine.errors import WeightsError
 from mmstreet.engine.pretrained import fetch_weights
 from mmstreet.labels import TABLES
 from mmstreet.models.coco_classes import STREET_IDS, pick_classes
-from mmstreet.models.convert import PUBLISHED, find_layout, list_left_out, rename_tensors
+from mmstreet.models.torchvision_weights import PUBLISHED, find_layout, list_left_out, rename_tensors
 
 
 def main() -> None:

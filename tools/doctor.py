@@ -2,7 +2,7 @@
 
 import sys
 
-from mmstreet.commands.doctor import main
+from mmstreet.cli.doctor import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -2,7 +2,7 @@
 
 import sys
 
-from mmstreet.commands.export import main
+from mmstreet.cli.export import main
 
 if __name__ == "__main__":
     sys.exit(main())

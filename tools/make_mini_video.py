@@ -4,8 +4,8 @@ import argparse
 
 from tqdm import tqdm
 
-from mmstreet.datasets.mini.drive import render_drive
-from mmstreet.datasets.mini.writer import parse_size
+from mmstreet.mini.drive import render_drive
+from mmstreet.mini.writer import parse_size
 from mmstreet.predict.video import open_video
 
 

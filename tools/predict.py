@@ -2,7 +2,7 @@
 
 import sys
 
-from mmstreet.commands.predict import main
+from mmstreet.cli.predict import main
 
 if __name__ == "__main__":
     sys.exit(main())

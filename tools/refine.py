@@ -5,7 +5,7 @@ Resumable; over several processes: torchrun --nproc_per_node=2 tools/refine.py â
 
 import sys
 
-from mmstreet.commands.refine import main
+from mmstreet.cli.refine import main
 
 if __name__ == "__main__":
     sys.exit(main())

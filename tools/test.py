@@ -5,7 +5,7 @@ With --splits train val: each split in a folder of its own, and results.html abo
 On several processes: torchrun --nproc_per_node=2 tools/test.py CONFIG CHECKPOINT.
 """
 
-from mmstreet.commands.test import main
+from mmstreet.cli.test import main
 
 if __name__ == "__main__":
     main()

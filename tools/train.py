@@ -3,7 +3,7 @@
 On several processes: torchrun --nproc_per_node=2 tools/train.py CONFIG (see docs/distributed.md).
 """
 
-from mmstreet.commands.train import main
+from mmstreet.cli.train import main
 
 if __name__ == "__main__":
     main()

@@ -5,7 +5,7 @@ Exit code 1 if anything is wrong.
 
 import sys
 
-from mmstreet.commands.verify import main
+from mmstreet.cli.verify import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -12,11 +12,11 @@ from mmdet.datasets import CocoDataset
 from mmengine.fileio import get_local_path
 from mmengine.logging import print_log
 
-from mmstreet.datasets.conversion_report import ConversionReport
-from mmstreet.datasets.instance_readers import CocoReader
-from mmstreet.datasets.instance_records import ImageRecord, InstanceRecord
-from mmstreet.datasets.rle import encode_counts
-from mmstreet.datasets.scalabel_reader import ScalabelReader
+from mmstreet.formats.conversion_report import ConversionReport
+from mmstreet.formats.readers import CocoReader
+from mmstreet.formats.records import ImageRecord, InstanceRecord
+from mmstreet.files.rle import encode_counts
+from mmstreet.formats.scalabel_reader import ScalabelReader
 from mmstreet.labels import BDD100K_INS8
 from mmstreet.registry import DATASETS
 

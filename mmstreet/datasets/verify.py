@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from mmstreet.datasets.image_files import ImageFileError, probe_image
+from mmstreet.files.images import ImageFileError, probe_image
 from mmstreet.datasets.inventory import Inventory
 from mmstreet.datasets.label_files import LabelFileError, decode_labels
 from mmstreet.datasets.layouts import Pair

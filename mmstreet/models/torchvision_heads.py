@@ -2,7 +2,7 @@
 
 mmseg's own heads compute something else: its ``ASPPHead`` fuses the branches with one 3×3 convolution where torchvision projects with 1×1,
 then refines with 3×3; its ``FCNHead`` drops whole channels. The layers here, their order and their dropout are those of torchvision's
-``models/segmentation/deeplabv3.py`` and ``fcn.py``; :mod:`mmstreet.models.convert` maps the names.
+``models/segmentation/deeplabv3.py`` and ``fcn.py``; :mod:`mmstreet.models.torchvision_weights` maps the names.
 """
 
 from __future__ import annotations

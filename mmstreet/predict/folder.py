@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmstreet.datasets.atomic import atomic_path
-from mmstreet.datasets.rle import counts_from_mask, encode_counts
+from mmstreet.files.atomic import atomic_path
+from mmstreet.files.rle import counts_from_mask, encode_counts
 from mmstreet.predict.result import Result
 from mmstreet.predict.sources import Source
 

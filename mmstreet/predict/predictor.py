@@ -148,7 +148,7 @@ def _load(config: str | Path, checkpoint: str | Path | None, **settings) -> obje
             f"'{config}' needs a checkpoint; only exported files ({', '.join(('.onnx', '.torchscript'))}) hold their own weights"
         )
     require("mmengine", extra="onedl")
-    from mmstreet.engine.inference import load_trained
+    from mmstreet.predict.inference import load_trained
 
     return load_trained(config, checkpoint, **settings)
 

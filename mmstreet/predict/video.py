@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmstreet.datasets.atomic import atomic_path
+from mmstreet.files.atomic import atomic_path
 
 _DEFAULT_FPS = 25.0
 

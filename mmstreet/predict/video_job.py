@@ -11,7 +11,7 @@ from dataclasses import asdict
 import numpy as np
 from tqdm import tqdm
 
-from mmstreet.datasets.atomic import atomic_path
+from mmstreet.files.atomic import atomic_path
 from mmstreet.predict.folder import PredictionFolder, write_labels
 from mmstreet.predict.predictor import Predictor
 from mmstreet.predict.result import Result

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from mmstreet.refine.automatic import suppress
 from mmstreet.refine.frames import normalize
-from mmstreet.refine.pretrained import choose_device, fingerprint, load_model, load_tokenizer, read_model_type
+from mmstreet.refine.hub_models import choose_device, fingerprint, load_model, load_tokenizer, read_model_type
 from mmstreet.refine.proposals import Detections
 from mmstreet.registry import MASK_SOURCES
 

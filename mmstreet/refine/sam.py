@@ -15,7 +15,7 @@ import torch
 from mmstreet.refine.automatic import crop_boxes, point_grid, stability, suppress, touches_inner_edge
 from mmstreet.refine.components import cut
 from mmstreet.refine.frames import Frame
-from mmstreet.refine.pretrained import choose_device, fingerprint, load_model, read_model_type
+from mmstreet.refine.hub_models import choose_device, fingerprint, load_model, read_model_type
 from mmstreet.refine.proposals import Masks, Prompts, box_window
 from mmstreet.registry import MASK_SOURCES
 

@@ -118,7 +118,7 @@ def plot_instance_stats(stats: Mapping, palette: Sequence[Sequence[int]], path: 
     """Draw instances per image, per class with their sizes, and per size.
 
     Args:
-        stats: What ``mmstreet.datasets.instance_stats.count_instances`` returns.
+        stats: What ``mmstreet.evaluation.instance_stats.count_instances`` returns.
         palette: RGB of each class.
         path: The PNG.
         title: Stands above.

@@ -18,7 +18,7 @@ from PIL import Image
 
 from mmstreet.engine.pretrained import fit_weights
 from mmstreet.labels import STREET6, get_table
-from mmstreet.models.convert import PUBLISHED, find_layout, rename_tensors
+from mmstreet.models.torchvision_weights import PUBLISHED, find_layout, rename_tensors
 from mmstreet.registry import MASK_SOURCES, REFINERS
 from tests.helpers.config_binding import bases_of, config_errors, restated
 from tests.helpers.street_files import make_root

@@ -15,7 +15,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import Registry, init_default_scope
 
 from mmstreet.engine.pretrained import fit_weights
-from mmstreet.models.convert import PUBLISHED, find_layout, rename_tensors
+from mmstreet.models.torchvision_weights import PUBLISHED, find_layout, rename_tensors
 from tests.helpers.config_binding import config_errors
 from tests.helpers.instance_labels import SIZE_HW, frame, rectangle, write_json
 from tests.helpers.torchvision_models import ResNet

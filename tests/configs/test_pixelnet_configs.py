@@ -13,7 +13,7 @@ from mmseg.structures import SegDataSample
 
 from mmstreet.engine.pretrained import fit_weights
 from mmstreet.labels import STREET6
-from mmstreet.models.convert import PUBLISHED, find_layout, rename_tensors
+from mmstreet.models.torchvision_weights import PUBLISHED, find_layout, rename_tensors
 from tests.helpers.torchvision_models import VGG16
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mmengine.registry import TRANSFORMS
 
-from mmstreet.datasets.image_files import ImageFileError
+from mmstreet.files.images import ImageFileError
 from mmstreet.datasets.label_files import LabelFileError
 from tests.helpers.street_files import truncate, write_image, write_labels
 

@@ -16,7 +16,7 @@ from mmdet.registry import MODELS
 from mmstreet.engine.pretrained import fit_weights
 from mmstreet.labels import BDD100K_INS8
 from mmstreet.models.coco_classes import UNUSED_IDS, USED_IDS, pick_classes
-from mmstreet.models.convert import PUBLISHED, find_layout, list_left_out, rename_tensors
+from mmstreet.models.torchvision_weights import PUBLISHED, find_layout, list_left_out, rename_tensors
 from tests.helpers.torchvision_mask_rcnn import MaskRCNN
 from tests.helpers.torchvision_models import randomize_
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmstreet.models.convert import find_layout, rename_tensors
+from mmstreet.models.torchvision_weights import find_layout, rename_tensors
 from mmstreet.models.torchvision_heads import DeepLabV3Head, TorchvisionFCNHead
 from tests.helpers.torchvision_models import ResNet, Segmentation, randomize_
 from tests.models.test_convert import CE, D8, build

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mmstreet.datasets.image_files import ImageFileError
+from mmstreet.files.images import ImageFileError
 from mmstreet.predict.images import as_rgb, fit_size, resize_scores
 from tests.helpers.color_model import draw_colors, write_png
 

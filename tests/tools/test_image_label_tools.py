@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmstreet.datasets.mini.writer import MiniSettings, write_mini_dataset
+from mmstreet.mini.writer import MiniSettings, write_mini_dataset
 
 TOOLS = Path(__file__).parents[2] / "tools"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmstreet.commands.report import main
+from mmstreet.cli.report import main
 from tests.helpers.run_folders import write_logs
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmstreet.engine.refinement import Rules
+from mmstreet.evaluation.refinement import Rules
 from mmstreet.labels import BDD100K_SEM19
 from mmstreet.refine.refiners import VoteRefiner
 from tests.helpers.color_streets import SHAPE

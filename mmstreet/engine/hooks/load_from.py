@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 
 from mmstreet.engine.errors import WeightsError
 from mmstreet.engine.pretrained import FROM_SCRATCH, fetch_weights, fit_weights
-from mmstreet.models.convert import find_layout, rename_tensors
+from mmstreet.models.torchvision_weights import find_layout, rename_tensors
 from mmstreet.registry import HOOKS
 
 

@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mmstreet.engine import preflight
+from mmstreet.engine import run_checks
 from mmstreet.engine.errors import PreflightError
 from mmstreet.registry import HOOKS
 
@@ -56,19 +56,19 @@ class PreflightHook(Hook):
 
     def _check(self, runner: Runner) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        seg_heads = self._named(preflight.find_heads(model, preflight.SEG_HEADS))
-        heads = seg_heads | self._named(preflight.find_heads(model, preflight.BOX_HEADS))
+        seg_heads = self._named(run_checks.find_heads(model, run_checks.SEG_HEADS))
+        heads = seg_heads | self._named(run_checks.find_heads(model, run_checks.BOX_HEADS))
         dataset = runner.train_dataloader.dataset
         classes = getattr(dataset, "metainfo", {}).get("classes")
         if classes is None:
             runner.logger.warning("the training set does not name its classes, so head width and label ids were not checked")
             return
-        preflight.check_head_width(heads, classes)
-        preflight.check_class_order(classes, self._other_class_lists(runner))
-        preflight.check_weight_length(seg_heads)
+        run_checks.check_head_width(heads, classes)
+        run_checks.check_class_order(classes, self._other_class_lists(runner))
+        run_checks.check_weight_length(seg_heads)
         if seg_heads:
             ignored = dict(_ignored_labels(runner, model, seg_heads))
-            preflight.check_ignore_index(ignored)
+            run_checks.check_ignore_index(ignored)
             self._check_label_files(dataset, len(classes), next(iter(ignored.values()), 255))
         else:
             self._check_instances(dataset, classes)
@@ -93,7 +93,7 @@ class PreflightHook(Hook):
                 continue
             path = results.get("seg_map_path", f"sample {index}")
             labels = np.asarray(results["gt_seg_map"])
-            labelled += preflight.check_label_map(labels, path=path, num_classes=num_classes, ignore_index=ignore_index)
+            labelled += run_checks.check_label_map(labels, path=path, num_classes=num_classes, ignore_index=ignore_index)
             seen += 1
         if seen and not labelled:
             raise PreflightError(
@@ -134,7 +134,7 @@ def _read_labels(dataset: object, index: int) -> dict:
     """Run the steps of a pipeline that read label ids or rename them; the others move pixels, which changes no id."""
     results = dataset.get_data_info(index)
     try:
-        for transform in preflight.walk_transforms(dataset.pipeline):
+        for transform in run_checks.walk_transforms(dataset.pipeline):
             name = type(transform).__name__
             if hasattr(transform, "label_table") or (name.startswith("Load") and "Image" not in name):
                 results = transform(results)
@@ -147,7 +147,7 @@ def _ignored_labels(runner: Runner, model: object, heads: dict) -> Iterator[tupl
     for name, head in heads.items():
         if getattr(head, "ignore_index", None) is not None:
             yield f"{name}.ignore_index", head.ignore_index
-        for loss_name, loss in preflight.find_losses(head).items():
+        for loss_name, loss in run_checks.find_losses(head).items():
             if getattr(loss, "ignore_index", None) is not None:
                 yield f"{name}.{loss_name}.ignore_index", loss.ignore_index
     padding = getattr(getattr(model, "data_preprocessor", None), "seg_pad_val", None)
@@ -158,7 +158,7 @@ def _ignored_labels(runner: Runner, model: object, heads: dict) -> Iterator[tupl
         for part in _leaves(loader.dataset):
             if getattr(part, "ignore_index", None) is not None:
                 yield f"the {split} dataset's ignore_index", part.ignore_index
-            for place, value in preflight.ignored_by_pipeline(getattr(part, "pipeline", ())).items():
+            for place, value in run_checks.ignored_by_pipeline(getattr(part, "pipeline", ())).items():
                 yield f"the {split} pipeline's {place}", value
     evaluator = runner.val_loop.evaluator if runner.val_loop is not None else None
     for metric in getattr(evaluator, "metrics", ()):

@@ -1,0 +1,31 @@
+"""``mmstreet doctor`` and ``tools/doctor.py``: check this installation."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Sequence
+
+from mmstreet.engine.installation import as_json, examine, training_works
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Print the findings as a table or as JSON."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description="Check this installation: versions, clashes, compiled ops, extras, and one short run per task. "
+        "Exit code 1 if training cannot work.",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    args = parser.parse_args(argv)
+    with contextlib.redirect_stdout(sys.stderr):  # some frameworks print while they are imported
+        findings = examine()
+    if args.json:
+        print(json.dumps(as_json(findings), indent=2))
+    else:
+        for finding in findings:
+            print(f"{finding.level:<5} {finding.check:<22} {finding.detail}")
+        print("training works" if training_works(findings) else "training cannot work: mend the lines marked 'fail'")
+    return 0 if training_works(findings) else 1

@@ -1,0 +1,144 @@
+"""``mmstreet predict``: label maps, overlays and class shares for an image, a folder, a pattern or a video."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmstreet.predict.sharding import Shard, current_shard, publish
+from mmstreet.predict.exported import is_exported
+from mmstreet.predict.folder import SUMMARY, PredictionFolder
+from mmstreet.predict.job import Outcome, predict_sources
+from mmstreet.predict.predictor import Predictor
+from mmstreet.predict.sources import find_sources
+from mmstreet.safety.analyzer import RoadSafetyAnalyzer
+
+_SHOWN_FAILURES = 5
+
+
+def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description="Predict an image, a folder, a pattern or a video. Exit code 1 if any file failed. Under torchrun, srun or in a Slurm "
+        "array every process takes its share; what is finished is skipped, so the same command goes on after a stop.",
+    )
+    parser.add_argument(
+        "model", nargs="?", metavar="MODEL", help="an exported .onnx or .torchscript file, instead of --config and --checkpoint"
+    )
+    parser.add_argument("source", metavar="SOURCE", help="image, folder (searched to its depth), pattern in quotes, or video")
+    parser.add_argument("--config", "-c", help="config of mmseg or mmdet")
+    parser.add_argument("--checkpoint", "-k", help=".pth file, the folder of a run for its newest one, or a URL")
+    parser.add_argument("--out", "-o", help="folder for the results; default: work_dirs/predict/<name of the source>")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 …; default: a GPU if there is one")
+    parser.add_argument("--batch-size", type=int, default=1, help="images per forward pass (default: 1)")
+    parser.add_argument("--tta", action="store_true", help="average over the image and its mirror image")
+    parser.add_argument(
+        "--scales", type=float, nargs="+", default=[1.0], metavar="S", help="average over these multiples of the usual size"
+    )
+    parser.add_argument("--refine", metavar="CONFIG", help="refine each prediction, e.g. configs/refine/superpixel.py")
+    parser.add_argument("--min-score", type=float, default=0.3, help="objects of lower scores are left out (default: 0.3)")
+    parser.add_argument(
+        "--safety", action="store_true", help="score the road safety of each image; on a video filtered and plotted below it"
+    )
+    parser.add_argument(
+        "--save-probs", action="store_true", help="also write the network's class probabilities of images, for mmstreet refine"
+    )
+    parser.add_argument("--no-labels", action="store_true", help="write no label maps")
+    parser.add_argument("--no-overlays", action="store_true", help="write no overlays, and no video")
+    parser.add_argument("--overwrite", action="store_true", help="predict finished files again, and replace results of other settings")
+    parser.add_argument("--trust-checkpoint", action="store_true", help="read a checkpoint that may run code; only for files of your own")
+    parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="settings that overrule the config's")
+    args = parser.parse_args(argv)
+    if args.model is not None and not is_exported(args.model):
+        parser.error(f"'{args.model}' is no exported model; SOURCE comes last, and a config goes to --config, its weights to --checkpoint")
+    if args.model is None and (args.config is None or args.checkpoint is None):
+        parser.error("give --config and --checkpoint, or an exported .onnx or .torchscript file before SOURCE")
+    if args.model is not None and (args.config or args.checkpoint):
+        parser.error("an exported model needs neither --config nor --checkpoint")
+    return args
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Run the command and return its exit code: 0, or 1 if any file failed."""
+    args = parse_args(argv, prog)
+    try:
+        shard = current_shard()
+        sources = find_sources(args.source)
+        predictor = Predictor(
+            args.model or args.config,
+            args.checkpoint,
+            device=args.device,
+            batch_size=args.batch_size,
+            flip=args.tta,
+            scales=args.scales,
+            refine=args.refine,
+            keep_probs=args.save_probs,
+            min_score=args.min_score,
+            trust=args.trust_checkpoint,
+            cfg_options=_parse_options(args.cfg_options),
+        )
+        analyzer = RoadSafetyAnalyzer(classes=predictor.classes) if args.safety else None
+        folder = PredictionFolder(
+            args.out or Path("work_dirs/predict") / (Path(args.source).stem.replace("*", "_") or "images"),
+            _settings(args, predictor),
+            labels=not args.no_labels,
+            overlays=not args.no_overlays,
+            probs=args.save_probs,
+            overwrite=args.overwrite,
+        )
+    except (ValueError, OSError, ImportError) as error:
+        print(f"mmstreet predict: {error}", file=sys.stderr)
+        return 1
+    own = shard.take(sources)
+    waiting = folder.start(own)
+    outcome = predict_sources(predictor, waiting, folder, analyzer=analyzer, progress=shard.index == 0)
+    publish(lambda: folder.summarize(sources), folder.root / SUMMARY)
+    _report(outcome, shard, skipped=len(own) - len(waiting), total=len(sources), folder=folder)
+    return 1 if outcome.failed else 0
+
+
+def _parse_options(options: Sequence[str] | None) -> dict | None:
+    if not options:
+        return None
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--options", nargs="+", action=DictAction)
+    return parser.parse_args(["--options", *options]).options
+
+
+def _settings(args: argparse.Namespace, predictor: Predictor) -> dict:
+    """What decides the results: weights and config by their content, the rest by value."""
+    return {
+        "model": Path(args.model or args.config).name,
+        "fingerprint": predictor.model.fingerprint,
+        "classes": list(predictor.classes),
+        "tta": args.tta,
+        "scales": args.scales,
+        "refine": hashlib.sha256(Path(args.refine).read_bytes()).hexdigest()[:16] if args.refine else None,
+        "min_score": args.min_score if predictor.kind == "instance" else None,
+        "safety": args.safety,
+    }
+
+
+def _report(outcome: Outcome, shard: Shard, *, skipped: int, total: int, folder: PredictionFolder) -> None:
+    for source, reason in list(outcome.failed.items())[:_SHOWN_FAILURES]:
+        print(f"failed: {source.path}: {reason}", file=sys.stderr)
+    if len(outcome.failed) > _SHOWN_FAILURES:
+        print(f"failed: {len(outcome.failed) - _SHOWN_FAILURES} more, listed in {folder.root / SUMMARY}", file=sys.stderr)
+    share = f" (share {shard.index + 1} of {shard.count})" if shard.count > 1 else ""
+    counts = f"{outcome.done} predicted, {skipped} finished before, {len(outcome.failed)} failed"
+    print(f"{total} files{share}: {counts}; results in {folder.root}")
+    if total == 1 and outcome.done:
+        shares = json.loads((folder.root / SUMMARY).read_text())["shares"]
+        rows = sorted(((share, name) for name, share in shares.items() if share >= 0.005), reverse=True)
+        print("\n".join(f"{share:6.2f} %  {name}" for share, name in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""``mmstreet refine`` and ``tools/refine.py``: refine a folder of saved predictions, without the network that made them."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmstreet.engine.errors import LaunchError
+from mmstreet.predict.sharding import current_shard, publish
+from mmstreet.labels import TABLES, get_table
+from mmstreet.predict.folder import SETTINGS, SUMMARY, PredictionFolder
+from mmstreet.predict.refining import refine_sources, summarize_changes, with_cache
+from mmstreet.predict.result import check_palette
+from mmstreet.predict.sources import find_sources
+from mmstreet.refine.configured import build_refiner, read_refiner
+from mmstreet.refine.prediction import read_classes
+
+_SHOWN_FAILURES = 5
+
+
+def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description="Refine saved predictions. Exit code 1 if any file failed. Under torchrun, srun or in a Slurm array every process "
+        "takes its share; what is finished is skipped, so the same command goes on after a stop.",
+    )
+    parser.add_argument("images", metavar="IMAGES", help="image, folder (searched to its depth) or pattern in quotes")
+    parser.add_argument(
+        "predictions",
+        type=Path,
+        metavar="PREDICTIONS",
+        help="folder of 'mmstreet predict', or of NAME.png (class ids), NAME.npy or NAME.npz (probabilities [C, H, W])",
+    )
+    parser.add_argument("--refine", required=True, metavar="CONFIG", help="refiner config, e.g. configs/refine/sam2.py")
+    parser.add_argument(
+        "--classes",
+        help=f"class names with commas between them, or one of: {', '.join(sorted(TABLES))}; default: what 'mmstreet predict' wrote down",
+    )
+    parser.add_argument("--out", "-o", type=Path, required=True, help="folder for the results: labels/, overlays/, records/, summary.json")
+    parser.add_argument("--cache", type=Path, help="folder that keeps the masks of the refiner's source; default: OUT/masks")
+    parser.add_argument("--no-cache", action="store_true", help="keep no masks")
+    parser.add_argument("--no-overlays", action="store_true", help="write no overlays")
+    parser.add_argument("--overwrite", action="store_true", help="refine finished files again, and replace results of other settings")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Run the command and return its exit code: 0, or 1 if any file failed."""
+    args = parse_args(argv, prog)
+    try:
+        shard = current_shard()
+        sources = [source for source in find_sources(args.images) if not source.is_video]
+        if not args.predictions.is_dir():
+            raise LaunchError(f"folder of predictions '{args.predictions}' does not exist")
+        classes = _classes(args)
+        settings = read_refiner(args.refine)
+        cached = settings if args.no_cache else with_cache(settings, args.cache or args.out / "masks")
+        refiner = build_refiner(cached, classes)
+        text = json.dumps(settings, sort_keys=True, default=str)
+        folder = PredictionFolder(
+            args.out,
+            {"refiner": Path(args.refine).stem, "settings": hashlib.sha256(text.encode()).hexdigest()[:16], "classes": list(classes)},
+            overlays=not args.no_overlays,
+            overwrite=args.overwrite,
+        )
+    except (ValueError, OSError, ImportError, TypeError, KeyError) as error:
+        print(f"mmstreet refine: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+        return 1
+    own = shard.take(sources)
+    waiting = folder.start(own)
+    outcome = refine_sources(refiner, waiting, args.predictions, folder, palette=_palette(args, classes), progress=shard.index == 0)
+    summary = json.loads(publish(lambda: summarize_changes(folder, sources), folder.root / SUMMARY))
+    for source, reason in list(outcome.failed.items())[:_SHOWN_FAILURES]:
+        print(f"failed: {source.path}: {reason}", file=sys.stderr)
+    share = f" (share {shard.index + 1} of {shard.count})" if shard.count > 1 else ""
+    changed = summary["changes"]["changed_percent"]
+    print(
+        f"{len(sources)} files{share}: {outcome.done} refined, {len(own) - len(waiting)} finished before, {len(outcome.failed)} failed; "
+        f"{'no' if changed is None else f'{changed:.2f} %'} pixels changed; results in {folder.root}"
+    )
+    return 1 if outcome.failed else 0
+
+
+def _classes(args: argparse.Namespace) -> tuple[str, ...]:
+    if args.classes:
+        return read_classes(args.classes if args.classes in TABLES else [name.strip() for name in args.classes.split(",")])
+    run = args.predictions / SETTINGS
+    if not run.is_file():
+        raise LaunchError(f"'{args.predictions}' does not say which classes its ids stand for (no {SETTINGS}); give --classes")
+    return tuple(json.loads(run.read_text())["classes"])
+
+
+def _palette(args: argparse.Namespace, classes: tuple[str, ...]) -> object:
+    table = next((table for table in map(get_table, TABLES) if table.names == classes), None)
+    return check_palette(None if table is None else table.palette, len(classes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""``mmstreet test`` and ``tools/test.py``: test a checkpoint, and write tables and pictures."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+from mmstreet.engine.errors import TrainingStopped
+from mmstreet.evaluation.testing import run_test
+from mmstreet.engine.launch import LAUNCHERS, build_runner, load_config
+from mmstreet.evaluation.refinement import add_refinement
+from mmstreet.evaluation.run_record import command_line, home_of, recorded
+from mmstreet.engine.safe_load import safe_loading
+from mmstreet.evaluation.scene_safety import add_safety_metric
+from mmstreet.evaluation.splits import SPLITS, run_splits
+
+
+def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog=prog, description="Test a segmentor or a detector.")
+    parser.add_argument("config", help="config file")
+    parser.add_argument("checkpoint", help="checkpoint by path or URL, or the folder of a run for its newest one")
+    parser.add_argument("--out", help="folder for the results; default: 'test' in the work dir")
+    parser.add_argument("--work-dir", help="folder for logs; default: the config's, else work_dirs/<config name>")
+    parser.add_argument("--worst", type=int, default=8, metavar="K", help="images on worst.png (default: 8; 0: no page)")
+    parser.add_argument(
+        "--splits",
+        nargs="+",
+        choices=SPLITS,
+        metavar="SPLIT",
+        help="test on these splits, e.g. train val, a folder each, with results.html about all; default: the config's test set",
+    )
+    parser.add_argument("--examples", type=int, default=4, metavar="K", help="with --splits: rows on examples.png (default: 4; 0: none)")
+    parser.add_argument("--safety", action="store_true", help="also the road-safety score: RoadSafetyMetric is added to the evaluator")
+    parser.add_argument(
+        "--refine",
+        action="append",
+        default=[],
+        metavar="CONFIG",
+        help="also score what this refiner config makes of the model's maps (configs/refine/); may be given several times; "
+        "default: the refiner of the config itself, if it has one",
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        metavar="KEY=VALUE",
+        help="settings that overrule the config's, e.g. test_dataloader.batch_size=4 test_evaluator.scope=scene",
+    )
+    parser.add_argument("--launcher", choices=LAUNCHERS, default="auto", help="who started the processes; auto recognises torchrun")
+    parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)  # older launchers pass it
+    args = parser.parse_args(argv)
+    if args.refine and args.splits:
+        parser.error("--refine works on the config's test set; leave out --splits")
+    return args
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Run the command and return its exit code."""
+    args = parse_args(argv, prog)
+    try:
+        cfg = load_config(
+            args.config, work_dir=args.work_dir, cfg_options=args.cfg_options, launcher=args.launcher, load_from=args.checkpoint
+        )
+        if args.safety:
+            add_safety_metric(cfg)
+        out = args.out or Path(cfg.work_dir) / "test"
+        refiners = args.refine or ([args.config] if cfg.get("refiner") and not args.splits else [])
+        if refiners:
+            add_refinement(cfg, refiners, out=out, keep=args.worst)
+        with safe_loading():
+            runner = None if args.splits else build_runner(cfg)
+            with recorded(cfg, command_line(argv, prog), kind="test", folder=home_of(cfg, out)):
+                if runner is None:
+                    run_splits(cfg, args.splits, out=out, worst=args.worst, examples=args.examples)
+                else:
+                    run_test(runner, out=out, worst=args.worst)
+    except TrainingStopped as stop:
+        raise SystemExit(f"the test cannot run: {stop}") from None
+    return 0

@@ -1,0 +1,91 @@
+"""``mmstreet train`` and ``tools/train.py``: train a config, on one process or several."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+from mmengine.dist import barrier, is_main_process
+
+from mmstreet.engine.errors import LaunchError, TrainingStopped
+from mmstreet.evaluation.testing import write_validation
+from mmstreet.engine.launch import LAUNCHERS, build_runner, load_config
+from mmstreet.evaluation.run_record import command_line, recorded
+from mmstreet.engine.safe_load import safe_loading
+
+
+def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog=prog, description="Train a segmentor or a detector.")
+    parser.add_argument("config", help="config file")
+    parser.add_argument(
+        "--then",
+        action="append",
+        default=[],
+        metavar="CONFIG",
+        help="a further stage, trained after the one before it and from its newest checkpoint; may be given again",
+    )
+    parser.add_argument(
+        "--work-dir",
+        help="folder for logs and checkpoints; default: the config's, else work_dirs/<config name>; with --then a folder of such folders",
+    )
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const=True,
+        metavar="CHECKPOINT",
+        help="go on from this checkpoint; without a value from the newest complete one in the work dir, or from the start if there is none",
+    )
+    parser.add_argument("--amp", action="store_true", help="mixed precision: float16 on a GPU, bfloat16 on CPU")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        metavar="KEY=VALUE",
+        help="settings that overrule the config's, e.g. optim_wrapper.optimizer.lr=0.01 'model.decode_head.channels=64'",
+    )
+    parser.add_argument("--launcher", choices=LAUNCHERS, default="auto", help="who started the processes; auto recognises torchrun")
+    parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)  # older launchers pass it
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Run the command and return its exit code."""
+    args = parse_args(argv, prog)
+    try:
+        with safe_loading():
+            before = None
+            for path in (args.config, *args.then):
+                cfg = _load_stage(args, Path(path), before)
+                runner = build_runner(cfg)
+                with recorded(cfg, command_line(argv, prog), kind="train", folder=cfg.work_dir):
+                    runner.train()
+                    if is_main_process():
+                        write_validation(runner, out=Path(cfg.work_dir) / "validation")
+                before = cfg
+    except TrainingStopped as stop:
+        raise SystemExit(f"training stopped: {stop}") from None
+    return 0
+
+
+def _load_stage(args: argparse.Namespace, path: Path, before: Config | None) -> Config:
+    """Load the config of a stage; what a run has itself, ``--resume`` prefers to the weights of the stage before."""
+    barrier()  # the main process may still be writing the checkpoint that the others look for
+    work_dir = Path(args.work_dir) / path.stem if args.then and args.work_dir else args.work_dir
+    resume = args.resume
+    if args.then and isinstance(resume, str):
+        raise LaunchError(f"--resume '{resume}' does not say which stage it belongs to; give --resume alone and every stage finds its own")
+    cfg = load_config(
+        path,
+        work_dir=work_dir,
+        cfg_options=args.cfg_options,
+        launcher=args.launcher,
+        resume=resume,
+        amp=args.amp,
+        load_from=before and before.work_dir,
+    )
+    if before is not None and "visualizer" in cfg:
+        cfg.visualizer.name = path.stem  # mmengine keeps one of each name, with the folder of the stage before
+    return cfg

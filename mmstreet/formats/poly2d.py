@@ -1,0 +1,99 @@
+"""Scalabel's ``poly2d``: outlines of straight and Bézier pieces, and their pixels.
+
+Coordinates are continuous with x to the right and y down; pixel ``(x, y)`` covers ``[x, x + 1) × [y, y + 1)``. A pixel
+belongs to an outline when its centre lies inside, so that the square ``(2, 2) … (6, 5)`` has 4 × 3 = 12 pixels
+(OpenCV's ``fillPoly`` draws the border as well and gives 20). Within one outline the even–odd rule decides; several
+outlines of one label are united.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mmstreet.files.rle import merge_runs
+
+SAMPLES_PER_CURVE = 16
+"""Straight pieces that stand for one cubic Bézier curve."""
+
+
+def flatten_poly2d(vertices: np.ndarray, types: str, *, closed: bool = True) -> np.ndarray:
+    """Replace the Bézier curves of an outline by short straight pieces.
+
+    The first vertex is where the outline starts, whatever its type. ``L`` is a corner. ``C`` comes as ``CCC`` (two
+    control points and the end of the curve) or, as Scalabel's manual has it, as ``CC`` (two control points) before the
+    ``L`` that ends the curve; ``CC`` at the end of a closed outline leads back to its start.
+
+    Args:
+        vertices: float ``[N, 2]``, x and y.
+        types: One letter, ``L`` or ``C``, per vertex.
+        closed: Whether the outline returns to its first vertex.
+
+    Returns:
+        Corners, float ``[M, 2]``.
+
+    Raises:
+        ValueError: If letters and vertices differ in number, a letter is unknown, or a curve lacks control points.
+
+    Example:
+        >>> len(flatten_poly2d(np.array([[0, 0], [4, 0], [4, 4], [0, 4]]), "LCCC"))
+        17
+    """
+    vertices = np.asarray(vertices, np.float64).reshape(-1, 2)
+    kinds = types.upper()
+    if len(kinds) != len(vertices) or set(kinds) - {"L", "C"}:
+        raise ValueError(f"expected one letter L or C per vertex ({len(vertices)}), got '{types}'")
+    pieces, i = [vertices[:1]], 1
+    while i < len(vertices):
+        if kinds[i] == "L":
+            pieces.append(vertices[i : i + 1])
+            i += 1
+            continue
+        curve = vertices[i : i + 3]
+        if len(curve) == 2 and closed:
+            curve = np.concatenate([curve, vertices[:1]])
+        if len(curve) < 3 or kinds[i + 1] != "C":
+            raise ValueError(f"the curve at vertex {i} of '{types}' needs two control points and an end")
+        pieces.append(_sample_cubic(pieces[-1][-1], *curve))
+        i += 3
+    return np.concatenate(pieces)
+
+
+def _sample_cubic(start: np.ndarray, first: np.ndarray, second: np.ndarray, end: np.ndarray) -> np.ndarray:
+    t = np.linspace(0, 1, SAMPLES_PER_CURVE + 1)[1:, None]
+    return (1 - t) ** 3 * start + 3 * (1 - t) ** 2 * t * first + 3 * (1 - t) * t**2 * second + t**3 * end
+
+
+def fill_outlines(outlines: Sequence[np.ndarray], size_hw: tuple[int, int]) -> np.ndarray:
+    """Return the pixels inside any of the outlines.
+
+    Columns of pixel centres are cut by the edges, and the pieces between cuts are the runs of the mask: no picture is
+    drawn, and the cost follows the outline's width instead of the image's area.
+
+    Args:
+        outlines: Corners of each outline, float ``[M, 2]``; parts outside the image are cut off.
+        size_hw: Height and width of the image.
+
+    Returns:
+        Column-major runs, int64 ``[R, 2]``, as :func:`mmstreet.files.rle.runs_from_mask` gives; empty when no pixel's
+        centre lies inside.
+    """
+    runs = np.concatenate([np.zeros((0, 2), np.int64), *(_cut_columns(np.asarray(x, np.float64), size_hw) for x in outlines)])
+    return merge_runs(runs)
+
+
+def _cut_columns(corners: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+    """Runs of one outline by the even–odd rule; they may touch or be empty."""
+    height, width = size_hw
+    (x0, y0), (x1, y1) = corners.T, np.roll(corners, -1, axis=0).T
+    # Columns whose centre lies in [left end, right end) of the edge: a corner on a centre line counts once.
+    first = np.clip(np.ceil(np.minimum(x0, x1) - 0.5), 0, width).astype(np.int64)
+    count = np.clip(np.ceil(np.maximum(x0, x1) - 0.5), 0, width).astype(np.int64) - first
+    edge = np.repeat(np.arange(len(corners)), count)
+    column = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + first[edge]
+    crossing = y0[edge] + (column + 0.5 - x0[edge]) * ((y1 - y0)[edge] / (x1 - x0)[edge])
+    row = np.clip(np.ceil(crossing - 0.5), 0, height).astype(np.int64)
+    # Sorted by column and row, every two cuts enclose a piece; the key leaves room for row == height.
+    column, row = np.divmod(np.sort(column * (height + 1) + row), height + 1)
+    return (column * height + row).reshape(-1, 2)

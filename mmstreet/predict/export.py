@@ -1,0 +1,259 @@
+"""A trained segmentor in one file, ONNX or TorchScript, kept only if it computes what the model computes."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmstreet import __version__
+from mmstreet.files.atomic import atomic_path
+from mmstreet.deps import require
+from mmstreet.engine.errors import LaunchError
+from mmstreet.predict.image_pipeline import inference_steps
+from mmstreet.predict.semantic_model import SemanticModel
+from mmstreet.predict.exported import FORMAT, METADATA_KEY, SUFFIXES, ExportedModel, load_exported, prepare
+
+OPSET = 17
+LOGITS_TOLERANCE = 1e-4
+"""Greatest difference of any logit, relative to the largest logit where that is above 1."""
+LABELS_AGREEMENT = 0.999
+"""Least share of equal labels over all pixels checked."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far an exported file is from its model: greatest difference of logits, greatest logit, share of equal labels, what was run."""
+
+    logits_difference: float
+    logits_largest: float
+    labels_equal: float
+    images: int
+    inputs: tuple[tuple[int, ...], ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the file may be kept."""
+        return self.logits_difference <= LOGITS_TOLERANCE * max(1.0, self.logits_largest) and self.labels_equal >= LABELS_AGREEMENT
+
+
+class InferenceGraph(nn.Module):
+    """What is exported: RGB in 0…255 to logits at the size of the input; colours are normalised inside.
+
+    Args:
+        model: A segmentor of mmseg.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        prep = model.data_preprocessor
+        mean, std = getattr(prep, "mean", torch.zeros(3, 1, 1)), getattr(prep, "std", torch.ones(3, 1, 1))
+        self.register_buffer("mean", mean.detach().clone().float())
+        self.register_buffer("std", std.detach().clone().float())
+        # Whether the preprocessor turns the loaders' BGR into RGB stands under one name in mmseg 1.2 and under another after it.
+        self.swap = not (prep.channel_conversion if hasattr(prep, "channel_conversion") else prep._channel_conversion)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits, float32 ``[B, C, h, w]``, of images, float32 ``[B, 3, h, w]``."""
+        if self.swap:
+            image = image.flip(1)
+        inputs = (image - self.mean) / self.std
+        return self.model.encode_decode(inputs, [dict(img_shape=inputs.shape[2:], ori_shape=inputs.shape[2:])])
+
+
+def describe(model: SemanticModel, *, size_hw: tuple[int, int] | None) -> dict:
+    """Return the card of an export: classes, colours and every step from an image to the input; see ``docs/export.md``.
+
+    Raises:
+        LaunchError: If the config's test pipeline or test mode cannot be repeated by the file.
+    """
+    cfg = model.cfg
+    if cfg.model.get("test_cfg", {}).get("mode", "whole") == "slide":
+        raise LaunchError(
+            "this config predicts in sliding windows, which one network cannot do; add --cfg-options model.test_cfg.mode=whole"
+        )
+    resize = None
+    for step in inference_steps(cfg)[:-1]:
+        name = str(step["type"]).rpartition(".")[2]
+        if name != "Resize" or step.get("scale") is None or step.get("interpolation", "bilinear") != "bilinear":
+            raise LaunchError(
+                f"the test pipeline has '{name}' with {step}, which an exported file cannot repeat; expected Resize with scale"
+            )
+        scale = step["scale"] if isinstance(step["scale"], list | tuple) else (step["scale"],) * 2
+        resize = {"scale_wh": [int(x) for x in scale], "keep_ratio": bool(step.get("keep_ratio", False)), "interpolation": "bilinear"}
+    if size_hw is not None:
+        resize = {"scale_wh": [size_hw[1], size_hw[0]], "keep_ratio": False, "interpolation": "bilinear"}
+    prep = model.model.data_preprocessor
+    padding = getattr(prep, "test_cfg", None) or {}
+    if padding.get("size"):
+        raise LaunchError("the data preprocessor pads to one size at test time; leave test_cfg.size out, or resize in the pipeline")
+    graph = InferenceGraph(model.model)
+    pad = (graph.mean + getattr(prep, "pad_val", 0) * graph.std).flatten().tolist()
+    return {
+        "format": FORMAT,
+        "mmstreet": __version__,
+        "task": "semantic",
+        "config": Path(cfg.filename).name,
+        "fingerprint": model.fingerprint,
+        "classes": list(model.classes),
+        "palette": model.palette.tolist(),
+        "input": "float32 [B, 3, h, w], RGB, 0 to 255; normalised inside",
+        "mean": graph.mean.flatten().tolist(),
+        "std": graph.std.flatten().tolist(),
+        "resize": resize,
+        "size_divisor": None if size_hw else padding.get("size_divisor"),
+        "pad_rgb": pad[::-1] if graph.swap else pad,
+        "size_hw": list(size_hw) if size_hw else None,
+        "align_corners": bool(model.model.align_corners),
+    }
+
+
+def export_model(
+    model: SemanticModel,
+    images: Sequence[np.ndarray],
+    path: str | Path,
+    *,
+    size_hw: tuple[int, int] | None = None,
+    opset: int = OPSET,
+) -> Parity:
+    """Write a segmentor as one file, and keep it only if it agrees with the model on the given images.
+
+    Logits must differ by at most :data:`LOGITS_TOLERANCE` and :data:`LABELS_AGREEMENT` of the labels must be equal. The check runs each
+    image alone, all of one size as a batch, and for a dynamic size also smaller and odd sizes of the first.
+
+    Args:
+        model: From :func:`~mmstreet.predict.inference.load_trained`, on the CPU.
+        images: Real images, RGB uint8 ``[H, W, 3]``; noise would not show what rounding does at the borders of classes.
+        path: The file; its ending, ``.onnx`` or ``.torchscript``, says the format.
+        size_hw: Height and width of the only input that the file will take; ``None`` leaves them open. The batch is always open.
+        opset: Version of ONNX's operators.
+
+    Returns:
+        The measured agreement, which the file's metadata also holds.
+
+    Raises:
+        LaunchError: If the model cannot be exported, or the file disagrees with the model: then nothing is left on the disk.
+        ValueError: If there is no image or the ending is unknown.
+        ImportError: If ``onnx`` or ``onnxruntime`` is not installed.
+    """
+    path = Path(path)
+    if not images:
+        raise ValueError("export needs real images to check the file with; give one or more")
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"'{path}' must end with {' or '.join(SUFFIXES)}")
+    if model.kind != "semantic":
+        raise LaunchError(
+            "only semantic models can be exported: mmdet's detectors choose boxes with operators that ONNX files cannot carry"
+        )
+    card = describe(model, size_hw=size_hw)
+    graph = InferenceGraph(model.model).eval()
+    first = torch.from_numpy(prepare(images[0], card)[0][None])
+    with atomic_path(path) as temporary:
+        write = _write_onnx if SUFFIXES[path.suffix.lower()] == "onnx" else _write_torchscript
+        try:
+            write(graph, first, temporary, card, opset)
+        except (RuntimeError, AttributeError, TypeError, torch.onnx.OnnxExporterError) as error:
+            # The last three are what Python code in a network meets that takes the sizes of a trace for plain numbers.
+            parts = f"{type(model.model).__name__} with {type(getattr(model.model, 'decode_head', None)).__name__}"
+            reason = str(error).strip().partition("\n")[0].partition(". Please")[0]
+            advice = "" if size_hw else "; a fixed size may help: export with --size"
+            raise LaunchError(f"{parts} cannot be exported: {reason}{advice}") from error
+        parity = compare(graph, load_exported(temporary, device="cpu"), images, card)
+        if not parity.holds:
+            raise LaunchError(
+                f"the exported file disagrees with the model: logits differ by up to {parity.logits_difference:.2g} (largest logit "
+                f"{parity.logits_largest:.3g}) and {100 * parity.labels_equal:.3f} % of labels are equal; nothing was written"
+            )
+        _check_whole(model, load_exported(temporary, device="cpu"), images[0])
+        (_stamp_onnx if path.suffix.lower() == ".onnx" else _stamp_torchscript)(temporary, card | {"parity": asdict(parity)})
+    return parity
+
+
+@torch.inference_mode()
+def compare(graph: nn.Module, exported: ExportedModel, images: Sequence[np.ndarray], card: Mapping) -> Parity:
+    """Run both on the same inputs: one by one, as a batch, and at other sizes where the file takes them."""
+    arrays = [prepare(image, card)[0][None] for image in images]
+    same = [array for array in arrays if array.shape == arrays[0].shape]
+    batches = [*arrays, np.concatenate(same)] if len(same) > 1 else [*arrays, np.concatenate([arrays[0], arrays[0][..., ::-1]])]
+    if card["size_hw"] is None:
+        step = card["size_divisor"] or 1
+        height, width = (max(step, side // step * step) for side in (arrays[0].shape[2] * 3 // 4 + 1, arrays[0].shape[3] * 2 // 3 + 1))
+        batches.append(np.ascontiguousarray(arrays[0][:, :, :height, :width]))
+    difference, largest, equal, pixels = 0.0, 0.0, 0, 0
+    for batch in batches:
+        expected = graph(torch.from_numpy(batch)).numpy()
+        try:
+            found = exported.run(batch)
+        except Exception as error:  # onnxruntime's errors share no other base class
+            raise LaunchError(
+                f"the exported file fails on an input of {list(batch.shape)} ({str(error).strip().partition(chr(10))[0][:200]}); "
+                "this network may need a fixed size: export with --size"
+            ) from error
+        if found.shape != expected.shape:
+            raise LaunchError(
+                f"the exported file gives {list(found.shape)} for an input of {list(batch.shape)}, the model {list(expected.shape)}"
+            )
+        difference = max(difference, float(np.abs(found - expected).max()))
+        largest = max(largest, float(np.abs(expected).max()))
+        equal += int((found.argmax(1) == expected.argmax(1)).sum())
+        pixels += expected[:, 0].size
+    return Parity(difference, largest, equal / pixels, len(images), tuple(batch.shape for batch in batches))
+
+
+def _check_whole(model: SemanticModel, exported: ExportedModel, image: np.ndarray) -> None:
+    """The steps before and after the network are checked too: both ways from an image to its labels."""
+    if exported.card["size_hw"] is not None:
+        return  # the file resizes images in its own way then
+    equal = float((model.predict_labels([image])[0] == exported.predict_labels([image])[0]).mean())
+    if equal < LABELS_AGREEMENT:
+        raise LaunchError(
+            f"the exported file prepares images in another way than the config: {100 * equal:.3f} % of the labels are equal; "
+            "nothing was written"
+        )
+
+
+def _write_onnx(graph: nn.Module, example: Tensor, path: Path, card: dict, opset: int) -> None:
+    require("onnx", extra="export")
+    require("onnxruntime", extra="export")
+    axes = {0: "batch"} if card["size_hw"] else {0: "batch", 2: "height", 3: "width"}
+    # Two images, so that no size of one is taken for a constant that broadcasts.
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        # The exporter on torch.export needs another package and fixes sizes that mmseg computes; this one traces.
+        torch.onnx.export(
+            graph,
+            (torch.cat([example, example]),),
+            str(path),
+            dynamo=False,
+            opset_version=opset,
+            input_names=["image"],
+            output_names=["logits"],
+            dynamic_axes={"image": axes, "logits": axes},
+        )
+    _stamp_onnx(path, card)
+
+
+def _stamp_onnx(path: Path, card: dict) -> None:
+    onnx = require("onnx", extra="export")
+    proto = onnx.load(str(path))
+    onnx.checker.check_model(proto)
+    onnx.helper.set_model_props(proto, {METADATA_KEY: json.dumps(card)})
+    onnx.save(proto, str(path))
+
+
+def _write_torchscript(graph: nn.Module, example: Tensor, path: Path, card: dict, opset: int) -> None:
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(graph, torch.cat([example, example]), check_trace=False)
+    torch.jit.save(traced, str(path), _extra_files={METADATA_KEY: json.dumps(card)})
+
+
+def _stamp_torchscript(path: Path, card: dict) -> None:
+    torch.jit.save(torch.jit.load(str(path)), str(path), _extra_files={METADATA_KEY: json.dumps(card)})

@@ -1,0 +1,64 @@
+"""A trained segmentor of mmseg as a function from RGB images to label maps or probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from mmseg.models import EncoderDecoder
+from mmseg.models.segmentors import BaseSegmentor
+from mmseg.models.utils import resize
+from torch import Tensor
+
+from mmstreet.predict.trained_model import TrainedModel
+from mmstreet.predict.exported import choose_classes
+
+
+class SemanticModel(TrainedModel):
+    """A segmentor of mmseg; see :func:`~mmstreet.predict.inference.load_trained`."""
+
+    kind = "semantic"
+
+    def predict_labels(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return train ids, uint8 ``[H, W]``, of RGB images, uint8 ``[H, W, 3]``."""
+        return self._run(images, 1.0, _to_labels)
+
+    def predict_probs(self, images: Sequence[np.ndarray], *, scale: float = 1.0) -> list[np.ndarray]:
+        """Return probabilities, float32 ``[C, H, W]``, of RGB images, seen at ``scale`` times the usual size."""
+        return self._run(images, scale, lambda logits: logits.float().softmax(0).cpu().numpy())
+
+    @torch.inference_mode()
+    def _run(self, images: Sequence[np.ndarray], scale: float, finish: Callable[[Tensor], np.ndarray]) -> list[np.ndarray]:
+        found: list = [None] * len(images)
+        for chosen, batch in self.make_batches(images, scale):
+            for i, logits in zip(chosen, self._logits(batch["inputs"], batch["data_samples"])):
+                found[i] = finish(logits)
+        return found
+
+    def _logits(self, inputs: Tensor, samples: Sequence) -> Iterator[Tensor]:
+        """Give the logits ``[C, H, W]`` of each image at its own size."""
+        if not self._is_plain:
+            for sample in self.model.predict(inputs, samples):
+                scores = sample.seg_logits.data
+                # For a single channel mmseg gives the probability of class 1.
+                yield torch.cat([1 - scores, scores]).log() if len(scores) == 1 else scores
+            return
+        # As EncoderDecoder.predict, but for its argmax over the first axis, which on a CPU takes as long as a small network.
+        for scores, sample in zip(self.model.inference(inputs, [sample.metainfo for sample in samples]), samples):
+            meta = sample.metainfo
+            left, right, top, bottom = meta.get("img_padding_size", meta.get("padding_size", (0, 0, 0, 0)))
+            scores = scores[None, :, top : scores.shape[1] - bottom, left : scores.shape[2] - right]
+            yield resize(scores, size=meta["ori_shape"], mode="bilinear", align_corners=self.model.align_corners, warning=False)[0]
+
+    @property
+    def _is_plain(self) -> bool:
+        kind = type(self.model)
+        inherited = kind.predict is EncoderDecoder.predict and kind.postprocess_result is BaseSegmentor.postprocess_result
+        return inherited and self.model.out_channels > 1
+
+
+def _to_labels(logits: Tensor) -> np.ndarray:
+    if logits.is_cuda:
+        return logits.argmax(0).to(torch.uint8).cpu().numpy()
+    return choose_classes(logits.float().numpy())

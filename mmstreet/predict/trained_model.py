@@ -1,0 +1,77 @@
+"""What trained models of both kinds share: from RGB images to the batches that a network of OpenMMLab wants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import DefaultScope
+from torch import nn
+
+from mmstreet.predict.image_pipeline import inference_steps, scale_steps
+from mmstreet.predict.result import check_palette
+
+
+class TrainedModel:
+    """Base of both kinds: images through the config's test pipeline, in batches of equal size.
+
+    Args:
+        model: The network, filled and in evaluation mode.
+        cfg: Its config.
+        classes: Class names in the order of their ids.
+        palette: RGB of each class.
+        device: Where the network is.
+        fingerprint: Names what decides its results.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        cfg: Config,
+        *,
+        classes: tuple[str, ...],
+        palette: Sequence | None,
+        device: torch.device,
+        fingerprint: str,
+    ) -> None:
+        self.model = model
+        self.cfg = cfg
+        self.classes = classes
+        self.palette = check_palette(palette, len(classes))
+        self.device = device
+        self.fingerprint = fingerprint
+        self._scope = cfg.get("default_scope", "mmseg")
+        self._pipelines: dict[float, Compose] = {}
+
+    def _pipeline(self, scale: float) -> Compose:
+        if scale not in self._pipelines:
+            steps = inference_steps(self.cfg)
+            if scale != 1:
+                steps = scale_steps(steps, scale)
+            with DefaultScope.overwrite_default_scope(self._scope):
+                self._pipelines[scale] = Compose(steps)
+        return self._pipelines[scale]
+
+    def _prepare(self, images: Sequence[np.ndarray], scale: float) -> list[dict]:
+        pipeline = self._pipeline(scale)
+        samples = []
+        for image in images:
+            # OpenMMLab's own loaders hand BGR to the pipeline; which order the network wants is the preprocessor's setting.
+            array = np.ascontiguousarray(image[..., ::-1])
+            shape = image.shape[:2]
+            samples.append(
+                pipeline(dict(img=array, img_path="", img_id=0, img_shape=shape, ori_shape=shape, height=shape[0], width=shape[1]))
+            )
+        return samples
+
+    def make_batches(self, images: Sequence[np.ndarray], scale: float) -> Iterator[tuple[list[int], dict]]:
+        """Give the images in batches that share both the size of the input and that of the image."""
+        samples = self._prepare(images, scale)
+        keys = [(tuple(sample["inputs"].shape), image.shape) for sample, image in zip(samples, images)]
+        for key in dict.fromkeys(keys):
+            chosen = [i for i, other in enumerate(keys) if other == key]
+            batch = {name: [samples[i][name] for i in chosen] for name in ("inputs", "data_samples")}
+            yield chosen, self.model.data_preprocessor(batch, False)

@@ -1,0 +1,199 @@
+"""``mmstreet predict`` as a user runs it: files, exit codes, going on after a stop, shares of several processes."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from mmstreet.__main__ import main
+from mmstreet.files.rle import decode_counts, mask_from_counts
+from mmstreet.predict.predictor import Predictor
+from mmstreet.predict.refining import find_prediction, read_prediction_file
+from tests.helpers.color_model import CLASSES, draw_colors, write_model, write_png
+from tests.predict.test_video import write_video
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def streets(tmp_path):
+    """Five images, one in a folder below; returns the folder and the truth by name."""
+    truth = {}
+    for i, name in enumerate(["a", "b", "c", "d", "night/e"]):
+        image, truth[name] = draw_colors(i)
+        write_png(tmp_path / "streets" / f"{name}.png", image)
+    return tmp_path / "streets", truth
+
+
+def predict(model, source, *more):
+    return main(["predict", str(source), "--config", model[0], "--checkpoint", model[1], "--device", "cpu", *map(str, more)])
+
+
+def summary(out):
+    return json.loads((out / "summary.json").read_text())
+
+
+def test_a_folder_becomes_labels_overlays_records_and_a_summary(model, streets, tmp_path, capsys):
+    source, truth = streets
+    assert predict(model, source, "--out", tmp_path / "out", "--batch-size", 2) == 0
+    assert "5 files: 5 predicted, 0 finished before, 0 failed" in capsys.readouterr().out
+    for name, labels in truth.items():
+        found = cv2.imread(str(tmp_path / "out" / "labels" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(found, labels)
+        assert cv2.imread(str(tmp_path / "out" / "overlays" / f"{name}.jpg")).shape == (*labels.shape, 3)
+        record = json.loads((tmp_path / "out" / "records" / f"{name}.json").read_text())
+        assert record["shares"] == {c: pytest.approx(100 * (labels == i).mean()) for i, c in enumerate(CLASSES)}
+    everything = np.stack(list(truth.values()))
+    assert summary(tmp_path / "out")["shares"] == {c: pytest.approx(100 * (everything == i).mean()) for i, c in enumerate(CLASSES)}
+
+
+def test_saved_probabilities_are_the_networks_and_what_refine_reads(model, streets, tmp_path, capsys):
+    source, truth = streets
+    out = tmp_path / "out"
+    assert predict(model, source, "--out", out, "--save-probs", "--no-overlays") == 0
+    predictor = Predictor(*model, device="cpu", keep_probs=True)
+    for name in truth:
+        found = find_prediction(out, name)
+        assert found == out / "probs" / f"{name}.npz"
+        expected = predictor(source / f"{name}.png").probs
+        assert np.abs(read_prediction_file(found) - expected).max() < 1e-3 < np.ptp(expected)
+    (out / "probs" / "c.npz").unlink()
+    capsys.readouterr()
+    predict(model, source, "--out", out, "--save-probs", "--no-overlays")
+    assert "1 predicted, 4 finished before" in capsys.readouterr().out
+    (tmp_path / "same.py").write_text(
+        "refiner = dict(type='mmstreet.VoteRefiner', source=dict(type='mmstreet.SuperpixelMasks', area_px=9), purity=1.1)"
+    )
+    assert main(["refine", str(source), str(out), "--refine", str(tmp_path / "same.py"), "--out", str(tmp_path / "refined")]) == 0
+    for name, labels in truth.items():
+        np.testing.assert_array_equal(cv2.imread(str(tmp_path / "refined" / "labels" / f"{name}.png"), cv2.IMREAD_UNCHANGED), labels)
+
+
+def test_a_single_image_also_prints_its_classes(model, tmp_path, capsys):
+    image, truth = draw_colors(0)
+    assert predict(model, write_png(tmp_path / "a.png", image), "--out", tmp_path / "out") == 0
+    printed = [line.split("%")[1].strip() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert printed == [CLASSES[i] for i in np.argsort(-np.bincount(truth.ravel()), kind="stable")]
+
+
+def test_an_unreadable_image_is_skipped_counted_and_seen_in_the_exit_code(model, streets, tmp_path, capsys):
+    source, _ = streets
+    (source / "b.png").write_bytes(b"no image")
+    assert predict(model, source, "--out", tmp_path / "out", "--batch-size", 3) == 1
+    printed = capsys.readouterr()
+    assert "5 files: 4 predicted, 0 finished before, 1 failed" in printed.out
+    assert "b.png cannot be decoded" in printed.err
+    account = summary(tmp_path / "out")
+    assert (account["sources"], account["done"], account["pending"]) == (5, 4, 0)
+    assert [row["source"] for row in account["failed"]] == [str(source / "b.png")]
+    assert not (tmp_path / "out" / "labels" / "b.png").exists()
+
+
+def test_a_second_run_does_what_is_left_and_nothing_else(model, streets, tmp_path, capsys):
+    source, _ = streets
+    good = (source / "b.png").read_bytes()
+    (source / "b.png").write_bytes(b"no image")
+    predict(model, source, "--out", tmp_path / "out")
+    (source / "b.png").write_bytes(good)
+    (tmp_path / "out" / "labels" / "c.png").unlink()
+    before = (tmp_path / "out" / "labels" / "a.png").stat().st_mtime_ns
+    capsys.readouterr()
+    assert predict(model, source, "--out", tmp_path / "out") == 0
+    assert "5 files: 2 predicted, 3 finished before, 0 failed" in capsys.readouterr().out
+    assert (tmp_path / "out" / "labels" / "a.png").stat().st_mtime_ns == before
+    assert summary(tmp_path / "out")["failed"] == []
+
+
+def test_results_of_other_settings_are_not_mixed(model, streets, tmp_path, capsys):
+    source, _ = streets
+    predict(model, source, "--out", tmp_path / "out")
+    assert predict(model, source, "--out", tmp_path / "out", "--tta") == 1
+    assert "holds predictions with other settings (tta: False there, True now)" in capsys.readouterr().err
+    assert predict(model, source, "--out", tmp_path / "out", "--tta", "--overwrite") == 0
+    assert "5 predicted" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_shares_of_several_processes_add_up_to_one_summary(model, streets, tmp_path, monkeypatch, capsys, order):
+    source, truth = streets
+    monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "3")
+    done = []
+    for task in order:
+        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", str(task))
+        assert predict(model, source, "--out", tmp_path / "out") == 0
+        assert f"(share {task + 1} of 3)" in capsys.readouterr().out
+        done.append(summary(tmp_path / "out")["done"])
+    assert done[-1] == 5
+    assert sorted(done) == done
+    assert summary(tmp_path / "out")["pending"] == 0
+    for name, labels in truth.items():
+        np.testing.assert_array_equal(cv2.imread(str(tmp_path / "out" / "labels" / f"{name}.png"), cv2.IMREAD_UNCHANGED), labels)
+
+
+def test_a_mixed_folder_of_images_and_videos(model, streets, tmp_path):
+    source, _ = streets
+    write_video(source / "drive.mp4", count=4)
+    (source / "broken.mp4").write_bytes(b"nothing")
+    assert predict(model, source, "--out", tmp_path / "out") == 1
+    account = summary(tmp_path / "out")
+    assert (account["done"], [row["source"] for row in account["failed"]]) == (6, [str(source / "broken.mp4")])
+    assert len(list((tmp_path / "out" / "labels" / "drive").iterdir())) == 4
+    assert (tmp_path / "out" / "videos" / "drive.mp4").is_file()
+
+
+def test_outputs_can_be_left_out(model, streets, tmp_path):
+    source, _ = streets
+    assert predict(model, source / "a.png", "--out", tmp_path / "out", "--no-labels", "--no-overlays") == 0
+    assert sorted(x.name for x in (tmp_path / "out").iterdir()) == ["records", "run.json", "summary.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gone"], "'gone' does not exist"),
+        ([".", "--checkpoint", "gone.pth"], "checkpoint 'gone.pth' does not exist"),
+        ([".", "--scales", "0"], "scales must be one positive number"),
+        ([".", "--safety"], "it is not known what class 'red thing' means on the road"),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(model, streets, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(streets[0])
+    assert predict(model, *arguments, "--out", tmp_path / "out") == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("mmstreet predict: ")
+    assert message in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.png"], "give --config and --checkpoint, or an exported"),
+        (["c.py", "a.png"], "'c.py' is no exported model"),
+        (["m.onnx", "a.png", "--config", "c.py"], "an exported model needs neither"),
+    ],
+)
+def test_a_command_line_that_makes_no_sense_shows_the_usage(capsys, arguments, message):
+    with pytest.raises(SystemExit) as left:
+        main(["predict", *arguments])
+    assert left.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_masks_in_records_are_coco_run_lengths(tmp_path):
+    from mmstreet.predict.folder import PredictionFolder
+    from mmstreet.predict.result import Result
+    from mmstreet.predict.sources import find_sources
+    from tests.predict.test_views import objects
+
+    found = objects((2, 3, 7, 9), (0, 0, 20, 10))
+    image = np.zeros((10, 20, 3), np.uint8)
+    source = find_sources(write_png(tmp_path / "a.png", image))[0]
+    folder = PredictionFolder(tmp_path / "out", {})
+    folder.write_image(source, image, Result(found.paint((10, 20)), ("car",), np.zeros((1, 3), np.uint8), instances=found))
+    for row, mask in zip(folder.read_record(source)["instances"], found.masks, strict=True):
+        assert row["mask"]["size"] == [10, 20]
+        np.testing.assert_array_equal(mask_from_counts(decode_counts(row["mask"]["counts"]), (10, 20)), mask)

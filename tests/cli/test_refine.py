@@ -1,0 +1,164 @@
+"""``mmstreet refine``: saved predictions in, refined maps and an account out; resumable, shared out, with masks kept on the disk."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mmstreet.cli.refine import main
+from mmstreet.predict.refining import read_prediction_file, with_cache
+from mmstreet.refine.refiners import VoteRefiner
+from tests.helpers.refine_oracles import random_prediction
+
+CLASSES = "road,car,sky"
+SIZE_HW = (24, 36)
+
+
+@pytest.fixture
+def streets(tmp_path, monkeypatch):
+    """Four images, two of them in a subfolder, with probabilities or class ids, and a refiner config."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("RANK", "WORLD_SIZE", "SLURM_ARRAY_TASK_ID", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    rng = np.random.default_rng(0)
+    given = {}
+    for i, name in enumerate(("a", "b", "town/c", "town/d")):
+        for root in ("images", "predictions"):
+            (tmp_path / root / name).parent.mkdir(parents=True, exist_ok=True)
+        image = np.kron(rng.integers(0, 256, (6, 9, 3)), np.ones((4, 4, 1))).astype(np.uint8)
+        cv2.imwrite(str(tmp_path / "images" / f"{name}.png"), image[..., ::-1])
+        probs = random_prediction(rng, 3, SIZE_HW)
+        if i == 0:
+            np.save(tmp_path / "predictions" / name, probs)
+        elif i == 1:
+            np.savez_compressed(tmp_path / "predictions" / name, probs=probs.astype(np.float16))
+        else:
+            cv2.imwrite(str(tmp_path / "predictions" / f"{name}.png"), probs.argmax(0).astype(np.uint8))
+        given[name] = image, probs.astype(np.float16).astype(np.float32) if i == 1 else probs if i == 0 else probs.argmax(0)
+    (tmp_path / "grow.py").write_text(
+        "refiner = dict(type='mmstreet.VoteRefiner', source=dict(type='mmstreet.SuperpixelMasks', area_px=30), protect=[])\n"
+    )
+    return given
+
+
+def run(*more):
+    return main(["images", "predictions", "--refine", "grow.py", "--classes", CLASSES, "--out", "out", *more])
+
+
+def read_summary():
+    return json.loads(Path("out/summary.json").read_text())
+
+
+def read(name):
+    return cv2.imread(f"out/labels/{name}.png", cv2.IMREAD_UNCHANGED)
+
+
+def test_every_image_is_refined_as_in_python_and_accounted_for(streets, capsys):
+    assert run() == 0
+    refine = VoteRefiner(classes=CLASSES.split(","), source=dict(type="mmstreet.SuperpixelMasks", area_px=30), protect=[])
+    changed = 0
+    for name, (image, prediction) in streets.items():
+        expected, record = refine(image, prediction)
+        np.testing.assert_array_equal(read(name), expected)
+        changed += record.changed_px
+    summary = read_summary()
+    assert (summary["sources"], summary["done"], summary["pending"], summary["failed"]) == (4, 4, 0, [])
+    assert summary["changes"]["changed_px"] == changed > 0
+    assert sum(row["lost_px"] for row in summary["changes"]["per_class"].values()) == changed
+    assert summary["changes"]["regions"]["accepted"] > 0
+    assert "4 refined, 0 finished before, 0 failed" in capsys.readouterr().out
+
+
+def test_a_second_run_does_nothing_and_another_refiner_reuses_the_masks(streets, tmp_path, monkeypatch, capsys):
+    run()
+    first = {path: path.stat().st_mtime_ns for path in tmp_path.glob("out/labels/**/*.png")}
+    (tmp_path / "out/records/b.json").unlink()  # as after a stop
+    assert run() == 0
+    assert "1 refined, 3 finished before" in capsys.readouterr().out
+    now = {path: path.stat().st_mtime_ns for path in tmp_path.glob("out/labels/**/*.png")}
+    assert [path.name for path in first if first[path] != now[path]] == ["b.png"]
+    assert len(list(tmp_path.glob("out/masks/**/*.npz"))) == 4
+
+    def refuse(self, image):
+        raise AssertionError("the masks are there already")
+
+    monkeypatch.setattr("mmstreet.refine.superpixels.SuperpixelMasks.propose", refuse)
+    text = (tmp_path / "grow.py").read_text()
+    (tmp_path / "grow.py").write_text(text.replace("protect=[]", "protect=[], purity=0.8"))
+    assert run("--overwrite") == 0
+
+
+def test_results_of_another_refiner_are_not_mixed(streets, tmp_path, capsys):
+    run()
+    (tmp_path / "grow.py").write_text((tmp_path / "grow.py").read_text().replace("30", "50"))
+    assert run() == 1
+    assert "holds predictions with other settings (settings:" in capsys.readouterr().err
+
+
+def test_processes_share_the_folder_and_the_last_one_leaves_the_whole_account(streets, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("1", "0"):
+        monkeypatch.setenv("RANK", rank)
+        assert run() == 0
+        assert read_summary()["done"] == (2 if rank == "1" else 4)
+    both = [read(name) for name in streets]
+    monkeypatch.delenv("RANK")
+    monkeypatch.delenv("WORLD_SIZE")
+    assert run("--overwrite", "--no-cache") == 0
+    for name, before in zip(streets, both):
+        np.testing.assert_array_equal(read(name), before)
+
+
+def test_a_bad_file_is_named_and_the_rest_goes_on(streets, tmp_path, capsys):
+    (tmp_path / "predictions/town/d.png").unlink()
+    np.save(tmp_path / "predictions/a.npy", np.zeros((3, 5, 5), np.float32))
+    (tmp_path / "predictions/b.npz").write_bytes(b"PK")
+    assert run() == 1
+    said = capsys.readouterr().err
+    assert "no prediction for 'town/d' in 'predictions'; expected town/d.npy, town/d.npz, town/d.png" in said
+    assert "resize the probabilities to the image" in said
+    assert "b.npz" in said
+    summary = read_summary()
+    assert (summary["done"], len(summary["failed"])) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["images", "predictions", "--refine", "grow.py", "--out", "out"], "does not say which classes"),
+        (
+            ["images", "nowhere", "--refine", "grow.py", "--out", "out", "--classes", "a,b"],
+            "folder of predictions 'nowhere' does not exist",
+        ),
+        (["images", "predictions", "--refine", "no.py", "--out", "out", "--classes", "a,b"], "refiner config 'no.py' does not exist"),
+        (["nothing", "predictions", "--refine", "grow.py", "--out", "out", "--classes", "a,b"], "'nothing' does not exist"),
+    ],
+)
+def test_a_bad_command_gets_one_sentence(streets, capsys, arguments, message):
+    assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+
+
+def test_classes_come_from_the_folder_of_a_prediction(streets, tmp_path):
+    (tmp_path / "predictions/run.json").write_text(json.dumps({"classes": CLASSES.split(",")}))
+    assert main(["images", "predictions", "--refine", "grow.py", "--out", "out", "--no-overlays"]) == 0
+    assert not (tmp_path / "out/overlays").exists()
+
+
+def test_files_that_hold_no_prediction_are_refused(tmp_path):
+    cv2.imwrite(str(tmp_path / "color.png"), np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(ValueError, match="one channel"):
+        read_prediction_file(tmp_path / "color.png")
+    np.savez(tmp_path / "two.npz", a=np.zeros(3), b=np.zeros(3))
+    with pytest.raises(ValueError, match="name the probabilities 'probs'"):
+        read_prediction_file(tmp_path / "two.npz")
+
+
+def test_a_refiner_without_a_source_has_nothing_to_keep():
+    crf = dict(type="mmstreet.CRFRefiner", iterations=3)
+    assert with_cache(crf, "masks") == crf
+    assert with_cache(dict(type="mmstreet.SAMRefiner", weights="x"), "masks")["cache"] == "masks"

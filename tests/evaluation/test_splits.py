@@ -1,0 +1,147 @@
+"""One command, both splits: numbers against counting by hand, files, page and refusals."""
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+from mmengine.config import Config
+from PIL import Image
+
+from mmstreet.cli.test import main
+from mmstreet.engine.errors import LaunchError
+from mmstreet.engine.safe_load import safe_loading
+from mmstreet.evaluation.splits import run_splits, split_config
+from mmstreet.labels import BDD100K_SEM19
+from tests.helpers.color_streets import CONFIG, write_checkpoint, write_streets
+from tests.helpers.segmentation_oracle import count_pairs, scores
+
+TRAIN = """
+train_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(type='RepeatDataset', times=3, dataset=dict(
+        type='mmstreet.BDD100KSemSeg', data_root=data_root, split='train',
+        pipeline=[*test_pipeline[:2], dict(type='RandomFlip', prob=1.0), dict(type='PackSegInputs')])),
+)
+train_cfg = dict(by_epoch=True, max_epochs=1)
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))
+val_dataloader = test_dataloader
+val_cfg = dict()
+val_evaluator = test_evaluator
+test_evaluator = [test_evaluator, dict(type='mmstreet.StreetIoUMetric', convention='bdd100k', prefix='toolkit')]
+"""
+
+
+@pytest.fixture
+def streets(tmp_path, monkeypatch):
+    """Five validation and three training images, their config and a checkpoint, in an empty working directory."""
+    pairs = {"val": write_streets(tmp_path / "data"), "train": write_streets(tmp_path / "more", count=3)}
+    for folder in ("images/10k", "labels/sem_seg/masks"):
+        (tmp_path / "more" / folder / "val").rename(tmp_path / "data" / folder / "train")
+    (tmp_path / "streets.py").write_text(CONFIG.format(root=str(tmp_path / "data")) + TRAIN)
+    write_checkpoint(tmp_path / "epoch_1.pth")
+    monkeypatch.chdir(tmp_path)
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    return pairs
+
+
+class Page(HTMLParser):
+    """Cells of the tables by row, and the pictures."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.rows, self.pictures, self._in_cell = [], [], False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "tr":
+            self.rows.append([])
+        elif tag == "img":
+            self.pictures.append(dict(attrs)["src"])
+        self._in_cell = tag in ("td", "th")
+
+    def handle_data(self, data):
+        if self._in_cell:
+            self.rows[-1].append(data)
+            self._in_cell = False
+
+
+def test_one_command_scores_training_and_validation_without_augmentation_and_writes_the_page(streets, tmp_path):
+    assert main(["streets.py", "epoch_1.pth", "--splits", "train", "val", "--out", "results", "--examples", "2", "--worst", "1"]) == 0
+    out, expected = tmp_path / "results", {}
+    for split, pairs in streets.items():
+        counts = count_pairs([(labels.tolist(), preds.tolist()) for labels, preds in pairs.values()])
+        expected[split] = scores(counts, BDD100K_SEM19.names, groups=BDD100K_SEM19.groups, frequencies=BDD100K_SEM19.frequencies)
+        found = json.loads((out / split / "metrics.json").read_text())["metrics"]
+        own = {name: value for name, value in found.items() if value is not None and not name.startswith("toolkit/")}
+        assert own == pytest.approx(expected[split])
+        expected[split]["toolkit"] = found["toolkit/mIoU"]
+        assert {"confusion_matrix.png", "examples.png", "worst.png"} <= {path.name for path in (out / split).iterdir()}
+    assert expected["train"]["mIoU"] > expected["val"]["mIoU"]
+    summary = json.loads((out / "splits.json").read_text())
+    assert {split: values["mIoU"] for split, values in summary["splits"].items()} == pytest.approx(
+        {split: values["mIoU"] for split, values in expected.items()}
+    )
+
+    page = Page((out / "results.html").read_text())
+    rows = {row[0]: row[1:] for row in page.rows}
+    assert rows["per cent"] == ["train", "train/toolkit", "val", "val/toolkit"]
+    assert rows["mean IoU"][1::2] == [f"{expected[split]['toolkit']:.2f}" for split in ("train", "val")]
+    for words, key in (("mean IoU", "mIoU"), ("weighted IoU (by true pixels)", "fwIoU"), ("category IoU", "catIoU"), ("road", "IoU/road")):
+        assert rows[words][::2] == [f"{expected[split][key]:.2f}" for split in ("train", "val")]
+    assert rows["train"] == ["n/a"] * 4, "the class of that name is absent"
+    assert "flat" in rows
+    matrices = [f"{folder}/confusion_matrix.png" for folder in ("train", "train/toolkit", "val", "val/toolkit")]
+    assert page.pictures[:6] == [*matrices, "train/examples.png", "val/examples.png"]
+    assert all((out / picture).is_file() for picture in page.pictures)
+
+
+def test_examples_are_input_prediction_and_truth_of_images_spread_over_the_split(streets, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr("mmstreet.evaluation.splits.plot_panels", lambda panels, **settings: shown.append((panels, settings["columns"])))
+    cfg = Config.fromfile("streets.py")
+    cfg.load_from, cfg.work_dir, cfg.launcher = "epoch_1.pth", str(tmp_path / "work"), "none"
+    with safe_loading():
+        run_splits(cfg, ["val"], out=tmp_path / "results", worst=0, examples=3)
+    (panels, columns), *more = shown
+    assert not more
+    assert columns == ("image", "prediction", "truth")
+    assert [panel.title for panel in panels] == ["street0.jpg", "street2.jpg", "street4.jpg"]
+    for panel in panels:
+        labels, preds = streets["val"][panel.title]
+        assert (panel.labels == labels).all()
+        assert (panel.preds == preds).all()
+        assert (panel.image == Image.open(tmp_path / "data/images/10k/val" / panel.title)).all()
+
+
+def test_a_split_takes_its_files_from_its_own_loader_and_the_rest_from_the_test(streets):
+    cfg = Config.fromfile("streets.py")
+    cfg.test_dataloader.dataset.table = "bdd100k_sem19"
+    cfg.train_dataloader.dataset.dataset.ann_file = "list.txt"
+    dataset = split_config(cfg, "train").test_dataloader.dataset
+    assert (dataset.split, dataset.ann_file, dataset.table, dataset.test_mode) == ("train", "list.txt", "bdd100k_sem19", True)
+    assert dataset.pipeline == cfg.test_pipeline
+    assert split_config(cfg, "train").test_dataloader.batch_size == 2
+    assert cfg.test_dataloader.dataset.split == "val", "the config itself stays as it is"
+
+
+def test_what_cannot_be_split_is_refused_in_one_sentence(streets):
+    cfg = Config.fromfile("streets.py")
+    for splits, words in (
+        (["val", "val"], "different names out of train, val, test, got val, val"),
+        ([], "got none"),
+        (["all"], "got all"),
+    ):
+        with pytest.raises(LaunchError, match=words):
+            run_splits(cfg, splits, out="results")
+    cfg.train_dataloader.dataset = dict(type="ConcatDataset", datasets=[cfg.test_dataloader.dataset] * 2)
+    with pytest.raises(LaunchError, match="split 'train' is a ConcatDataset of several data sets"):
+        split_config(cfg, "train")
+    cfg.pop("train_dataloader")
+    with pytest.raises(LaunchError, match="the config has no train_dataloader"):
+        split_config(cfg, "train")
+    cfg.test_evaluator = dict(type="CocoMetric", ann_file="val.json")
+    with pytest.raises(LaunchError, match=r"CocoMetric reads the annotations of one split, 'val.json'"):
+        split_config(cfg, "val")
