@@ -22,11 +22,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mmstreet.deps import require
 from mmstreet.formats.bitmask import encode_bitmask, write_bitmask
 from mmstreet.formats.convert import convert
 from mmstreet.formats.readers import BitmaskReader
 from mmstreet.formats.writers import CocoWriter
-from mmstreet.deps import require
 
 SIZE_HW = (720, 1280)
 INSTANCES = 18

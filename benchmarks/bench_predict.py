@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 import torch
 
-from mmstreet.mini.drive import render_drive
-from mmstreet.predict.inference import build_model
 from mmstreet.engine.launch import load_config
+from mmstreet.mini.drive import render_drive
 from mmstreet.predict import Predictor
 from mmstreet.predict.folder import PredictionFolder
+from mmstreet.predict.inference import build_model
 from mmstreet.predict.job import predict_sources
 from mmstreet.predict.sources import find_sources
 

@@ -33,10 +33,10 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch.nn import functional as F
 
-from mmstreet.files.images import read_image
+from benchmarks.mask_damage import DamageRecipe, damage_mask
 from mmstreet.datasets.label_files import read_labels
 from mmstreet.datasets.layouts import LAYOUTS, list_pairs
-from benchmarks.mask_damage import DamageRecipe, damage_mask
+from mmstreet.files.images import read_image
 from mmstreet.labels import get_table
 
 ROOT = Path(__file__).parents[1]

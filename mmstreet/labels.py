@@ -13,7 +13,9 @@ from functools import cached_property
 
 import numpy as np
 
-IGNORE_INDEX = 255
+from mmstreet.files import colors
+from mmstreet.files.label_ids import IGNORE_INDEX, outside_sentence
+
 COMMON_SHARE = 5.0
 """Classes with at least this share of the pixels, in per cent, are 'common'."""
 RARE_SHARE = 0.5
@@ -252,18 +254,8 @@ def get_table(name: str) -> LabelTable:
 
 
 def colorize(labels: np.ndarray, table: LabelTable) -> np.ndarray:
-    """Paint train ids in the table's colours.
-
-    Args:
-        labels: Train ids, uint8 ``[H, W]``; 255 and ids outside the table become black.
-        table: The class table.
-
-    Returns:
-        RGB, uint8 ``[H, W, 3]``.
-    """
-    lut = np.zeros((256, 3), np.uint8)
-    lut[: len(table)] = table.palette
-    return lut[labels]
+    """Return train ids, uint8 ``[H, W]``, in the table's colours, RGB uint8 ``[H, W, 3]``; 255 and ids outside the table are black."""
+    return colors.colorize(labels, table.palette, no_class=colors.IGNORED)
 
 
 def outside_message(table: LabelTable, label_id: int, *, path: object, y: int, x: int, count: int) -> str:
@@ -277,8 +269,11 @@ def outside_message(table: LabelTable, label_id: int, *, path: object, y: int, x
         x: Column of the first pixel with that id.
         count: Number of pixels with that id.
     """
-    pixels = f"{count} pixel{'s' * (count > 1)}"
-    return (
-        f"label id {label_id} at {path} is not in table '{table.name}' ({len(table)} classes): {pixels}, first at y={y}, x={x}; "
-        "repair the file, add the id to labels.py, or load with unlisted='ignore'"
+    return outside_sentence(
+        label_id,
+        where=path,
+        expected=f"not in table '{table.name}' ({len(table)} classes)",
+        position=[y, x],
+        count=count,
+        advice="repair the file, add the id to labels.py, or load with unlisted='ignore'",
     )

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from mmstreet.formats.convert import convert
 from mmstreet.formats.readers import BitmaskReader, CocoReader
-from mmstreet.formats.writers import BitmaskWriter, CocoWriter, ScalabelWriter
 from mmstreet.formats.scalabel_reader import BDD100K_SIZE_HW, ScalabelReader
+from mmstreet.formats.writers import BitmaskWriter, CocoWriter, ScalabelWriter
 from mmstreet.labels import TABLES, get_table
 
 

@@ -12,9 +12,9 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 
 from mmstreet.engine.errors import TrainingStopped
-from mmstreet.evaluation.instance_inspection import inspect_instances
 from mmstreet.engine.launch import load_config
 from mmstreet.engine.safe_load import safe_loading
+from mmstreet.evaluation.instance_inspection import inspect_instances
 
 
 def main() -> None:

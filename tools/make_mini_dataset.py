@@ -2,9 +2,9 @@
 
 import argparse
 
+from mmstreet.files.parallel import available_cores
 from mmstreet.mini.sheet import write_contact_sheet
 from mmstreet.mini.writer import MiniSettings, parse_size, write_mini_dataset
-from mmstreet.files.parallel import available_cores
 
 
 def parse_args() -> argparse.Namespace:

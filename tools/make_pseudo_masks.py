@@ -13,9 +13,9 @@ from pathlib import Path
 from mmstreet.datasets.image_labels import load_image_labels
 from mmstreet.datasets.layouts import LAYOUTS, detect_layout
 from mmstreet.engine.errors import LaunchError
-from mmstreet.predict.pseudo_masks import VIEWS, draw_views, write_pseudo_masks
 from mmstreet.labels import TABLES, get_table
 from mmstreet.models.clip import ClipTeacher
+from mmstreet.predict.pseudo_masks import VIEWS, draw_views, write_pseudo_masks
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmstreet.predict.sharding import Shard, current_shard, publish
 from mmstreet.predict.exported import is_exported
 from mmstreet.predict.folder import SUMMARY, PredictionFolder
 from mmstreet.predict.job import Outcome, predict_sources
 from mmstreet.predict.predictor import Predictor
+from mmstreet.predict.sharding import Shard, current_shard, publish
 from mmstreet.predict.sources import find_sources
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 

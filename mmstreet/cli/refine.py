@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmstreet.engine.errors import LaunchError
-from mmstreet.predict.sharding import current_shard, publish
+from mmstreet.files.colors import check_palette
 from mmstreet.labels import TABLES, get_table
 from mmstreet.predict.folder import SETTINGS, SUMMARY, PredictionFolder
 from mmstreet.predict.refining import refine_sources, summarize_changes, with_cache
-from mmstreet.predict.result import check_palette
+from mmstreet.predict.sharding import current_shard, publish
 from mmstreet.predict.sources import find_sources
 from mmstreet.refine.configured import build_refiner, read_refiner
 from mmstreet.refine.prediction import read_classes

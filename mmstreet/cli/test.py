@@ -9,13 +9,13 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from mmstreet.engine.errors import TrainingStopped
-from mmstreet.evaluation.testing import run_test
 from mmstreet.engine.launch import LAUNCHERS, build_runner, load_config
+from mmstreet.engine.safe_load import safe_loading
 from mmstreet.evaluation.refinement import add_refinement
 from mmstreet.evaluation.run_record import command_line, home_of, recorded
-from mmstreet.engine.safe_load import safe_loading
 from mmstreet.evaluation.scene_safety import add_safety_metric
 from mmstreet.evaluation.splits import SPLITS, run_splits
+from mmstreet.evaluation.testing import run_test
 
 
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:

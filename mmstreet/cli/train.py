@@ -10,10 +10,10 @@ from mmengine.config import Config, DictAction
 from mmengine.dist import barrier, is_main_process
 
 from mmstreet.engine.errors import LaunchError, TrainingStopped
-from mmstreet.evaluation.testing import write_validation
 from mmstreet.engine.launch import LAUNCHERS, build_runner, load_config
-from mmstreet.evaluation.run_record import command_line, recorded
 from mmstreet.engine.safe_load import safe_loading
+from mmstreet.evaluation.run_record import command_line, recorded
+from mmstreet.evaluation.testing import write_validation
 
 
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:

@@ -25,10 +25,10 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     # Worker processes import the tool's file, and this one with it; they need none of these.
     from mmstreet.datasets.inventory import inventory_of_root
     from mmstreet.datasets.verify import verify
+    from mmstreet.files.atomic import write_json
     from mmstreet.losses.class_weights import compute_class_weights
     from mmstreet.report.dataset_plot import plot_class_pixels
     from mmstreet.report.dataset_table import format_verification
-    from mmstreet.report.tables import write_json
 
     try:
         if Path(args.source).is_file():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.config import Config
@@ -11,6 +10,7 @@ from mmengine.registry import DATASETS, init_default_scope
 from mmstreet.datasets.inventory import Inventory, Orphan
 from mmstreet.datasets.layouts import SPLITS, Layout, list_files, name_pairs, no_images_message, read_list
 from mmstreet.datasets.loading import LoadLabels
+from mmstreet.files.dataset_parts import dataset_parts
 
 
 def inventory_of_config(path: str | Path) -> Inventory:
@@ -30,7 +30,7 @@ def inventory_of_config(path: str | Path) -> Inventory:
     init_default_scope(cfg.get("default_scope", "mmseg"))
     inventory, seen = None, []
     for split in SPLITS:
-        for leaf in _leaves((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
+        for leaf in dataset_parts((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
             dataset = DATASETS.build({**leaf, "lazy_init": True})
             files = (str(dataset.data_prefix), dataset.ann_file, getattr(dataset, "split", None))
             if files in seen:
@@ -80,14 +80,3 @@ def _reading(dataset) -> dict[str, str]:
             "load them with dict(type='mmstreet.LoadLabels', table=...)"
         )
     return dict(table=table, palette="color", unlisted=unlisted)
-
-
-def _leaves(cfg: dict | None) -> Iterator[dict]:
-    """Yield the data sets inside wrappers: concatenated, repeated, mixed."""
-    if cfg is None:
-        return
-    inner = cfg.get("datasets") or ([cfg["dataset"]] if "dataset" in cfg else [])
-    if not inner:
-        yield cfg
-    for part in inner:
-        yield from _leaves(part)

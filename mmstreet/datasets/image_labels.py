@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from mmstreet.files.atomic import atomic_path
 from mmstreet.datasets.label_files import read_labels
 from mmstreet.datasets.layouts import Layout, list_pairs
+from mmstreet.files.atomic import atomic_path
 from mmstreet.files.parallel import available_cores, map_parcels
 from mmstreet.labels import get_table
 

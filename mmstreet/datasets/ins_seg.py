@@ -12,10 +12,10 @@ from mmdet.datasets import CocoDataset
 from mmengine.fileio import get_local_path
 from mmengine.logging import print_log
 
+from mmstreet.files.rle import encode_counts
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.readers import CocoReader
 from mmstreet.formats.records import ImageRecord, InstanceRecord
-from mmstreet.files.rle import encode_counts
 from mmstreet.formats.scalabel_reader import ScalabelReader
 from mmstreet.labels import BDD100K_INS8
 from mmstreet.registry import DATASETS

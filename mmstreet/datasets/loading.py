@@ -7,8 +7,8 @@ import logging
 from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
-from mmstreet.files.images import ImageFileError, read_image
 from mmstreet.datasets.label_files import LabelFileError, read_labels
+from mmstreet.files.images import ImageFileError, read_image
 from mmstreet.labels import get_table
 from mmstreet.registry import TRANSFORMS
 

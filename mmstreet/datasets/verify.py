@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from mmstreet.files.images import ImageFileError, probe_image
 from mmstreet.datasets.inventory import Inventory
 from mmstreet.datasets.label_files import LabelFileError, decode_labels
 from mmstreet.datasets.layouts import Pair
+from mmstreet.files.images import ImageFileError, probe_image
 from mmstreet.labels import IGNORE_INDEX, LabelTable, get_table, outside_message
 
 _EXACT_IN_FLOAT32 = 1 << 24

@@ -2,48 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from pathlib import Path
 
 from mmengine.fileio import register_backend
 from mmengine.fileio.backends import LocalBackend
 
+from mmstreet.engine.errors import LaunchError
+from mmstreet.files.atomic import PARTIAL, write_bytes
+
 BACKEND = "mmstreet_atomic"
 """Name under which mmengine finds :class:`AtomicLocalBackend`: ``backend_args=dict(backend=BACKEND)``."""
 POINTER = "last_checkpoint"
 """The file in a work directory that holds the path of the newest checkpoint; mmengine reads it too."""
-_PARTIAL = ".{}.partial"
-
-
-def write_atomically(data: bytes, path: str | Path) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part, whenever the process dies.
-
-    The bytes go to a hidden file in the same folder, are flushed to the disk, and take the name in one step.
-
-    Args:
-        data: Content of the file.
-        path: Where it goes; the folder is made if it is missing.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(_PARTIAL.format(path.name))
-    with open(partial, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-    if hasattr(os, "O_DIRECTORY"):  # the rename itself lies in the folder; Windows cannot open one
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def remove_partial_files(folder: str | Path) -> list[Path]:
     """Delete what interrupted writes left in a folder, and return what was deleted."""
-    left = sorted(Path(folder).glob(_PARTIAL.format("*")))
+    left = sorted(Path(folder).glob(f".*{PARTIAL}"))
     for path in left:
         path.unlink()
     return left
@@ -54,12 +30,12 @@ class AtomicLocalBackend(LocalBackend):
     """mmengine's local file backend with writes that are whole or absent."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write bytes; see :func:`write_atomically`."""
-        write_atomically(obj, filepath)
+        """Write bytes; see :func:`~mmstreet.files.atomic.write_bytes`."""
+        write_bytes(obj, filepath)
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = "utf-8") -> None:
-        """Write text; see :func:`write_atomically`."""
-        write_atomically(obj.encode(encoding), filepath)
+        """Write text; see :func:`~mmstreet.files.atomic.write_bytes`."""
+        write_bytes(obj.encode(encoding), filepath)
 
 
 def is_complete(path: str | Path) -> bool:
@@ -96,6 +72,24 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
     else:
         candidates = complete
     return max(candidates, key=lambda path: path.stat().st_mtime_ns, default=None)
+
+
+def find_checkpoint(place: str | Path) -> Path:
+    """Return a checkpoint's path from what a user gives: the file, or the folder of a run for its newest one.
+
+    Raises:
+        LaunchError: If there is no such file, or no complete checkpoint in the folder.
+    """
+    path = Path(place)
+    if path.is_dir():
+        found = latest_checkpoint(path)
+        if found is None:
+            raise LaunchError(f"there is no complete checkpoint in '{path}'; give the path of a .pth file")
+        return found
+    if not path.is_file():
+        beside = ", ".join(sorted(x.name for x in path.parent.glob("*.pth"))) or "no .pth file"
+        raise LaunchError(f"checkpoint '{path}' does not exist; its folder has: {beside}")
+    return path
 
 
 def _succeeds(path: Path, other: Path) -> bool:

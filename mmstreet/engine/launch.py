@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from mmstreet.engine.checkpoints import is_complete, latest_checkpoint
+from mmstreet.engine.checkpoints import find_checkpoint, is_complete, latest_checkpoint
 from mmstreet.engine.errors import LaunchError
 
 LAUNCHERS = ("auto", "none", "pytorch", "slurm", "mpi")
@@ -61,7 +61,7 @@ def load_config(
     elif cfg.get("work_dir") is None:
         cfg.work_dir = str(Path("./work_dirs") / path.stem)
     if load_from is not None:
-        cfg.load_from = str(_newest(load_from) if Path(load_from).is_dir() else load_from)
+        cfg.load_from = str(find_checkpoint(load_from) if Path(load_from).is_dir() else load_from)
     cfg.launcher = _resolve_launcher(launcher)
     if resume:
         _set_resume(cfg, resume)
@@ -117,13 +117,6 @@ def _resolve_launcher(launcher: str) -> str:
     return launcher
 
 
-def _newest(work_dir: str | Path) -> Path:
-    found = latest_checkpoint(work_dir)
-    if found is None:
-        raise LaunchError(f"there is no complete checkpoint in '{work_dir}'; give the path of a .pth file")
-    return found
-
-
 def _set_resume(cfg: Config, resume: bool | str | Path) -> None:
     if resume is True:
         found = latest_checkpoint(cfg.work_dir)
@@ -132,9 +125,7 @@ def _set_resume(cfg: Config, resume: bool | str | Path) -> None:
             cfg.resume = False
             return
     else:
-        found = _newest(resume) if Path(resume).is_dir() else Path(resume)
-        if not found.is_file():
-            raise LaunchError(f"checkpoint '{found}' to resume from does not exist; give --resume alone to take the newest one")
+        found = find_checkpoint(resume)
         if not is_complete(found):
             raise LaunchError(f"checkpoint '{found}' is not complete: its writing was interrupted; resume from an earlier one")
     cfg.resume = True

@@ -8,6 +8,7 @@ import numpy as np
 from torch import nn
 
 from mmstreet.engine.errors import PreflightError
+from mmstreet.files.label_ids import LabelIdError, check_label_ids
 from mmstreet.labels import TABLES
 
 SEG_HEADS = ("decode_head", "auxiliary_head")
@@ -131,15 +132,11 @@ def check_label_map(labels: np.ndarray, *, path: str, num_classes: int, ignore_i
         raise PreflightError(
             f"label file '{path}' has shape {labels.shape}; expected one id per pixel, so convert its colours to ids first"
         )
-    ids, counts = np.unique(labels, return_counts=True)
-    for value, count in zip(ids.tolist(), counts.tolist(), strict=True):
-        if value != ignore_index and not 0 <= value < num_classes:
-            y, x = np.argwhere(labels == value)[0]
-            raise PreflightError(
-                f"label file '{path}' has id {value} at row {y}, column {x} ({count} pixels), but the model knows ids 0 to "
-                f"{num_classes - 1} and {ignore_index} (ignored); remap the labels or set the number of classes"
-            )
-    return int(counts[ids != ignore_index].sum())
+    try:
+        check_label_ids(labels, num_classes=num_classes, ignore_index=ignore_index, where=f"label file '{path}'")
+    except LabelIdError as error:
+        raise PreflightError(str(error)) from error
+    return int((labels != ignore_index).sum())
 
 
 def walk_transforms(pipeline: object) -> Iterator[object]:

@@ -12,6 +12,7 @@ from mmdet.registry import TASK_UTILS, TRANSFORMS
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 
+from mmstreet.files.numbers import percent
 from mmstreet.report import instance_pictures as pictures
 
 MASK_SIZE = 56
@@ -106,7 +107,7 @@ class ImageInspector:
         pools = [np.flatnonzero(positive), np.flatnonzero((assigned == 0).numpy())]
         taken = rng.permutation(pools[0])[: round(regions * positive_share)]
         sampled = np.concatenate([taken, rng.permutation(pools[1])[: regions - len(taken)]])
-        shares = {"of_proposals": _percent(positive.sum(), len(boxes)), "of_sampled": _percent(len(taken), len(sampled))}
+        shares = {"of_proposals": percent(positive.sum() / max(len(boxes), 1)), "of_sampled": percent(len(taken) / max(len(sampled), 1))}
         title = f"{len(boxes):,} proposals, {shares['of_proposals']:.1f} % positive; some of them, positive ones green"
         pictures.plot_proposals(self.image, boxes.numpy(), positive, self.folder / "proposals.png", title=title)
         self._draw_regions(boxes.numpy(), assigned.numpy(), rng.permutation(sampled)[:CROPS], len(sampled), shares["of_sampled"])
@@ -170,10 +171,6 @@ def shrink_mask(mask: np.ndarray, size: int | tuple[int, int]) -> np.ndarray:
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     return float((a & b).sum() / max((a | b).sum(), 1))
-
-
-def _percent(part: int, whole: int) -> float:
-    return 100 * float(part) / max(whole, 1)
 
 
 def _boxes_and_masks(sample: dict, counted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

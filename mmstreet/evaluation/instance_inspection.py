@@ -14,11 +14,12 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
-from mmstreet.evaluation.instance_stats import count_instances
 from mmstreet.engine.errors import LaunchError
 from mmstreet.evaluation.image_inspector import ImageInspector
+from mmstreet.evaluation.instance_stats import count_instances
+from mmstreet.files.atomic import write_json
+from mmstreet.files.dataset_parts import dataset_parts
 from mmstreet.report import instance_pictures as pictures
-from mmstreet.report.tables import write_json
 
 ATTRIBUTES = ("weather", "scene", "timeofday")
 
@@ -93,9 +94,7 @@ def _build_data(cfg: Config, split: str) -> tuple[object, Compose, Compose]:
     """Return the data set without any filter, the steps that load an image with its labels, and the letterbox."""
     if f"{split}_dataloader" not in cfg:
         raise LaunchError(f"the config has no {split}_dataloader; choose a split that it has")
-    settings = copy.deepcopy(cfg[f"{split}_dataloader"].dataset)
-    while "dataset" in settings:  # repeated or resampled
-        settings = settings.dataset
+    settings = next(dataset_parts(copy.deepcopy(cfg[f"{split}_dataloader"].dataset)))
     letterbox = next((step for step in settings.pipeline if step["type"] == "mmstreet.Letterbox"), None)
     if letterbox is None:
         raise LaunchError(f"the {split} pipeline has no mmstreet.Letterbox; there is no canvas to show")

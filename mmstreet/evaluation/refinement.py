@@ -17,17 +17,18 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mmstreet.files.images import read_image
 from mmstreet.engine.errors import LaunchError
+from mmstreet.files.atomic import write_json
+from mmstreet.files.colors import spread_palette
+from mmstreet.files.images import read_rgb
+from mmstreet.files.numbers import percent
 from mmstreet.metrics import functional as F
 from mmstreet.metrics.semantic import StreetIoUMetric
 from mmstreet.refine.configured import build_refiner, read_refiner
 from mmstreet.refine.prediction import thin_names
 from mmstreet.refine.refiners import Refiner
 from mmstreet.registry import HOOKS
-from mmstreet.report.panels import spread_colors
 from mmstreet.report.refinement import Comparison, plot_comparison, refinement_table
-from mmstreet.report.tables import write_json
 
 BASELINE = "baseline"
 RADIUS_PX = 3
@@ -90,11 +91,11 @@ class Rules:
         means = {"mIoU": F.mean_present(iou), "boundary_IoU": F.mean_present(edges), "thin_IoU": F.mean_present(iou, thin)}
         return {
             "name": name,
-            **{key: _percent(value) for key, value in means.items()},
+            **{key: percent(value) for key, value in means.items()},
             "seconds_per_image": tally.seconds / images,
             "changed_percent": 100 * tally.changed_px / max(1, tally.pixels),
             "per_class": [
-                {"class": label, "IoU": _percent(iou[i]), "boundary_IoU": _percent(edges[i])} for i, label in enumerate(self.names)
+                {"class": label, "IoU": percent(iou[i]), "boundary_IoU": percent(edges[i])} for i, label in enumerate(self.names)
             ],
             "regions": dict(tally.verdicts),
         }
@@ -162,7 +163,7 @@ class RefinementHook(Hook):
         if not metrics:
             raise LaunchError("--refine compares IoU and needs mmstreet.StreetIoUMetric as test_evaluator; this config has none")
         self.rules = Rules.of(metrics[0])
-        self.palette = (metrics[0].dataset_meta or {}).get("palette") or spread_colors(len(self.rules.names))
+        self.palette = (metrics[0].dataset_meta or {}).get("palette") or spread_palette(len(self.rules.names))
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         classes = tuple((metrics[0].dataset_meta or {}).get("classes") or self.rules.names)
         heads = getattr(model, "decode_head", None)
@@ -183,7 +184,7 @@ class RefinementHook(Hook):
         """Refine and score one batch."""
         for sample in outputs:
             labels, before = (x.data.reshape(x.data.shape[-2:]).cpu().numpy() for x in (sample.gt_sem_seg, sample.pred_sem_seg))
-            image = np.ascontiguousarray(read_image(sample.img_path)[..., ::-1])
+            image = read_rgb(sample.img_path)
             if image.shape[:2] != labels.shape:
                 raise LaunchError(
                     f"'{sample.img_path}' is {list(image.shape[:2])} and its labels {list(labels.shape)} (height, width); refiners work at "
@@ -238,10 +239,6 @@ def _total(tallies: Sequence[Tally]) -> Tally:
 def _to_probs(scores: torch.Tensor) -> np.ndarray:
     """mmseg gives logits for several channels, and for a single one the probability of class 1 already."""
     return (torch.cat([1 - scores, scores]) if len(scores) == 1 else scores.float().softmax(0)).cpu().numpy()
-
-
-def _percent(value: float) -> float | None:
-    return None if np.isnan(value) else 100 * float(value)
 
 
 def _wait_for_gpu() -> None:

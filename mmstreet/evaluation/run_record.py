@@ -23,9 +23,9 @@ from mmengine.dist import get_world_size, is_main_process
 from mmengine.logging import print_log
 
 from mmstreet import __version__
+from mmstreet.files.atomic import write_json
 from mmstreet.report.config_text import compare_configs, parse_config
 from mmstreet.report.page import write_page
-from mmstreet.report.tables import write_json
 
 NAME = "run.json"
 _MODULES = ("mmengine", "mmcv", "mmseg", "mmdet", "numpy", "transformers")

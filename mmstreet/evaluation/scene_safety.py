@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
+from mmstreet.files.atomic import write_json
 from mmstreet.registry import METRICS
 from mmstreet.report.pictures import write_picture
 from mmstreet.report.safety_plot import Scene, plot_scenes
-from mmstreet.report.tables import write_json
 from mmstreet.safety.components import COMPONENTS
 from mmstreet.safety.metric import RoadSafetyMetric
 
@@ -30,7 +30,7 @@ def add_safety_metric(cfg: Config) -> None:
 
 
 def write_safety(
-    metric: RoadSafetyMetric, run: Mapping, folder: str | Path, *, read_image: Callable[[str], np.ndarray], pictured: int = 4
+    metric: RoadSafetyMetric, run: Mapping, folder: str | Path, *, read_rgb: Callable[[str], np.ndarray], pictured: int = 4
 ) -> list[Path]:
     """Write ``metrics.json``, ``per_image.csv`` and ``scenes.png``, and the pictured scenes one by one into ``scenes/``.
 
@@ -38,14 +38,14 @@ def write_safety(
         metric: After its evaluation, on the main process.
         run: Config, checkpoint and scalars of the run; they open ``metrics.json``.
         folder: Where to; it is made if it is missing.
-        read_image: From an image's path to RGB, uint8 ``[H, W, 3]``.
+        read_rgb: From an image's path to RGB, uint8 ``[H, W, 3]``.
         pictured: How many of the best and of the worst scenes are drawn.
 
     Returns:
         The files; no picture when the score of no image is known.
     """
     folder, report = Path(folder), metric.report
-    best, worst = ([_open(image, read_image) for image in report[side][:pictured]] for side in ("best", "worst"))
+    best, worst = ([_open(image, read_rgb) for image in report[side][:pictured]] for side in ("best", "worst"))
     written = []
     if best or worst:
         written.append(plot_scenes(best, worst, folder / "scenes.png"))
@@ -60,8 +60,8 @@ def write_safety(
     ]
 
 
-def _open(image: Mapping, read_image: Callable[[str], np.ndarray]) -> Scene:
-    return Scene(read_image(image["img_path"]), Path(image["img_path"]).name, image["safety"])
+def _open(image: Mapping, read_rgb: Callable[[str], np.ndarray]) -> Scene:
+    return Scene(read_rgb(image["img_path"]), Path(image["img_path"]).name, image["safety"])
 
 
 def _write_csv(images: list[dict], path: Path) -> Path:

@@ -14,12 +14,15 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmstreet.engine.errors import LaunchError
-from mmstreet.evaluation.testing import Candidate, keep_candidate, read_image, run_test
 from mmstreet.engine.launch import build_runner
+from mmstreet.evaluation.testing import Candidate, keep_candidate, run_test
+from mmstreet.files.atomic import write_json
+from mmstreet.files.colors import spread_palette
+from mmstreet.files.dataset_parts import dataset_parts
+from mmstreet.files.images import read_rgb
 from mmstreet.metrics.semantic import StreetIoUMetric
-from mmstreet.report.panels import Panel, plot_panels, spread_colors
+from mmstreet.report.panels import Panel, plot_panels
 from mmstreet.report.result_page import write_result_page
-from mmstreet.report.tables import write_json
 
 SPLITS = ("train", "val", "test")
 _SCORED_ALIKE = ("pipeline", "table", "metainfo", "test_mode")
@@ -43,12 +46,10 @@ def split_config(cfg: Config, split: str) -> Config:
     loader = cfg.get(f"{split}_dataloader")
     if loader is None or cfg.get("test_dataloader") is None:
         raise LaunchError(f"the config has no {split if loader is None else 'test'}_dataloader; give splits that it has")
-    files = loader.dataset
-    while "dataset" in files and "pipeline" not in files:  # a wrapper that only repeats
-        files = files.dataset
-    if "datasets" in files:
+    files, *others = dataset_parts(loader.dataset)
+    if others:
         raise LaunchError(
-            f"split '{split}' is a {files.type} of several data sets; test them one by one with --cfg-options test_dataloader"
+            f"split '{split}' is a {loader.dataset.type} of several data sets; test them one by one with --cfg-options test_dataloader"
         )
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list | tuple) else [cfg.test_evaluator]
     for evaluator in evaluators:
@@ -144,8 +145,8 @@ class ExampleImagesHook(Hook):
 
 
 def _plot_examples(metric: StreetIoUMetric, shown: Sequence[Candidate], path: Path) -> Path:
-    palette = (metric.dataset_meta or {}).get("palette") or spread_colors(len(metric.names))
-    panels = [Panel(read_image(kept.img_path), kept.labels, kept.preds, Path(kept.img_path).name) for kept in shown]
+    palette = (metric.dataset_meta or {}).get("palette") or spread_palette(len(metric.names))
+    panels = [Panel(read_rgb(kept.img_path), kept.labels, kept.preds, Path(kept.img_path).name) for kept in shown]
     columns = ("image", "prediction", "truth")
     return plot_panels(
         panels, names=metric.names, palette=palette[: len(metric.names)], path=path, ignore_index=metric.ignore_index, columns=columns

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import mmcv
 import numpy as np
-from mmengine import fileio
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
@@ -18,15 +16,18 @@ from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
 from mmstreet.engine.checkpoint_fit import check_fit
-from mmstreet.engine.errors import LaunchError
+from mmstreet.engine.checkpoints import find_checkpoint
 from mmstreet.evaluation.scene_safety import write_safety
+from mmstreet.files.atomic import write_json
+from mmstreet.files.colors import spread_palette
+from mmstreet.files.images import read_rgb
 from mmstreet.metrics.instance import BDD100KInsMetric
 from mmstreet.metrics.semantic import StreetIoUMetric
 from mmstreet.report.instance_report import write_instance_report
-from mmstreet.report.panels import Panel, plot_panels, spread_colors
+from mmstreet.report.panels import Panel, plot_panels
 from mmstreet.report.pictures import write_panels
 from mmstreet.report.plots import plot_class_bars, plot_confusion
-from mmstreet.report.tables import write_class_csv, write_image_csv, write_json
+from mmstreet.report.tables import write_class_csv, write_image_csv
 from mmstreet.safety.metric import RoadSafetyMetric
 
 
@@ -53,8 +54,8 @@ def run_test(runner: Runner, *, out: str | Path, worst: int = 8) -> dict:
         LaunchError: If the checkpoint does not exist or does not fit the model.
     """
     checkpoint = runner.cfg.get("load_from")
-    if checkpoint and "://" not in checkpoint and not Path(checkpoint).exists():
-        raise LaunchError(f"checkpoint '{checkpoint}' does not exist; its folder has: {_checkpoints_beside(checkpoint)}")
+    if checkpoint and "://" not in checkpoint:
+        find_checkpoint(checkpoint)
     metrics = runner.test_loop.evaluator.metrics
     keepers = {metric: WorstImagesHook(metric, keep=worst) for metric in metrics if isinstance(metric, StreetIoUMetric)}
     for hook in (CheckpointFitHook(), *keepers.values()):
@@ -100,7 +101,7 @@ def write_results(
         written += write_instance_report(metric.report, folder)
     for metric in evaluated:
         if isinstance(metric, RoadSafetyMetric):
-            written += write_safety(metric, run, out / metric.prefix, read_image=read_image)
+            written += write_safety(metric, run, out / metric.prefix, read_rgb=read_rgb)
     return written
 
 
@@ -195,9 +196,9 @@ def _write_evaluation(run: dict, metric: StreetIoUMetric, worst: Sequence[Candid
         plot_class_bars(report, folder / "class_iou.png"),
     ]
     if worst:
-        palette = (metric.dataset_meta or {}).get("palette") or spread_colors(len(metric.names))
+        palette = (metric.dataset_meta or {}).get("palette") or spread_palette(len(metric.names))
         panels = [
-            Panel(read_image(kept.img_path), kept.labels, kept.preds, f"{i}.  {Path(kept.img_path).name}   mIoU {kept.score:.1f} %")
+            Panel(read_rgb(kept.img_path), kept.labels, kept.preds, f"{i}.  {Path(kept.img_path).name}   mIoU {kept.score:.1f} %")
             for i, kept in enumerate(worst, 1)
         ]
         look = {
@@ -210,12 +211,3 @@ def _write_evaluation(run: dict, metric: StreetIoUMetric, worst: Sequence[Candid
         named = [replace(panel, title=Path(kept.img_path).name) for panel, kept in zip(panels, worst)]
         written += write_panels(named, scores=[kept.score for kept in worst], folder=folder / "worst", **look)[:1]
     return written
-
-
-def read_image(path: str) -> np.ndarray:
-    """Read an image as RGB, uint8 ``[H, W, 3]``."""
-    return mmcv.imfrombytes(fileio.get(path), channel_order="rgb")
-
-
-def _checkpoints_beside(path: str) -> str:
-    return ", ".join(sorted(x.name for x in Path(path).parent.glob("*.pth"))) or "no .pth file"

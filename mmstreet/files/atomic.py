@@ -1,28 +1,111 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and folders made for them."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
+import math
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+PARTIAL = ".partial"
+"""Ending of the hidden files that :func:`write_bytes` fills before they take their names."""
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; it takes the name ``path`` when the block ends well, and vanishes when it does not."""
+def atomic_path(path: str | Path, *, durable: bool = False, partial_suffix: str | None = None) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; it takes the name ``path`` when the block ends well, and vanishes when it does not.
+
+    Args:
+        path: The file; its folder is made if it is missing.
+        durable: Flush content and name to the disk, so that they survive a power cut.
+        partial_suffix: Ending of the temporary file; default: that of ``path``, for writers that choose the format by it.
+
+    Raises:
+        OSError: If the file cannot be written; a full disk is said in one sentence.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    with _one_sentence(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        suffix = path.suffix if partial_suffix is None else partial_suffix
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem if partial_suffix is None else path.name}.", suffix=suffix)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            # mkstemp makes files private; the result gets the rights that open() would have given it.
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            if durable:
+                _flush(temporary, os.O_RDONLY)
+            os.replace(temporary, path)
+            if durable and hasattr(os, "O_DIRECTORY"):  # the rename itself lies in the folder; Windows cannot open one
+                _flush(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(data: bytes, path: str | Path) -> Path:
+    """Write a file so that a reader sees the old content or the new, never a part, whenever the process dies.
+
+    Args:
+        data: Content of the file.
+        path: Where it goes; the folder is made if it is missing.
+    """
+    with atomic_path(path, durable=True, partial_suffix=PARTIAL) as temporary, open(temporary, "wb") as file:
+        file.write(data)
+    return Path(path)
+
+
+def write_text(text: str, path: str | Path) -> Path:
+    """Write a text file in UTF-8, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def write_json(data: object, path: str | Path) -> Path:
+    """Write JSON that every parser reads, whole or not at all: nan and infinity become ``null``, lists of numbers stay on one line.
+
+    Args:
+        data: Dicts, lists, strings, numbers, ``None``; paths, numpy scalars and arrays are converted.
+        path: The file; its folder is made if it is missing.
+    """
+    text = json.dumps(_plain(data), indent=2, allow_nan=False, ensure_ascii=False)
+    numbers = re.compile(r"\[\s+([-+.\deE,\s]+?)\s+\]")
+    return write_text(numbers.sub(lambda found: f"[{' '.join(found.group(1).split())}]", text) + "\n", path)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, Path):
+        return str(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _flush(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
     try:
-        yield temporary
-        # mkstemp makes files private; the result gets the rights that open() would have given it.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        os.replace(temporary, path)
+        os.fsync(handle)
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _one_sentence(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OSError(error.errno, f"disk full: '{path}' was not written and what was there is kept; free some space and repeat") from error

@@ -42,6 +42,11 @@ def read_image(path: str | Path) -> np.ndarray:
     return image
 
 
+def read_rgb(path: str | Path) -> np.ndarray:
+    """Read an image as RGB, uint8 ``[H, W, 3]``; otherwise as :func:`read_image`."""
+    return cv2.cvtColor(read_image(path), cv2.COLOR_BGR2RGB)
+
+
 def probe_image(path: str | Path) -> tuple[int, int]:
     """Go through an image's data and return its height and width; a JPEG is decoded at an eighth of its size, which is fast.
 

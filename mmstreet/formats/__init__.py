@@ -1,0 +1,1 @@
+"""Label formats as pure codecs between records and files; no torch, no framework."""

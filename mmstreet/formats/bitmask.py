@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmstreet.files.rle import counts_from_runs, mask_from_counts, run_extents
 from mmstreet.deps import installed, require
+from mmstreet.files.rle import counts_from_runs, mask_from_counts, run_extents
 
 FLAGS = ("truncated", "occluded", "crowd", "ignored")
 """The flags from bit 3 down to bit 0 of the green channel."""

@@ -15,12 +15,12 @@ from typing import Any
 
 from tqdm import tqdm
 
+from mmstreet.files.parallel import available_cores, map_parcels
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.readers import BitmaskReader, CocoReader
 from mmstreet.formats.records import Task
-from mmstreet.formats.writers import BitmaskWriter, CocoWriter, ScalabelWriter
-from mmstreet.files.parallel import available_cores, map_parcels
 from mmstreet.formats.scalabel_reader import ScalabelReader
+from mmstreet.formats.writers import BitmaskWriter, CocoWriter, ScalabelWriter
 from mmstreet.labels import BDD100K_INS8, LabelTable
 
 Reader = ScalabelReader | BitmaskReader | CocoReader

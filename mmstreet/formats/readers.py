@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from mmstreet.files.rle import bbox_from_counts, counts_from_runs, parse_rle
 from mmstreet.formats.bitmask import decode_bitmask, read_bitmask
 from mmstreet.formats.conversion_report import ConversionReport
-from mmstreet.formats.records import ImageRecord, InstanceRecord, Task, drop_unknown_categories, record_from_bitmask
 from mmstreet.formats.poly2d import fill_outlines
-from mmstreet.files.rle import bbox_from_counts, counts_from_runs, parse_rle
+from mmstreet.formats.records import ImageRecord, InstanceRecord, Task, drop_unknown_categories, record_from_bitmask
 from mmstreet.formats.scalabel import LabelError, check_name, resolve_category
 from mmstreet.formats.scalabel_reader import ImageFault, check_image
 from mmstreet.labels import BDD100K_INS8, LabelTable

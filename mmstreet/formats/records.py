@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mmstreet.files.rle import runs_from_counts
 from mmstreet.formats.bitmask import FLAGS, BitmaskInstance
 from mmstreet.formats.conversion_report import ConversionReport
-from mmstreet.files.rle import runs_from_counts
 from mmstreet.labels import LabelTable
 
 

@@ -13,11 +13,11 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
+from mmstreet.files.rle import bbox_from_counts, counts_from_runs, parse_rle
 from mmstreet.formats.bitmask import decode_bitmask, read_bitmask
 from mmstreet.formats.conversion_report import ConversionReport
-from mmstreet.formats.records import ImageRecord, InstanceRecord, Task, drop_unknown_categories, record_from_bitmask
 from mmstreet.formats.poly2d import fill_outlines
-from mmstreet.files.rle import bbox_from_counts, counts_from_runs, parse_rle
+from mmstreet.formats.records import ImageRecord, InstanceRecord, Task, drop_unknown_categories, record_from_bitmask
 from mmstreet.formats.scalabel import Frame, LabelError, ScalabelLabel, frame_name, iter_raw_frames, parse_frame, resolve_category
 from mmstreet.labels import BDD100K_INS8, LabelTable
 

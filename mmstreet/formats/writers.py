@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from mmstreet.files.atomic import atomic_path
+from mmstreet.files.rle import bbox_from_counts, counts_from_mask, encode_counts
 from mmstreet.formats.bitmask import FLAGS, MAX_ANN_ID, encode_bitmask, write_bitmask
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.records import ImageRecord, InstanceRecord, resolve_overlaps
-from mmstreet.files.rle import bbox_from_counts, counts_from_mask, encode_counts
 from mmstreet.labels import BDD100K_INS8, LabelTable
 
 Rendered = tuple[dict, list[dict]]

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mmstreet.files.label_ids import check_label_ids
+
 # Elements of one slab. On a CPU a slab and its few temporaries stay in the cache, yet each operation is long enough to be worth sharing
 # out to the threads; an accelerator wants few, large kernels.
 _CPU_SLAB_PER_THREAD = 2**19
@@ -58,10 +60,7 @@ def split_ignored(labels: Tensor, *, num_classes: int, ignore_index: int = 255) 
     targets = labels.clamp(0, num_classes - 1)
     stray = valid & (targets != labels)
     if stray.any():
-        raise ValueError(
-            f"label id {labels[stray][0].item()} is neither one of the {num_classes} classes 0…{num_classes - 1} nor ignore_index "
-            f"{ignore_index}; map the labels (mmstreet.RemapLabels) or give the head more classes"
-        )
+        check_label_ids(labels, num_classes=num_classes, ignore_index=ignore_index)
     return targets, valid
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import torch
 
+from mmstreet.files.label_ids import check_label_ids
+
 CONVENTIONS = ("mmseg", "bdd100k")
 
 
@@ -66,7 +68,7 @@ def confusion_matrix(
     lowest, highest = ids.aminmax()
     if lowest < 0 or highest > max(255, size):  # the histogram below would have negative or very many rows
         ids, ignored, highest = torch.where(ids == ignore_index, size, ids), size, size
-        _refuse_stray((ids < 0) | (ids > size), labels, allowed, ignore_index)
+        check_label_ids(labels, num_classes=allowed, ignore_index=ignore_index)
     rows = max(int(highest) + 1, size)
     lowest, highest = preds.aminmax()
     if lowest < 0:
@@ -80,7 +82,7 @@ def confusion_matrix(
     if 0 <= ignored < rows:
         stray[ignored] = False
     if stray.any():
-        _refuse_stray((ids >= allowed) & (ids != ignored), labels, allowed, ignore_index)
+        check_label_ids(labels, num_classes=allowed, ignore_index=ignore_index)
     return counts[:size].clone()
 
 
@@ -145,17 +147,6 @@ def _max_around(values: torch.Tensor, radius_px: int) -> torch.Tensor:
         padding = tuple(side // 2 for side in kernel)
         values = torch.nn.functional.max_pool2d(values[None, None], kernel, stride=1, padding=padding)[0, 0]
     return values
-
-
-def _refuse_stray(stray: torch.Tensor, labels: torch.Tensor, allowed: int, ignore_index: int) -> None:
-    if not stray.any():
-        return
-    first = stray.nonzero()[0].tolist()
-    value = int(labels[tuple(first)])
-    raise ValueError(
-        f"label id {value} at (row, column) {tuple(first[-2:])}, {int((labels == value).sum())} pixels in all, is neither one of "
-        f"0…{allowed - 1} nor ignore_index={ignore_index}; map it with mmstreet.RemapLabels or correct the label file"
-    )
 
 
 def drop_background(confusion: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mmstreet.files.numbers import percent
 from mmstreet.metrics.average_precision import PrecisionTable, accumulate, count_truth, image_average_precision
 
 SCORES = {
@@ -37,10 +38,10 @@ def summarize_matches(images: Matches, names: Sequence[str]) -> dict:
     table = accumulate(images, num_classes=len(names))
     counts = [sum(count_truth(image, label) for image in images) for label in range(len(names))]
     by_image = [value for value in map(image_average_precision, images) if not math.isnan(value)]
-    metrics = {score: _percent(table.average(**part)) for score, part in SCORES.items()}
-    metrics["mAP@0.5"] = _percent(float(np.mean(by_image))) if by_image else None
+    metrics = {score: percent(table.average(**part)) for score, part in SCORES.items()}
+    metrics["mAP@0.5"] = percent(float(np.mean(by_image))) if by_image else None
     rows = [
-        {"class": name, "instances": counts[label]} | {s: _percent(table.average(**part, label=label)) for s, part in SCORES.items()}
+        {"class": name, "instances": counts[label]} | {s: percent(table.average(**part, label=label)) for s, part in SCORES.items()}
         for label, name in enumerate(names)
     ]
     return {
@@ -115,10 +116,6 @@ def format_report(report: Mapping) -> str:
 
 def _cells(row: Mapping) -> str:
     return f"   {row['instances']:>6}" + "".join(f"{_cell(row[name]):>7}" for name in SCORES)
-
-
-def _percent(value: float) -> float | None:
-    return None if math.isnan(value) else 100 * value
 
 
 def _cell(value: float | None) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from mmstreet.files.numbers import percent
 from mmstreet.labels import TABLES, LabelTable
 from mmstreet.metrics import functional as F
 
@@ -40,19 +39,19 @@ def summarize(confusion: np.ndarray, names: tuple[str, ...], *, table: LabelTabl
     categories = {}
     if table is not None:
         by_group = F.iou_per_class(F.merge_classes(scored, list(table.groups.values())), convention=convention)
-        categories = {group: _percent(value) for group, value in zip(table.groups, by_group)}
+        categories = {group: percent(value) for group, value in zip(table.groups, by_group)}
         metrics["catIoU"] = F.mean_present(by_group)
         metrics |= {f"IoU_{kind}": F.mean_present(iou, ids) for kind, ids in table.frequencies.items() if ids}
     metrics |= {f"IoU/{name}": value for name, value in zip(names, iou)} | {f"Acc/{name}": value for name, value in zip(names, acc)}
     truth, predicted = scored[:-1].sum(1), scored[:, :-1].sum(0)
     return {
-        "metrics": {name: _percent(value) for name, value in metrics.items()},
+        "metrics": {name: percent(value) for name, value in metrics.items()},
         "per_class": [
             {
                 "class": name,
-                "IoU": _percent(iou[i]),
-                "Acc": _percent(acc[i]),
-                "Precision": _percent(precision[i]),
+                "IoU": percent(iou[i]),
+                "Acc": percent(acc[i]),
+                "Precision": percent(precision[i]),
                 "truth_pixels": int(truth[i]),
                 "predicted_pixels": int(predicted[i]),
                 "group": table.labels[i].group if table else None,
@@ -96,10 +95,6 @@ def _remarks(summary: dict, total: int) -> list[str]:
     if confusion[:-1, -1].any():
         remarks.append(f"{confusion[:-1, -1].sum():,} pixels of the classes were predicted as none of them; they count as misses")
     return remarks
-
-
-def _percent(value: float) -> float | None:
-    return None if math.isnan(value) else 100 * float(value)
 
 
 def _cell(value: float | None) -> str:

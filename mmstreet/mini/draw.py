@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image, ImageDraw
 
+from mmstreet.labels import BDD100K_SEM19, IGNORE_INDEX
 from mmstreet.mini.camera import Camera, Pixel, Point, face_normal, faces_camera
 from mmstreet.mini.light import Light, Rgb
-from mmstreet.labels import BDD100K_SEM19, IGNORE_INDEX
 
 OVERSAMPLING = 2
 """Canvas pixels per picture pixel, along each axis."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from mmstreet.labels import IGNORE_INDEX
 from mmstreet.mini.air import add_glow, add_weather, draw_sky
 from mmstreet.mini.draw import OVERSAMPLING, Canvas
 from mmstreet.mini.light import Light
 from mmstreet.mini.noise import blur, noise_window
 from mmstreet.mini.surface import light_ground, mirror_in_ground, surface_texture
-from mmstreet.labels import IGNORE_INDEX
 
 _HALF = OVERSAMPLING // 2
 

@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from mmstreet.files.parallel import map_parcels
 from mmstreet.formats.bitmask import write_bitmask
+from mmstreet.labels import BDD100K_SEM19, IGNORE_INDEX
 from mmstreet.mini.annotate import Annotations, annotate
 from mmstreet.mini.picture import Picture, develop
 from mmstreet.mini.scene import Scene, plan_scene
-from mmstreet.files.parallel import map_parcels
-from mmstreet.labels import BDD100K_SEM19, IGNORE_INDEX
 
 MARKER = "mini_dataset.json"
 """Settings of the set; a folder that holds this file was written by this module and may be overwritten by it."""

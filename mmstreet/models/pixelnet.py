@@ -12,6 +12,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from mmstreet.files.label_ids import check_label_ids
 from mmstreet.models.hypercolumn import dense_logits, sample_class_balanced, sample_hard, sample_levels, sample_uniform
 from mmstreet.registry import MODELS
 
@@ -115,7 +116,7 @@ class PixelNetHead(BaseDecodeHead):
         """
         feats = self._transform_inputs(inputs)
         labels = self._stack_batch_gt(batch_data_samples).squeeze(1)  # [B, H, W]
-        self._check_labels(labels)
+        check_label_ids(labels, num_classes=self.num_classes, ignore_index=self.ignore_index)
         size_hw, labelled = labels.shape[1:], (labels != self.ignore_index).flatten(1).any(dim=1)
         if not labelled.any():
             return self._no_loss(feats)
@@ -194,14 +195,6 @@ class PixelNetHead(BaseDecodeHead):
                 f"levels {self.in_index} of the backbone have {channels} channels, in_channels says {self.in_channels}; set it to that"
             )
         return feats
-
-    def _check_labels(self, labels: Tensor) -> None:
-        wrong = labels[(labels != self.ignore_index) & ((labels < 0) | (labels >= self.num_classes))]
-        if len(wrong):
-            raise ValueError(
-                f"label {int(wrong[0])} is neither one of the {self.num_classes} classes nor ignore_index={self.ignore_index}; "
-                "remap the labels or set num_classes"
-            )
 
 
 def _check_settings(in_channels, in_index, widths, level_norm, num_pixels, sampling, hard_oversample, hard_share, tile_size, align_corners):

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from mmstreet import __version__
-from mmstreet.files.atomic import atomic_path
 from mmstreet.deps import require
 from mmstreet.engine.errors import LaunchError
+from mmstreet.files.atomic import atomic_path
+from mmstreet.predict.exported import FORMAT, METADATA_KEY, SUFFIXES, ExportedModel, load_exported, prepare
 from mmstreet.predict.image_pipeline import inference_steps
 from mmstreet.predict.semantic_model import SemanticModel
-from mmstreet.predict.exported import FORMAT, METADATA_KEY, SUFFIXES, ExportedModel, load_exported, prepare
 
 OPSET = 17
 LOGITS_TOLERANCE = 1e-4

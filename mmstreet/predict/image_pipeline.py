@@ -11,14 +11,13 @@ from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS, DefaultScope
 
 from mmstreet.engine.errors import LaunchError
+from mmstreet.files.dataset_parts import dataset_parts
 
 
 def inference_steps(cfg: Config) -> list[dict]:
     """Return the test pipeline of a config without the steps that read files or labels."""
     dataset = (cfg.get("test_dataloader") or cfg.get("val_dataloader") or {}).get("dataset", {})
-    while "pipeline" not in dataset and "dataset" in dataset:
-        dataset = dataset["dataset"]
-    steps = dataset.get("pipeline") or cfg.get("test_pipeline")
+    steps = next(dataset_parts(dataset)).get("pipeline") or cfg.get("test_pipeline")
     if not steps:
         raise LaunchError(f"config '{cfg.filename}' has no test pipeline; expected test_dataloader.dataset.pipeline")
     kept = [copy.deepcopy(dict(step)) for step in steps if not _reads_or_labels(step["type"])]

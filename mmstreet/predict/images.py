@@ -7,14 +7,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmstreet.files.images import read_image
+from mmstreet.files.images import read_rgb
 
 
 def as_rgb(image: object) -> np.ndarray:
     """Return an image as RGB, uint8 ``[H, W, 3]``.
 
     Args:
-        image: Path of a file (see :func:`~mmstreet.files.images.read_image`; an alpha channel is dropped and of 16 bits the upper
+        image: Path of a file (see :func:`~mmstreet.files.images.read_rgb`; an alpha channel is dropped and of 16 bits the upper
             8 are kept, as in training), a PIL image, or an array in RGB order: ``[H, W, 3]``, ``[H, W]`` or ``[H, W, 1]`` for grey, or
             ``[H, W, 4]`` with alpha, which is dropped; uint8, or uint16 of which the upper 8 bits are kept.
 
@@ -24,7 +24,7 @@ def as_rgb(image: object) -> np.ndarray:
         ValueError: If an array has another shape or type. Float images are refused, for nobody can tell ``0…1`` from ``0…255`` in the dark.
     """
     if isinstance(image, str | Path):
-        return cv2.cvtColor(read_image(image), cv2.COLOR_BGR2RGB)
+        return read_rgb(image)
     array = np.asarray(image if not hasattr(image, "convert") else image.convert("RGB"))
     if array.dtype == np.uint16:
         array = (array >> 8).astype(np.uint8)

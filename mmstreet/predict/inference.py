@@ -15,14 +15,14 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from mmstreet.engine.checkpoint_fit import check_fit, plain_weights
-from mmstreet.engine.checkpoints import latest_checkpoint
+from mmstreet.engine.checkpoints import find_checkpoint
 from mmstreet.engine.errors import LaunchError
-from mmstreet.predict.image_pipeline import inference_steps, metainfo_of_config
 from mmstreet.engine.launch import load_config
 from mmstreet.engine.pretrained import fetch_weights
 from mmstreet.engine.safe_load import read_checkpoint
-from mmstreet.predict.trained_model import TrainedModel
 from mmstreet.predict.exported import fingerprint_of
+from mmstreet.predict.image_pipeline import inference_steps, metainfo_of_config
+from mmstreet.predict.trained_model import TrainedModel
 
 
 def load_trained(
@@ -47,7 +47,7 @@ def load_trained(
             safely, or if there is no such device.
     """
     cfg = load_config(config, launcher="none", cfg_options=cfg_options)
-    path = _find_checkpoint(checkpoint)
+    path = fetch_weights(str(checkpoint)) if "://" in str(checkpoint) else find_checkpoint(checkpoint)
     try:
         content = read_checkpoint(path, trust=trust)
     except LaunchError as error:
@@ -134,18 +134,3 @@ def count_classes(model: nn.Module) -> int:
         if head is not None and hasattr(head, "num_classes"):
             return int(head.num_classes)
     raise LaunchError(f"{type(model).__name__} has no head with num_classes; mmstreet predicts with segmentors and instance segmentors")
-
-
-def _find_checkpoint(checkpoint: str | Path) -> Path:
-    if "://" in str(checkpoint):
-        return fetch_weights(str(checkpoint))
-    path = Path(checkpoint)
-    if path.is_dir():
-        found = latest_checkpoint(path)
-        if found is None:
-            raise LaunchError(f"there is no complete checkpoint in '{path}'; give the path of a .pth file")
-        return found
-    if not path.is_file():
-        beside = ", ".join(sorted(x.name for x in path.parent.glob("*.pth"))) or "no .pth file"
-        raise LaunchError(f"checkpoint '{path}' does not exist; its folder has: {beside}")
-    return path

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from mmstreet.engine.errors import LaunchError
-from mmstreet.predict.trained_model import TrainedModel
 from mmstreet.predict.result import Instances
+from mmstreet.predict.trained_model import TrainedModel
 
 
 class InstanceModel(TrainedModel):

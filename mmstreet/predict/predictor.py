@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmstreet.deps import require
-from mmstreet.predict.exported import choose_classes, is_exported, load_exported
+from mmstreet.files.argmax import first_argmax
+from mmstreet.predict.exported import is_exported, load_exported
 from mmstreet.predict.images import as_rgb
 from mmstreet.predict.result import Result
 from mmstreet.predict.views import make_views, mean_scores, unite_instances
@@ -116,7 +117,7 @@ class Predictor:
         results = []
         for image, scores in zip(images, zip(*seen)):
             probs = mean_scores(scores)
-            labels, changes = choose_classes(probs), None
+            labels, changes = first_argmax(probs), None
             if self.refiner is not None:
                 labels, record = self.refiner(image, probs)
                 changes = json.loads(record.to_json())

@@ -11,11 +11,11 @@ import torch
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from mmstreet.files.atomic import atomic_path
-from mmstreet.files.images import read_image
 from mmstreet.datasets.image_labels import ImageLabels, image_key
 from mmstreet.datasets.layouts import Layout, list_images
 from mmstreet.engine.errors import LaunchError
+from mmstreet.files.atomic import atomic_path
+from mmstreet.files.images import read_image
 from mmstreet.labels import LabelTable, colorize
 from mmstreet.models.clip import ClipTeacher
 from mmstreet.models.pseudo_mask import four_views

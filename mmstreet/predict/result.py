@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -123,15 +123,3 @@ def _outline(mask: np.ndarray) -> np.ndarray:
     """Return the pixels of a mask that touch another pixel than its own, above, below, left or right."""
     inside = np.pad(mask, 1)
     return mask & ~(inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:])
-
-
-def spread_palette(count: int) -> list[list[int]]:
-    """Return ``count`` RGB colours that differ, for classes that have none of their own."""
-    return [[(i + 1) * 67 % 206 + 50, (i + 1) * 131 % 206 + 50, (i + 1) * 197 % 206 + 50] for i in range(count)]
-
-
-def check_palette(palette: Sequence | None, num_classes: int) -> np.ndarray:
-    """Return a palette as uint8 ``[C, 3]``; without one, or with one of another length, the colours of :func:`spread_palette`."""
-    if palette is None or len(palette) != num_classes:
-        palette = spread_palette(num_classes)
-    return np.asarray(palette, np.uint8).reshape(num_classes, 3)

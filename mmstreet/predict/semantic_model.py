@@ -11,8 +11,8 @@ from mmseg.models.segmentors import BaseSegmentor
 from mmseg.models.utils import resize
 from torch import Tensor
 
+from mmstreet.files.argmax import first_argmax
 from mmstreet.predict.trained_model import TrainedModel
-from mmstreet.predict.exported import choose_classes
 
 
 class SemanticModel(TrainedModel):
@@ -61,4 +61,4 @@ class SemanticModel(TrainedModel):
 def _to_labels(logits: Tensor) -> np.ndarray:
     if logits.is_cuda:
         return logits.argmax(0).to(torch.uint8).cpu().numpy()
-    return choose_classes(logits.float().numpy())
+    return first_argmax(logits.float().numpy())

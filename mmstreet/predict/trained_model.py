@@ -11,8 +11,8 @@ from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from mmstreet.files.colors import check_palette
 from mmstreet.predict.image_pipeline import inference_steps, scale_steps
-from mmstreet.predict.result import check_palette
 
 
 class TrainedModel:

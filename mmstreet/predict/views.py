@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmstreet.files.boxes import suppress_boxes
 from mmstreet.predict.result import Instances
 
 _SAME_OBJECT_IOU = 0.5
@@ -67,19 +68,5 @@ def unite_instances(views: Sequence[Instances], *, limit: int) -> Instances:
     everything = Instances(
         *(np.concatenate([getattr(view, name) for view in views]) for name in ("masks", "boxes_xyxy", "class_ids", "scores"))
     )
-    kept: list[int] = []
-    for i in np.argsort(-everything.scores, kind="stable"):
-        rivals = [j for j in kept if everything.class_ids[j] == everything.class_ids[i]]
-        if not rivals or box_ious(everything.boxes_xyxy[i], everything.boxes_xyxy[rivals]).max() <= _SAME_OBJECT_IOU:
-            kept.append(int(i))
-        if len(kept) == limit:
-            break
-    return everything.select(np.array(kept, np.int64))
-
-
-def box_ious(box: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the IoU of one box ``[4]`` with others ``[N, 4]``; 0 where a box is empty."""
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    common = np.clip(high - low, 0, None).prod(1)
-    total = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(1) - common
-    return np.where(total > 0, common / np.maximum(total, 1e-9), 0.0)
+    kept = suppress_boxes(everything.boxes_xyxy, everything.scores, max_iou=_SAME_OBJECT_IOU, groups=everything.class_ids)
+    return everything.select(kept[:limit])

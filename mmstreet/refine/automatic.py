@@ -60,30 +60,6 @@ def stability(logits: np.ndarray, *, offset: float = 1.0) -> np.ndarray:
     return inner / np.maximum(outer, 1)
 
 
-def suppress(boxes_xyxy: np.ndarray, scores: np.ndarray, *, max_iou: float) -> np.ndarray:
-    """Greedy non-maximum suppression: a box goes when a better one overlaps it by more than ``max_iou``.
-
-    Args:
-        boxes_xyxy: float ``[N, 4]``.
-        scores: float ``[N]``; of equal ones the earlier counts as better.
-        max_iou: Greatest IoU that two kept boxes have.
-
-    Returns:
-        Positions of the boxes kept, int64, the best first.
-    """
-    boxes = np.asarray(boxes_xyxy, np.float64).reshape(-1, 4)
-    areas = np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(1)
-    order, kept = np.argsort(-np.asarray(scores), kind="stable"), []
-    while len(order):
-        best, order = order[0], order[1:]
-        kept.append(best)
-        low, high = np.maximum(boxes[best, :2], boxes[order, :2]), np.minimum(boxes[best, 2:], boxes[order, 2:])
-        shared = np.maximum(high - low, 0).prod(1)
-        union = areas[best] + areas[order] - shared
-        order = order[shared <= max_iou * union]
-    return np.array(kept, np.int64)
-
-
 def touches_inner_edge(
     box_xyxy: tuple[int, int, int, int], crop_xyxy: tuple[int, int, int, int], size_hw: tuple[int, int], *, within_px: int = 20
 ) -> bool:

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from mmstreet.deps import require
+from mmstreet.files.argmax import first_argmax
 from mmstreet.labels import IGNORE_INDEX
-from mmstreet.refine.prediction import Prediction, first_argmax
+from mmstreet.refine.prediction import Prediction
 from mmstreet.refine.record import RegionReport
 from mmstreet.refine.refiners import Refiner
 from mmstreet.registry import REFINERS

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mmstreet.files.argmax import first_argmax
 from mmstreet.labels import IGNORE_INDEX
 from mmstreet.refine.components import Component, cut, grow_window, nearest_other
-from mmstreet.refine.prediction import Prediction, first_argmax
+from mmstreet.refine.prediction import Prediction
 from mmstreet.refine.proposals import Masks
 
 _MIN_PROB = 1e-5

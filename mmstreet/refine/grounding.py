@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from mmstreet.refine.automatic import suppress
+from mmstreet.files.boxes import suppress_boxes
 from mmstreet.refine.frames import normalize
 from mmstreet.refine.hub_models import choose_device, fingerprint, load_model, load_tokenizer, read_model_type
 from mmstreet.refine.proposals import Detections
@@ -85,9 +85,7 @@ class GroundingDINOBoxes:
         half = half / 2
         boxes = np.clip(np.concatenate([center - half, center + half], 1), 0, 1) * np.array([width, height, width, height])
         passed = np.flatnonzero((scores >= self.min_score) & (boxes[:, 2:] > boxes[:, :2]).all(1))
-        # Boxes of different classes are moved apart, so that they do not suppress each other.
-        apart = boxes[passed] + ids[passed, None] * 2.0 * max(height, width)
-        kept = passed[suppress(apart, scores[passed], max_iou=self.max_iou)]
+        kept = passed[suppress_boxes(boxes[passed], scores[passed], max_iou=self.max_iou, groups=ids[passed])]
         return Detections(boxes[kept].astype(np.float32), ids[kept].astype(np.int64), scores[kept].astype(np.float32))
 
     def _read_text(self, classes: Sequence[str]) -> tuple[dict[str, torch.Tensor], list[list[int]]]:

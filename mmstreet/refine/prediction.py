@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from mmstreet.files.argmax import first_argmax
+from mmstreet.files.label_ids import check_label_ids
 from mmstreet.labels import IGNORE_INDEX, TABLES, get_table
 
 _SUM_TOLERANCE = 0.02
@@ -45,7 +47,7 @@ class Prediction:
     probs: np.ndarray | None
 
 
-def read_image(image: np.ndarray | torch.Tensor) -> np.ndarray:
+def check_image(image: np.ndarray | torch.Tensor) -> np.ndarray:
     """Return the image as contiguous RGB uint8 ``[H, W, 3]``; a greyscale one, ``[H, W]`` or ``[H, W, 1]``, is repeated.
 
     Raises:
@@ -97,24 +99,9 @@ def _is_float_tensor(prediction: object) -> bool:
 
 
 def _from_labels(array: np.ndarray, num_classes: int) -> Prediction:
+    check_label_ids(array, num_classes=num_classes, ignore_index=IGNORE_INDEX, where="the label map", advice="give train ids")
     found = np.unique(array)
-    stray = found[(found != IGNORE_INDEX) & ((found < 0) | (found >= num_classes))]
-    if len(stray):
-        raise ValueError(f"the label map holds id {stray[0]}, expected 0…{num_classes - 1} or {IGNORE_INDEX}; give train ids")
     return Prediction(array.astype(np.uint8), found[found != IGNORE_INDEX].astype(np.int64), None)
-
-
-def first_argmax(scores: np.ndarray) -> np.ndarray:
-    """Return the position of the largest of ``K`` scores ``[K, ...]``, the first of equals, uint8 ``[...]``; ``K`` is at most 256.
-
-    ``np.argmax`` over the first axis of class maps strides through memory; this runs through it and takes a third of the time.
-    """
-    best, winner = scores[0].copy(), np.zeros(scores.shape[1:], np.uint8)
-    for k, score in enumerate(scores[1:], 1):
-        better = score > best
-        np.copyto(best, score, where=better)
-        winner[better] = k
-    return winner
 
 
 def read_classes(classes: str | Sequence[str]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import torch
 from mmstreet.labels import IGNORE_INDEX
 from mmstreet.refine.components import components_of_detections, find_components
 from mmstreet.refine.fusion import fuse_logits, fuse_priority
-from mmstreet.refine.prediction import Prediction, guarded_ids, paint_rank, prompted_ids, read_classes, read_image, read_prediction
+from mmstreet.refine.prediction import Prediction, check_image, guarded_ids, paint_rank, prompted_ids, read_classes, read_prediction
 from mmstreet.refine.prompting import judge_masks, make_prompts
 from mmstreet.refine.proposals import BoxDetector, MaskPredictor, MaskProposer
 from mmstreet.refine.record import ChangeRecord, RegionReport, record_changes
@@ -58,7 +58,7 @@ class Refiner(ABC):
         Raises:
             ValueError: If image and prediction are not as above or do not fit together.
         """
-        image = read_image(image)
+        image = check_image(image)
         before = read_prediction(prediction, size_hw=image.shape[:2], num_classes=len(self.classes))
         after, reports, free, kept = before.labels, [], None, 0
         if len(before.class_ids) > 1:

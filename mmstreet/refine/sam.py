@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmstreet.refine.automatic import crop_boxes, point_grid, stability, suppress, touches_inner_edge
+from mmstreet.files.boxes import suppress_boxes
+from mmstreet.refine.automatic import crop_boxes, point_grid, stability, touches_inner_edge
 from mmstreet.refine.components import cut
 from mmstreet.refine.frames import Frame
 from mmstreet.refine.hub_models import choose_device, fingerprint, load_model, read_model_type
@@ -134,7 +135,7 @@ class SAMMasks:
         found = Masks(np.array(boxes, np.int64).reshape(-1, 4), crops, np.array(scores, np.float32), size_hw)
         if self.crop_layers:  # what a crop shows larger is drawn better than in the whole image
             order = np.argsort(sizes, kind="stable")
-            found = found.select(order[np.sort(suppress(found.boxes_xyxy[order], -np.array(sizes)[order], max_iou=self.max_iou))])
+            found = found.select(order[np.sort(suppress_boxes(found.boxes_xyxy[order], -np.array(sizes)[order], max_iou=self.max_iou))])
         return found
 
     @torch.inference_mode()
@@ -213,7 +214,7 @@ class SAMMasks:
             steady = stability(low[:, :rows, :columns]) >= self.min_stability
             found += [self._draw(mask, frame, score) for mask, score in zip(low[steady], quality[steady])]
         found = [item for item in found if np.count_nonzero(item[1]) >= max(1, self.min_area_px)]
-        kept = suppress(np.array([item[0] for item in found]), np.array([item[2] for item in found]), max_iou=self.max_iou)
+        kept = suppress_boxes(np.array([item[0] for item in found]), np.array([item[2] for item in found]), max_iou=self.max_iou)
         return [found[i] for i in kept]
 
     def _draw(self, low: np.ndarray, frame: Frame, score: float) -> tuple[tuple, np.ndarray, float]:

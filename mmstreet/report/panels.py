@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from colorsys import hsv_to_rgb
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from mmstreet.files.colors import IGNORED, NO_CLASS, colorize
+
 COLUMNS = ("image", "truth", "prediction", "error")
 WRONG = (225, 35, 35)
-IGNORED = (0, 0, 0)
-NO_CLASS = (64, 64, 64)
 NOT_SCORED = (44, 62, 110)
 _COLUMN_INCHES = 5.0
 _TITLE_INCHES = 0.32
@@ -31,27 +30,11 @@ class Panel:
     title: str
 
 
-def spread_colors(count: int) -> list[list[int]]:
-    """Return ``count`` RGB colours of well separated hues, for classes that have none of their own."""
-    return [[round(255 * part) for part in hsv_to_rgb(i * 0.618 % 1, 0.65, 0.65 + 0.3 * (i % 2))] for i in range(count)]
-
-
 def paint(ids: np.ndarray, palette: Sequence[Sequence[int]], *, ignore_index: int = 255) -> np.ndarray:
-    """Paint class ids; ignored pixels are black, ids that are no class (background) dark grey.
-
-    Args:
-        ids: Class ids, integers ``[H, W]``.
-        palette: RGB of each class; a black one is painted dark grey, for black means ignored.
-        ignore_index: Id of ignored pixels.
-
-    Returns:
-        RGB, uint8 ``[H, W, 3]``.
-    """
-    colors = np.array([*palette, NO_CLASS], np.uint8).reshape(-1, 3)
+    """Return class ids in colour; a black class is shown dark grey like no class, for black means ignored."""
+    colors = np.array(palette, np.uint8).reshape(-1, 3)
     colors[(colors == 0).all(1)] = NO_CLASS
-    painted = colors[np.clip(ids, 0, len(palette))]
-    painted[ids == ignore_index] = IGNORED
-    return painted
+    return colorize(ids, colors, ignore_index=ignore_index)
 
 
 def paint_errors(

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mmstreet.files.atomic import write_json
 from mmstreet.report.panels import Panel, fit_nearest, paint, paint_errors
-from mmstreet.report.tables import write_json
 
 WIDTH_PX = 640
 

@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from mmstreet.report.panels import IGNORED, NO_CLASS, paint
+from mmstreet.files.colors import IGNORED, NO_CLASS
+from mmstreet.report.panels import paint
 from mmstreet.report.tables import markdown_table
 
 BETTER = (40, 170, 70)

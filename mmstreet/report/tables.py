@@ -1,29 +1,15 @@
-"""Results as files and as text: JSON that every parser reads, CSV per class and per image, Markdown tables."""
+"""Results as text: CSV per class and per image, Markdown tables."""
 
 from __future__ import annotations
 
 import csv
-import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from mmstreet.files.atomic import atomic_path
+
 _CLASS_COLUMNS = ("class", "IoU", "Acc", "Precision", "truth_pixels", "predicted_pixels", "group", "frequency")
-
-
-def write_json(data: object, path: str | Path) -> Path:
-    """Write JSON that every parser reads: nan and infinity become ``null``, lists of numbers stay on one line.
-
-    Args:
-        data: Dicts, lists, strings, numbers, ``None``; numpy scalars and arrays are converted.
-        path: The file; its folder is made if it is missing.
-    """
-    text = json.dumps(_plain(data), indent=2, allow_nan=False, ensure_ascii=False)
-    numbers = re.compile(r"\[\s+([-+.\deE,\s]+?)\s+\]")
-    path = _prepare(path)
-    path.write_text(numbers.sub(lambda found: f"[{' '.join(found.group(1).split())}]", text) + "\n", encoding="utf-8")
-    return path
 
 
 def write_class_csv(summary: Mapping, path: str | Path) -> Path:
@@ -78,29 +64,10 @@ def format_cell(value: object) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, Path):
-        return str(value)
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _write_csv(columns: Sequence[str], rows: Iterable[Mapping], path: str | Path) -> Path:
-    path = _prepare(path)
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
         for row in rows:
             writer.writerow({key: f"{value:.4f}" if isinstance(value, float) else value for key, value in row.items()})
-    return path
-
-
-def _prepare(path: str | Path) -> Path:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+    return Path(path)

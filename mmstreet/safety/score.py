@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmstreet.files.label_ids import check_label_ids
 from mmstreet.safety.components import COMPONENTS, measure_components
 from mmstreet.safety.prior import LaneGrid, lay_grid
 from mmstreet.safety.roles import BACKGROUND, IGNORED, PERSON, ROAD, VEHICLE, roles_of
@@ -181,12 +182,9 @@ def score_scene(
 
 
 def _look_up_roles(ids: np.ndarray, class_roles: np.ndarray, ignore_index: int) -> np.ndarray:
-    count, ignored = len(class_roles), ids == ignore_index
-    slots = np.where(ignored, 0, ids)
-    if slots.min() < 0 or slots.max() >= count:
-        stray = int(slots[(slots < 0) | (slots >= count)][0])
-        raise ValueError(f"label id {stray} is neither one of the {count} classes 0…{count - 1} nor ignore_index={ignore_index}")
-    return np.where(ignored, np.uint8(IGNORED), class_roles.astype(np.uint8)[slots])
+    check_label_ids(ids, num_classes=len(class_roles), ignore_index=ignore_index, where="the label map", advice="give train ids")
+    ignored = ids == ignore_index
+    return np.where(ignored, np.uint8(IGNORED), class_roles.astype(np.uint8)[np.where(ignored, 0, ids)])
 
 
 def _add_instances(

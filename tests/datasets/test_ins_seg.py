@@ -15,10 +15,10 @@ from mmdet.datasets import CocoDataset
 from mmengine.dataset import ClassBalancedDataset, pseudo_collate
 from pycocotools import mask as coding
 
-from mmstreet.formats.convert import convert
 from mmstreet.datasets.ins_seg import BDD100KInsSeg, detect_format
-from mmstreet.formats.writers import CocoWriter
+from mmstreet.formats.convert import convert
 from mmstreet.formats.scalabel_reader import ScalabelReader
+from mmstreet.formats.writers import CocoWriter
 from mmstreet.labels import BDD100K_INS8
 from tests.helpers.instance_labels import SIZE_HW, frame, random_frames, rectangle, write_json
 

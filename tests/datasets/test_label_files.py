@@ -74,7 +74,7 @@ def test_an_id_outside_the_table_is_named_with_place_and_count(tmp_path):
     labels[2, 3] = labels[5, 5] = 19
     labels[4, 0] = 200
     path = write_labels(tmp_path / "a.png", labels)
-    with pytest.raises(LabelFileError, match=r"label id 19 at .*a\.png is not in table 'bdd100k_sem19'.*2 pixels, first at y=2, x=3"):
+    with pytest.raises(LabelFileError, match=r"label id 19 in .*a\.png is not in table 'bdd100k_sem19'.*2 pixels, first at y=2, x=3"):
         read_labels(path, BDD100K_SEM19)
     ignored = read_labels(path, BDD100K_SEM19, unlisted="ignore")
     assert (ignored[labels == 0] == 0).all()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from mmengine.registry import TRANSFORMS
 
-from mmstreet.files.images import ImageFileError
 from mmstreet.datasets.label_files import LabelFileError
+from mmstreet.files.images import ImageFileError
 from tests.helpers.street_files import truncate, write_image, write_labels
 
 
@@ -63,7 +63,7 @@ def test_labels_without_a_table_are_an_error(tmp_path):
 
 def test_an_id_outside_the_table_stops_with_file_and_place(tmp_path):
     write_labels(tmp_path / "a.png", [[0, 1], [42, 1]])
-    with pytest.raises(LabelFileError, match=r"label id 42 at .*a\.png.*y=1, x=0"):
+    with pytest.raises(LabelFileError, match=r"label id 42 in .*a\.png.*y=1, x=0"):
         build("LoadLabels", table="bdd100k_sem19")(info(tmp_path))
     results = build("LoadLabels", table="bdd100k_sem19", unlisted="ignore")(info(tmp_path))
     assert results["gt_seg_map"].tolist() == [[0, 1], [255, 1]]

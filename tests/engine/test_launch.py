@@ -138,7 +138,7 @@ def test_resume_takes_the_newest_complete_checkpoint_instead_of_the_configs_weig
 
 
 def test_resume_refuses_a_missing_or_cut_off_checkpoint(config_file, tmp_path):
-    with pytest.raises(LaunchError, match=r"epoch_9.pth' to resume from does not exist"):
+    with pytest.raises(LaunchError, match=r"epoch_9.pth' does not exist"):
         load_config(config_file(), resume=tmp_path / "epoch_9.pth")
     torch.save({"w": torch.zeros(3000)}, tmp_path / "epoch_1.pth")
     (tmp_path / "epoch_1.pth").write_bytes((tmp_path / "epoch_1.pth").read_bytes()[:5000])

@@ -7,10 +7,10 @@ from PIL import Image
 from mmstreet.formats.bitmask import read_bitmask
 from mmstreet.formats.convert import coco_dict, convert
 from mmstreet.formats.readers import BitmaskReader, CocoReader
-from mmstreet.formats.writers import BitmaskWriter, CocoWriter, ScalabelWriter
-from mmstreet.mini.writer import MiniSettings, write_mini_dataset
 from mmstreet.formats.scalabel_reader import ScalabelReader
+from mmstreet.formats.writers import BitmaskWriter, CocoWriter, ScalabelWriter
 from mmstreet.labels import BDD100K_DET10, BDD100K_INS8
+from mmstreet.mini.writer import MiniSettings, write_mini_dataset
 from tests.helpers.instance_labels import SIZE_HW, frame, instances_by_key, random_frames, rectangle, write_json
 
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mmstreet.datasets import json_stream
+from mmstreet.formats import json_stream
 from mmstreet.formats.json_stream import JsonElements
 
 FRAMES = [

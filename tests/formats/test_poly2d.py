@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mmstreet.formats.poly2d import fill_outlines, flatten_poly2d
 from mmstreet.files.rle import counts_from_runs, mask_from_counts
+from mmstreet.formats.poly2d import fill_outlines, flatten_poly2d
 
 SQUARE = np.array([[2, 2], [6, 2], [6, 5], [2, 5]])
 KAPPA = 4 * (np.sqrt(2) - 1) / 3

@@ -3,10 +3,10 @@ import re
 import numpy as np
 import pytest
 
+from mmstreet.files.rle import counts_from_mask, encode_counts
 from mmstreet.formats.bitmask import encode_bitmask, write_bitmask
 from mmstreet.formats.convert import coco_dict
 from mmstreet.formats.readers import BitmaskReader, CocoReader
-from mmstreet.files.rle import counts_from_mask, encode_counts
 from tests.helpers.instance_labels import write_json
 
 SIZE_HW = (6, 8)

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmstreet.files.rle import mask_from_counts
 from mmstreet.formats.bitmask import encode_bitmask, write_bitmask
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.records import Task
-from mmstreet.files.rle import mask_from_counts
 from mmstreet.formats.scalabel_reader import ScalabelReader
 from tests.helpers.instance_labels import SIZE_HW, frame, rectangle
 

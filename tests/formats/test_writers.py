@@ -4,11 +4,11 @@ import json
 import numpy as np
 import pytest
 
+from mmstreet.files.rle import counts_from_mask, mask_from_counts, parse_rle
 from mmstreet.formats.bitmask import decode_bitmask, read_bitmask
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.records import ImageRecord, InstanceRecord, resolve_overlaps
 from mmstreet.formats.writers import BitmaskWriter, CocoWriter, ScalabelWriter
-from mmstreet.files.rle import counts_from_mask, mask_from_counts, parse_rle
 
 SIZE_HW = (6, 8)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mmstreet.files.atomic import write_json
 from mmstreet.metrics.summary import summarize
 from mmstreet.report.panels import Panel
 from mmstreet.report.pictures import write_panels, write_picture
-from mmstreet.report.tables import write_json
 
 NAMES = ("road", "traffic light", '<b>bold</b> & "quoted"')
 PALETTE = [[128, 64, 128], [250, 170, 30], [220, 20, 60]]

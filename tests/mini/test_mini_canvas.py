@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mmstreet.labels import BDD100K_SEM19
 from mmstreet.mini.annotate import annotate
 from mmstreet.mini.camera import Camera, Pose, face_normal, faces_camera, on_face
 from mmstreet.mini.draw import OVERSAMPLING, Canvas
 from mmstreet.mini.light import sample_light
 from mmstreet.mini.picture import Picture, develop
-from mmstreet.labels import BDD100K_SEM19
 
 CAMERA = Camera(size_wh=(160, 120), focal=100.0, horizon=50.0, height=1.5, bend=0.0)
 

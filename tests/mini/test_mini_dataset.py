@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmstreet.formats.bitmask import decode_bitmask, read_bitmask
-from mmstreet.mini.sheet import write_contact_sheet
-from mmstreet.mini.writer import MARKER, MiniSettings, parse_size, render_scene, write_mini_dataset
-from mmstreet.formats.poly2d import fill_outlines
 from mmstreet.files.rle import counts_from_runs, parse_rle
+from mmstreet.formats.bitmask import decode_bitmask, read_bitmask
+from mmstreet.formats.poly2d import fill_outlines
 from mmstreet.formats.scalabel import load_frames
 from mmstreet.labels import BDD100K_INS8, BDD100K_SEM19, STREET6
+from mmstreet.mini.sheet import write_contact_sheet
+from mmstreet.mini.writer import MARKER, MiniSettings, parse_size, render_scene, write_mini_dataset
 
 TOOL = Path(__file__).parents[2] / "tools" / "make_mini_dataset.py"
 SIZE = (160, 90)

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from mmstreet.models.torchvision_weights import find_layout, rename_tensors
 from mmstreet.models.torchvision_heads import DeepLabV3Head, TorchvisionFCNHead
+from mmstreet.models.torchvision_weights import find_layout, rename_tensors
 from tests.helpers.torchvision_models import ResNet, Segmentation, randomize_
-from tests.models.test_convert import CE, D8, build
+from tests.models.test_torchvision_weights import CE, D8, build
 
 HEADS = [lambda **kw: DeepLabV3Head(in_channels=8, channels=4, **kw), lambda **kw: TorchvisionFCNHead(in_channels=8, **kw)]
 

@@ -13,12 +13,11 @@ import torch
 from torch import nn
 
 from mmstreet.__main__ import main
-from mmstreet.predict import export
 from mmstreet.engine.errors import LaunchError
+from mmstreet.predict import Predictor, export
 from mmstreet.predict.export import InferenceGraph, compare, export_model
-from mmstreet.predict.inference import load_trained
-from mmstreet.predict import Predictor
 from mmstreet.predict.exported import load_exported
+from mmstreet.predict.inference import load_trained
 from tests.helpers.color_model import CLASSES, PALETTE, draw_colors, write_model, write_png
 from tests.predict.test_predictor import RESIZE
 

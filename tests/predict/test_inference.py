@@ -15,7 +15,7 @@ from mmstreet.predict import Predictor
 
 CONFIG = """
 default_scope = "mmdet"
-custom_imports = dict(imports=["tests.engine.test_inference"])
+custom_imports = dict(imports=["tests.predict.test_inference"])
 model = dict(type="BrightSpots", data_preprocessor=dict(type="DetDataPreprocessor", mean=[0.0], std=[1.0], pad_size_divisor=8))
 test_dataloader = dict(dataset=dict(
     type="CocoDataset", metainfo=dict(classes=("car", "person")),

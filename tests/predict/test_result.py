@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mmstreet.predict.result import Result, check_palette
+from mmstreet.files.colors import check_palette
+from mmstreet.predict.result import Result
 from tests.predict.test_views import objects
 
 LABELS = np.array([[0, 0, 1, 1], [0, 255, 1, 1]], np.uint8)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmstreet.predict.result import Instances
-from mmstreet.predict.views import View, box_ious, make_views, mean_scores, unite_instances
+from mmstreet.predict.views import View, make_views, mean_scores, unite_instances
 
 
 def objects(*boxes, classes=None, scores=None, size_hw=(10, 20)):
@@ -54,7 +54,3 @@ def test_an_object_seen_twice_is_kept_once_by_its_surer_look():
     assert united.masks[0].sum() == 90
     assert len(unite_instances([first, second], limit=2)) == 2
     assert len(unite_instances([objects(), objects()], limit=2)) == 0
-
-
-def test_box_iou_by_hand():
-    assert box_ious(np.array([0, 0, 4, 4.0]), np.array([[2, 0, 6, 4.0], [4, 4, 5, 5.0], [1, 1, 1, 1.0]])).tolist() == [8 / 24, 0, 0]

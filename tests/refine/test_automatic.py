@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmstreet.refine.automatic import crop_boxes, point_grid, stability, suppress, touches_inner_edge
+from mmstreet.refine.automatic import crop_boxes, point_grid, stability, touches_inner_edge
 
 
 @pytest.mark.parametrize("size_hw", [(1024, 2048), (720, 1280), (480, 360)])
@@ -14,29 +14,6 @@ def test_the_grid_covers_the_whole_image(size_hw):
         assert points[:, axis].min() < 0.05 * length
         assert points[:, axis].max() > 0.95 * length
         np.testing.assert_allclose(np.diff(np.unique(points[:, axis])), length / 32)
-
-
-def suppress_plainly(boxes, scores, max_iou):
-    def iou(a, b):
-        shared = max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
-        area = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
-        return shared / (sum(area) - shared)
-
-    kept = []
-    for i in sorted(range(len(boxes)), key=lambda i: (-scores[i], i)):
-        if all(iou(boxes[i], boxes[j]) <= max_iou for j in kept):
-            kept.append(i)
-    return kept
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_suppression_equals_brute_force(seed):
-    rng = np.random.default_rng(seed)
-    low = rng.uniform(0, 40, (60, 2))
-    boxes = np.concatenate([low, low + rng.uniform(5, 30, (60, 2))], 1)
-    scores = rng.integers(0, 10, 60) / 10
-    assert suppress(boxes, scores, max_iou=0.4).tolist() == suppress_plainly(boxes.tolist(), scores.tolist(), 0.4)
-    assert suppress(np.zeros((0, 4)), np.zeros(0), max_iou=0.5).tolist() == []
 
 
 def test_stability_counts_the_pixels_between_the_thresholds():

@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from mmstreet.files.atomic import write_json
 from mmstreet.report.comparison import compare_runs, signed
 from mmstreet.report.page import write_page
 from mmstreet.report.run_files import read_run
-from mmstreet.report.tables import write_json
 from tests.helpers.run_folders import CONFUSION, NAMES, write_instances, write_logs, write_refinement, write_test
 
 

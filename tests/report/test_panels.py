@@ -6,7 +6,7 @@ from PIL import Image
 
 from mmstreet.labels import STREET6_BACKGROUND
 from mmstreet.report import panels
-from mmstreet.report.panels import Panel, paint, paint_errors, plot_panels, spread_colors
+from mmstreet.report.panels import Panel, paint, paint_errors, plot_panels
 
 PALETTE = [[255, 0, 0], [0, 0, 0]]
 
@@ -99,9 +99,3 @@ def test_unknown_columns_are_refused(page, columns):
 def test_a_page_without_images_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no image to draw"):
         plot_panels([], names=[], palette=[], path=tmp_path / "p.png")
-
-
-def test_spread_colors_are_distinct_and_never_black():
-    colors = np.array(spread_colors(30))
-    assert len(np.unique(colors, axis=0)) == 30
-    assert colors.max(1).min() > 100

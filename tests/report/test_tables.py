@@ -1,11 +1,8 @@
 """Files of results are read back with the standard library."""
 
 import csv
-import json
 
-import numpy as np
-
-from mmstreet.report.tables import markdown_table, write_class_csv, write_image_csv, write_json
+from mmstreet.report.tables import markdown_table, write_class_csv, write_image_csv
 
 ROAD = {"class": "road", "IoU": 91.23456, "Acc": 95.0, "Precision": 96.0, "truth_pixels": 7, "predicted_pixels": 6}
 TRAIN = {"class": "train", "IoU": None, "Acc": None, "Precision": None, "truth_pixels": 0, "predicted_pixels": 0}
@@ -18,24 +15,6 @@ SUMMARY = {
 def read_csv(path):
     with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-def refuse(name):
-    raise AssertionError(f"{name} is not JSON")
-
-
-def test_nan_and_infinity_become_null(tmp_path):
-    data = {"a": float("nan"), "b": [np.float32(1.5), np.inf, None], "c": np.arange(4).reshape(2, 2), "d": tmp_path, 3: np.int64(2)}
-    path = write_json(data, tmp_path / "new" / "folder" / "x.json")
-    read = json.loads(path.read_text(), parse_constant=refuse)
-    assert read == {"a": None, "b": [1.5, None, None], "c": [[0, 1], [2, 3]], "d": str(tmp_path), "3": 2}
-
-
-def test_rows_of_numbers_stay_on_one_line_and_texts_are_untouched(tmp_path):
-    data = {"confusion": [[1, 2, 3], [4, 5, -6.5]], "text": "[\n 1,\n 2\n]", "names": ["Fußweg", "1, 2"]}
-    path = write_json(data, tmp_path / "x.json")
-    assert "[4, 5, -6.5]" in path.read_text(encoding="utf-8")
-    assert json.loads(path.read_text(encoding="utf-8")) == data
 
 
 def test_class_csv_leaves_unmeasured_cells_empty(tmp_path):

@@ -144,7 +144,7 @@ def test_mixed_precision_trains_on_cpu(config, tmp_path, monkeypatch):
     ("args", "sentence"),
     [
         (["--cfg-options", "model.decode_head.num_classes=19"], "decode_head.num_classes is 19, but the training set has 3 classes"),
-        (["--resume", "nowhere.pth"], "checkpoint 'nowhere.pth' to resume from does not exist"),
+        (["--resume", "nowhere.pth"], "checkpoint 'nowhere.pth' does not exist"),
     ],
 )
 def test_a_mistake_of_the_user_ends_in_one_sentence(config, tmp_path, monkeypatch, args, sentence):

@@ -49,7 +49,7 @@ def test_the_input_array_is_left_alone():
 
 
 def test_an_id_outside_the_table_is_named_with_file_and_place():
-    with pytest.raises(ValueError, match=r"label id 11 at data/a\.png is not in table 'camvid11' .*2 pixels, first at y=0, x=1"):
+    with pytest.raises(ValueError, match=r"label id 11 in data/a\.png is not in table 'camvid11' .*2 pixels, first at y=0, x=1"):
         remap([[0, 11], [11, 255]], source="camvid11", target="street6")
 
 

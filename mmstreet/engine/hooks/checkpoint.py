@@ -9,7 +9,8 @@ from mmengine.fileio.backends import BaseStorageBackend, LocalBackend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from mmstreet.engine.checkpoints import BACKEND, POINTER, AtomicLocalBackend, remove_partial_files, write_atomically
+from mmstreet.engine.checkpoints import BACKEND, POINTER, AtomicLocalBackend, remove_partial_files
+from mmstreet.files.atomic import write_bytes
 from mmstreet.registry import HOOKS
 
 
@@ -50,7 +51,7 @@ class AtomicCheckpointHook(CheckpointHook):
             **self.args,
         )
         if is_main_process():
-            write_atomically(self.last_ckpt.encode(), Path(runner.work_dir) / POINTER)
+            write_bytes(self.last_ckpt.encode(), Path(runner.work_dir) / POINTER)
             for old in outdated:
                 _remove(self.file_backend, self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old)))
 

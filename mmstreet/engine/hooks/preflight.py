@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 
 from mmstreet.engine import run_checks
 from mmstreet.engine.errors import PreflightError
+from mmstreet.files.dataset_parts import dataset_parts
 from mmstreet.registry import HOOKS
 
 
@@ -113,21 +114,11 @@ class PreflightHook(Hook):
                     )
 
     def _samples(self, dataset: object) -> Iterator[tuple[object, int]]:
-        parts = [part for part in _leaves(dataset) if hasattr(part, "get_data_info") and hasattr(part, "pipeline")]
+        parts = [part for part in dataset_parts(dataset) if hasattr(part, "get_data_info") and hasattr(part, "pipeline")]
         for part in parts:
             count = min(len(part), -(-self.num_label_files // len(parts)))
             for index in np.linspace(0, len(part) - 1, count, dtype=int).tolist():
                 yield part, index
-
-
-def _leaves(dataset: object) -> Iterator[object]:
-    """Yield the datasets inside wrappers: concatenated, repeated, mixed."""
-    inner = getattr(dataset, "datasets", None) or ([dataset.dataset] if hasattr(dataset, "dataset") else [])
-    if inner:
-        for part in inner:
-            yield from _leaves(part)
-    else:
-        yield dataset
 
 
 def _read_labels(dataset: object, index: int) -> dict:
@@ -155,7 +146,7 @@ def _ignored_labels(runner: Runner, model: object, heads: dict) -> Iterator[tupl
         yield "data_preprocessor.seg_pad_val", padding
     loaders = {"train": runner.train_dataloader} | ({"val": runner.val_loop.dataloader} if runner.val_loop is not None else {})
     for split, loader in loaders.items():
-        for part in _leaves(loader.dataset):
+        for part in dataset_parts(loader.dataset):
             if getattr(part, "ignore_index", None) is not None:
                 yield f"the {split} dataset's ignore_index", part.ignore_index
             for place, value in run_checks.ignored_by_pipeline(getattr(part, "pipeline", ())).items():
