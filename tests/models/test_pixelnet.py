@@ -266,7 +266,7 @@ def test_other_channels_than_promised_are_named():
 def test_a_label_that_is_no_class_is_named():
     labels = make_labels()
     labels[1, 2, 3] = NUM_CLASSES
-    with pytest.raises(ValueError, match="label id 5 in .* is neither a class"):
+    with pytest.raises(ValueError, match=r"label id 5 in .* is neither a class"):
         make_head().loss(make_feats(), make_samples(labels), {})
 
 
