@@ -25,7 +25,7 @@ import torch
 from mmengine.hooks import Hook
 
 from mmstreet.engine.launch import build_runner, load_config
-from mmstreet.report.tables import markdown_table
+from mmstreet.files.tables import markdown_table
 
 ROOT = Path(__file__).parents[1]
 CLOCK = "processor_seconds"

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mmstreet.engine.launch import build_runner, load_config
-from mmstreet.report.tables import markdown_table
+from mmstreet.files.tables import markdown_table
 
 
 def gradient(model: nn.Module, batch: dict, num_pixels: int) -> Tensor:

@@ -11,8 +11,8 @@ from pathlib import Path
 from mmstreet.datasets.image_label_stats import describe_image_labels
 from mmstreet.datasets.image_labels import load_image_labels
 from mmstreet.files.atomic import write_json
+from mmstreet.files.tables import markdown_table
 from mmstreet.report.image_label_plot import plot_image_labels
-from mmstreet.report.tables import markdown_table
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -24,7 +24,7 @@ from mmengine.logging import print_log
 
 from mmstreet import __version__
 from mmstreet.files.atomic import write_json
-from mmstreet.report.config_text import compare_configs, parse_config
+from mmstreet.files.config_text import compare_configs, parse_config
 from mmstreet.report.page import write_page
 
 NAME = "run.json"

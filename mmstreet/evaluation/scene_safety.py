@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmstreet.files.atomic import write_json
 from mmstreet.registry import METRICS
 from mmstreet.report.pictures import write_picture
-from mmstreet.report.safety_plot import Scene, plot_scenes
+from mmstreet.report.safety_strip import Scene, plot_scenes
 from mmstreet.safety.components import COMPONENTS
 from mmstreet.safety.metric import RoadSafetyMetric
 

@@ -21,13 +21,13 @@ from mmstreet.evaluation.scene_safety import write_safety
 from mmstreet.files.atomic import write_json
 from mmstreet.files.colors import spread_palette
 from mmstreet.files.images import read_rgb
+from mmstreet.files.tables import write_class_csv, write_image_csv
 from mmstreet.metrics.instance import BDD100KInsMetric
 from mmstreet.metrics.semantic import StreetIoUMetric
 from mmstreet.report.instance_report import write_instance_report
 from mmstreet.report.panels import Panel, plot_panels
 from mmstreet.report.pictures import write_panels
 from mmstreet.report.plots import plot_class_bars, plot_confusion
-from mmstreet.report.tables import write_class_csv, write_image_csv
 from mmstreet.safety.metric import RoadSafetyMetric
 
 

@@ -16,7 +16,7 @@ from mmstreet.predict.predictor import Predictor
 from mmstreet.predict.result import Result
 from mmstreet.predict.safety import score_result
 from mmstreet.predict.sources import Source
-from mmstreet.predict.video_job import predict_video
+from mmstreet.predict.video_job import MakeStrip, predict_video
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 
 _THREADS = 4
@@ -39,6 +39,7 @@ def predict_sources(
     folder: PredictionFolder,
     *,
     analyzer: RoadSafetyAnalyzer | None = None,
+    make_strip: MakeStrip | None = None,
     progress: bool = True,
 ) -> Outcome:
     """Predict images and videos into a folder.
@@ -48,6 +49,7 @@ def predict_sources(
         sources: What to predict; finished ones are not looked for here, see :meth:`~mmstreet.predict.folder.PredictionFolder.start`.
         folder: Where the results go.
         analyzer: Scores the road safety of each image and frame.
+        make_strip: Draws the score under the frames of a video; see :func:`~mmstreet.predict.video_job.predict_video`.
         progress: Show bars with the time left.
 
     Returns:
@@ -65,7 +67,7 @@ def predict_sources(
             _predict_images(predictor, images, folder, analyzer, outcome, fail, bar)
     for source in (source for source in sources if source.is_video):
         try:
-            cut_off = predict_video(predictor, source, folder, analyzer=analyzer, progress=progress)
+            cut_off = predict_video(predictor, source, folder, analyzer=analyzer, make_strip=make_strip, progress=progress)
         except _PROBLEMS as error:
             fail(source, error)
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 
@@ -18,9 +18,11 @@ from mmstreet.predict.result import Result
 from mmstreet.predict.safety import score_result
 from mmstreet.predict.sources import Source
 from mmstreet.predict.video import VideoCutOff, VideoReader, open_video
-from mmstreet.report.safety_plot import SafetyStrip
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 from mmstreet.safety.temporal import SafetyFilter
+
+MakeStrip = Callable[..., Callable[[np.ndarray, Mapping], np.ndarray]]
+"""Takes ``frame_hw``, ``duration_s`` and ``thresholds``; gives a function from a frame and its record to the frame with the score below."""
 
 
 def predict_video(
@@ -29,6 +31,7 @@ def predict_video(
     folder: PredictionFolder,
     *,
     analyzer: RoadSafetyAnalyzer | None = None,
+    make_strip: MakeStrip | None = None,
     progress: bool = True,
 ) -> str | None:
     """Predict a video into a folder.
@@ -37,7 +40,8 @@ def predict_video(
         predictor: The model; frames go through it ``batch_size`` at a time, in order.
         source: The video.
         folder: Where the results go.
-        analyzer: Scores each frame; the score is filtered over time, and drawn under the frames.
+        analyzer: Scores each frame; the score is filtered over time.
+        make_strip: With an analyser: makes the function that draws the score under the frames.
         progress: Show a bar with the time left.
 
     Returns:
@@ -50,8 +54,9 @@ def predict_video(
     smooth = strip = None
     if analyzer is not None:
         smooth = SafetyFilter(thresholds=analyzer.settings.thresholds)
+    if analyzer is not None and make_strip is not None:
         duration_s = max(reader.count, 1) / reader.fps
-        strip = SafetyStrip(frame_hw=reader.size_hw, duration_s=duration_s, thresholds=analyzer.settings.thresholds)
+        strip = make_strip(frame_hw=reader.size_hw, duration_s=duration_s, thresholds=analyzer.settings.thresholds)
     pixels, levels, scores, count, cut_off = np.zeros(len(predictor.classes), np.int64), Counter(), [], 0, None
     folder.clear_frames(source)
     with ExitStack() as stack:
@@ -71,7 +76,7 @@ def predict_video(
                     write_labels(folder.label_path(source, count), result.labels)
                 if video is not None:
                     drawn = result.draw(frame)
-                    video.write(drawn if strip is None else strip.draw(drawn, row))
+                    video.write(drawn if strip is None else strip(drawn, row))
                 pixels += result.pixels
                 count += 1
                 bar.update()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
+from mmstreet.files.config_text import compare_configs
 from mmstreet.report.charts import line_chart
-from mmstreet.report.config_text import compare_configs
 from mmstreet.report.run_files import Run
 
 _LOWER_IS_BETTER = ("safety/score_error",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from mmstreet.report.tables import markdown_table
+from mmstreet.files.tables import markdown_table
 
 
 def format_verification(report: Mapping, *, max_problems: int = 10) -> str:

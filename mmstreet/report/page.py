@@ -9,11 +9,11 @@ from pathlib import Path
 import jinja2
 
 from mmstreet import __version__
+from mmstreet.files.tables import format_cell
 from mmstreet.report.charts import label
 from mmstreet.report.comparison import compare_runs
 from mmstreet.report.run_files import read_run
 from mmstreet.report.run_sections import describe_run
-from mmstreet.report.tables import format_cell
 
 
 def write_page(work_dirs: Sequence[str | Path], path: str | Path, *, names: Sequence[str] | None = None) -> Path:

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from mmstreet.files.colors import IGNORED, NO_CLASS
+from mmstreet.files.tables import markdown_table
 from mmstreet.report.panels import paint
-from mmstreet.report.tables import markdown_table
 
 BETTER = (40, 170, 70)
 WORSE = (225, 35, 35)

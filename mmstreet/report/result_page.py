@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from mmstreet.report.tables import format_cell
+from mmstreet.files.tables import format_cell
 
 SCORES = {
     "mIoU": "mean IoU",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmstreet.report.config_text import parse_config
+from mmstreet.files.config_text import parse_config
 from mmstreet.report.run_logs import Scalars, read_scalars
 
 

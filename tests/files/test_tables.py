@@ -2,7 +2,7 @@
 
 import csv
 
-from mmstreet.report.tables import markdown_table, write_class_csv, write_image_csv
+from mmstreet.files.tables import markdown_table, write_class_csv, write_image_csv
 
 ROAD = {"class": "road", "IoU": 91.23456, "Acc": 95.0, "Precision": 96.0, "truth_pixels": 7, "predicted_pixels": 6}
 TRAIN = {"class": "train", "IoU": None, "Acc": None, "Precision": None, "truth_pixels": 0, "predicted_pixels": 0}

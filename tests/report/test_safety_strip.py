@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmstreet.report.safety_plot import LEVEL_COLORS, SafetyStrip, Scene, plot_scenes
+from mmstreet.report.safety_strip import LEVEL_COLORS, SafetyStrip, Scene, plot_scenes
 
 PARTS = {"road_visibility": 0.9, "people": 0.2, "vehicles": 1.0, "obstacles": None, "lane_clarity": None}
 

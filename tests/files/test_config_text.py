@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmstreet.report.config_text import Change, compare_configs, parse_config
+from mmstreet.files.config_text import Change, compare_configs, parse_config
 
 TEXT = """
 model = dict(
