@@ -8,7 +8,6 @@ table, was scaled with smoothing, or went through JPEG, and no id is guessed fro
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from mmstreet.files.images import ImageFileError, open_header, read_regular_file
 from mmstreet.labels import IGNORE_INDEX, LabelTable, outside_message
 
 _KINDS = {0: "ids", 2: "rgb", 3: "palette", 6: "rgb"}
@@ -23,7 +23,7 @@ _OUTSIDE = 254
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-class LabelFileError(ValueError):
+class LabelFileError(ImageFileError):
     """A label file that cannot be used; the message names file and reason."""
 
 
@@ -78,9 +78,10 @@ def read_labels(path: str | Path, table: LabelTable, *, palette: str = "color", 
 
     Raises:
         FileNotFoundError: If there is no such file.
+        ImageFileError: If it is no regular file, or larger than the limit of :mod:`mmstreet.files.images`.
         LabelFileError: If it cannot be decoded, or holds an id or a colour that the table does not have.
     """
-    labels, outside = decode_labels(Path(path).read_bytes(), table, path=path, palette=palette)
+    labels, outside = decode_labels(read_regular_file(path), table, path=path, palette=palette)
     if outside and unlisted == "error":
         first = outside[0]
         raise LabelFileError(outside_message(table, first.label_id, path=path, y=first.y, x=first.x, count=first.count))
@@ -103,8 +104,10 @@ def decode_labels(data: bytes, table: LabelTable, *, path: str | Path, palette: 
         LabelFileError: If it cannot be decoded or holds a colour that the table does not have.
     """
     kind = label_kind(data, path)
+    image = open_header(data, path)
     try:
-        image = Image.open(io.BytesIO(data))
+        if image is None:
+            raise ValueError("its header is damaged")
         image.load()
     except (OSError, SyntaxError, ValueError) as error:
         raise LabelFileError(f"label file {path} cannot be decoded ({error}); fetch or make it again") from error

@@ -8,7 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
 from mmstreet.datasets.label_files import LabelFileError, read_labels
-from mmstreet.files.images import ImageFileError, read_image
+from mmstreet.files.images import ORIENTATIONS, ImageFileError, read_image
 from mmstreet.labels import get_table
 from mmstreet.registry import TRANSFORMS
 
@@ -18,25 +18,30 @@ class LoadImage(BaseTransform):
     """Read ``results['img_path']`` as BGR; sets ``img``, ``img_shape`` and ``ori_shape``.
 
     Args:
+        orientation: ``'stored'`` reads the pixels as they lie in the file, on which label maps are drawn; ``'exif'`` turns them as the
+            orientation tag says, which fits labels only if they were drawn on the turned picture.
         on_broken: What a truncated or undecodable file does: ``'error'`` stops with its name; ``'skip'`` logs its name and
             how many this process has skipped, and the data set draws another image in its place (in training only: a test that
             leaves images out has no meaning, so there it stops).
 
     Raises:
         ImageFileError: At run time, for a broken file under ``'error'``.
-        ValueError: If ``on_broken`` is neither.
+        ValueError: If ``orientation`` or ``on_broken`` is unknown.
     """
 
-    def __init__(self, *, on_broken: str = "error"):
+    def __init__(self, *, orientation: str = "stored", on_broken: str = "error"):
+        if orientation not in ORIENTATIONS:
+            raise ValueError(f"orientation must be 'stored' or 'exif', not {orientation!r}")
         if on_broken not in ("error", "skip"):
             raise ValueError(f"on_broken must be 'error' or 'skip', not {on_broken!r}")
+        self.orientation = orientation
         self.on_broken = on_broken
         self.skipped = 0
 
     def transform(self, results: dict) -> dict | None:
         """Add the image, uint8 ``[H, W, 3]``; None asks the data set for another one."""
         try:
-            image = read_image(results["img_path"])
+            image = read_image(results["img_path"], orientation=self.orientation)
         except ImageFileError as error:
             if self.on_broken == "error":
                 raise
@@ -48,7 +53,7 @@ class LoadImage(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return f"LoadImage(on_broken='{self.on_broken}')"
+        return f"LoadImage(orientation='{self.orientation}', on_broken='{self.on_broken}')"
 
 
 @TRANSFORMS.register_module()

@@ -7,7 +7,6 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -15,9 +14,9 @@ import numpy as np
 from tqdm import tqdm
 
 from mmstreet.datasets.inventory import Inventory
-from mmstreet.datasets.label_files import LabelFileError, decode_labels
+from mmstreet.datasets.label_files import decode_labels
 from mmstreet.datasets.layouts import Pair
-from mmstreet.files.images import ImageFileError, probe_image
+from mmstreet.files.images import ImageFileError, probe_image, read_regular_file
 from mmstreet.labels import IGNORE_INDEX, LabelTable, get_table, outside_message
 
 _EXACT_IN_FLOAT32 = 1 << 24
@@ -53,14 +52,17 @@ def check_pair(pair: Pair, *, table: LabelTable, palette: str = "color", unliste
 
     image_hw = counts = None
     try:
-        image_hw = probe_image(pair.image_path)
+        *image_hw, tag = probe_image(pair.image_path)
+        image_hw = tuple(image_hw)
+        if tag != 1:
+            note("orientation tag", pair.image_path, _orientation_message(pair.image_path, tag))
     except (ImageFileError, OSError) as error:
         note("unreadable image", pair.image_path, str(error))
     if pair.label_path is None:
         return PairReport(pair.split, None, image_hw, problems)
     try:
-        labels, outside = decode_labels(Path(pair.label_path).read_bytes(), table, path=pair.label_path, palette=palette)
-    except (LabelFileError, OSError) as error:
+        labels, outside = decode_labels(read_regular_file(pair.label_path), table, path=pair.label_path, palette=palette)
+    except (ImageFileError, OSError) as error:
         note("unreadable label", pair.label_path, str(error))
         return PairReport(pair.split, None, image_hw, problems)
     if unlisted == "error":
@@ -73,6 +75,13 @@ def check_pair(pair: Pair, *, table: LabelTable, palette: str = "color", unliste
         note("wrong size", pair.label_path, f"label file {pair.label_path} is {sizes}; labels have to be drawn at the image's size")
     counts = count_ids(labels)
     return PairReport(pair.split, counts, image_hw, problems)
+
+
+def _orientation_message(path: str, tag: int) -> str:
+    return (
+        f"{path} has orientation tag {tag}: viewers and MMSegmentation's loader turn it, mmstreet.LoadImage does not unless "
+        "orientation='exif' is set; look whether its label is drawn on the turned picture, turn the pixels and remove the tag"
+    )
 
 
 def count_ids(labels: np.ndarray) -> np.ndarray:

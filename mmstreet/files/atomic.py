@@ -63,9 +63,9 @@ def write_bytes(data: bytes, path: str | Path) -> Path:
 
 
 def write_text(text: str, path: str | Path) -> Path:
-    """Write a text file in UTF-8, whole or not at all."""
+    r"""Write a text file in UTF-8, whole or not at all; bytes of a file name that are not UTF-8 become ``\udcXX``, as in JSON."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return Path(path)
 
 

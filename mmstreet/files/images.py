@@ -1,69 +1,169 @@
-"""Read image files, and refuse half of one."""
+"""Read image files: whole ones only, of a size that fits into memory, and with one rule for orientation tags."""
 
 from __future__ import annotations
 
 import io
+import os
+import stat
+import threading
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from PIL import Image
 
+MAX_PIXELS = 100_000_000
+"""Largest image that is decoded, in pixels: 300 MB as RGB. Street cameras give 1 to 20 million. The environment variable
+``MMSTREET_MAX_PIXELS`` sets another limit, for worker processes too."""
+ORIENTATIONS = ("stored", "exif")
+"""Rules for orientation tags: pixels as they are stored, or turned as the tag says."""
+
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _TAIL = 4096
 """Some cameras write a few bytes after the end marker."""
+_ORIENTATION_TAG = 0x0112
+_TURNS = {2: (0, 0, 1), 3: (0, 1, 1), 4: (0, 1, 0), 5: (1, 0, 0), 6: (1, 0, 1), 7: (1, 1, 1), 8: (1, 1, 0)}
+"""Orientation tag to whether rows and columns change places, then whether rows and columns are reversed (EXIF 2.32, tag 0x0112)."""
+_NO_RANGE = "image {path} holds values of type {dtype}, whose range is not known; save it with 8 or 16 bits"
+_pillow_limit = threading.Lock()
 
 
 class ImageFileError(ValueError):
     """An image file that cannot be used; the message names file and reason."""
 
 
-def read_image(path: str | Path) -> np.ndarray:
+class ImageProbe(NamedTuple):
+    """Height and width as stored, and the orientation tag; 1 means upright and is also the value where there is no tag."""
+
+    height: int
+    width: int
+    orientation: int
+
+
+def read_image(path: str | Path, *, orientation: str = "stored") -> np.ndarray:
     """Read an image as BGR.
 
     OpenCV versions differ on a truncated JPEG: some return it with its lower part grey, and a training would learn that. A
     JPEG without its end marker is therefore refused here.
 
     Args:
-        path: Image file that OpenCV can decode.
+        path: Image file that OpenCV can decode. An alpha channel is dropped; of 16 bits per channel the upper 8 are kept.
+        orientation: ``'stored'`` leaves the pixels as they lie in the file, as label maps are drawn on them; ``'exif'`` turns and
+            mirrors them as the orientation tag says, as picture viewers show them.
 
     Returns:
-        BGR, uint8 ``[H, W, 3]``. Orientation tags do not count, since labels are drawn on the pixels as stored.
+        BGR, uint8 ``[H, W, 3]``.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ImageFileError: If it is truncated or cannot be decoded.
+        ImageFileError: If it is no regular file, truncated, larger than the limit (:data:`MAX_PIXELS`), of float values, or
+            cannot be decoded.
+        ValueError: If ``orientation`` is neither.
     """
-    data = Path(path).read_bytes()
+    if orientation not in ORIENTATIONS:
+        raise ValueError(f"orientation must be 'stored' or 'exif', not {orientation!r}")
+    data = read_regular_file(path)
     _require_end(data, path)
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if data else None
+    header = open_header(data, path)
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except cv2.error as error:
+        raise ImageFileError(f"image {path} cannot be decoded ({error.err or error}); fetch it again") from error
     if image is None:
         raise ImageFileError(f"image {path} cannot be decoded ({len(data)} bytes); fetch it again")
-    return image
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)
+    if image.dtype != np.uint8:
+        raise ImageFileError(_NO_RANGE.format(path=path, dtype=image.dtype))
+    return _turn(image, _orientation_of(header)) if orientation == "exif" else image
 
 
-def read_rgb(path: str | Path) -> np.ndarray:
+def read_rgb(path: str | Path, *, orientation: str = "stored") -> np.ndarray:
     """Read an image as RGB, uint8 ``[H, W, 3]``; otherwise as :func:`read_image`."""
-    return cv2.cvtColor(read_image(path), cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(read_image(path, orientation=orientation), cv2.COLOR_BGR2RGB)
 
 
-def probe_image(path: str | Path) -> tuple[int, int]:
-    """Go through an image's data and return its height and width; a JPEG is decoded at an eighth of its size, which is fast.
+def probe_image(path: str | Path) -> ImageProbe:
+    """Go through an image's data and return its size and orientation; a JPEG is decoded at an eighth of its size, which is fast.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ImageFileError: If it is truncated or cannot be decoded.
+        ImageFileError: As in :func:`read_image`.
     """
-    data = Path(path).read_bytes()
+    data = read_regular_file(path)
     _require_end(data, path)
+    image = open_header(data, path)
+    if image is None:
+        return ImageProbe(*read_image(path).shape[:2], 1)
+    width, height = image.size
     try:
-        image = Image.open(io.BytesIO(data))
-        width, height = image.size
         image.draft("L", (width // 8, height // 8))
         image.load()
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageFileError(f"image {path} cannot be decoded ({error}); fetch it again") from error
-    return height, width
+    return ImageProbe(height, width, _orientation_of(image))
+
+
+def read_regular_file(path: str | Path) -> bytes:
+    """Read a file to its end, but no folder, pipe or device, which may have none.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ImageFileError: If it is no regular file; links to one are followed.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ImageFileError(f"{path} is no regular file but a folder, pipe or device; give an image file")
+    return Path(path).read_bytes()
+
+
+def open_header(data: bytes, path: str | Path) -> Image.Image | None:
+    """Parse an image's header and check its size; no pixel is decoded yet.
+
+    Args:
+        data: The file.
+        path: Its name, for the message.
+
+    Returns:
+        Pillow's image, or ``None`` if Pillow does not know the format.
+
+    Raises:
+        ImageFileError: If the image is larger than the limit, see :data:`MAX_PIXELS`, or holds float values.
+    """
+    with _pillow_limit:  # Pillow's own limit is a module global that no reader can raise for itself
+        theirs, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            image = Image.open(io.BytesIO(data))
+        except (OSError, SyntaxError, ValueError):
+            return None
+        finally:
+            Image.MAX_IMAGE_PIXELS = theirs
+    if image.mode == "F":
+        raise ImageFileError(_NO_RANGE.format(path=path, dtype="float32"))
+    limit = int(os.environ.get("MMSTREET_MAX_PIXELS", MAX_PIXELS))
+    width, height = image.size
+    if width * height > limit:
+        raise ImageFileError(
+            f"image {path} is {width}x{height}, {width * height:,} pixels, and the limit is {limit:,}; "
+            "make it smaller, or set the environment variable MMSTREET_MAX_PIXELS"
+        )
+    return image
+
+
+def _orientation_of(image: Image.Image | None) -> int:
+    try:
+        tag = 1 if image is None else image.getexif().get(_ORIENTATION_TAG, 1)
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError):  # a damaged block of metadata says nothing
+        return 1
+    return tag if tag in _TURNS else 1
+
+
+def _turn(image: np.ndarray, tag: int) -> np.ndarray:
+    transpose, rows, columns = _TURNS.get(tag, (0, 0, 0))
+    if transpose:
+        image = image.swapaxes(0, 1)
+    return np.ascontiguousarray(image[:: -1 if rows else 1, :: -1 if columns else 1])
 
 
 def _require_end(data: bytes, path: str | Path) -> None:

@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pytest
 from mmengine.registry import TRANSFORMS
+from PIL import Image
 
 from mmstreet.datasets.label_files import LabelFileError
 from mmstreet.files.images import ImageFileError
@@ -25,6 +26,14 @@ def test_an_image_is_loaded_with_its_shapes(tmp_path):
     assert results["img"].shape == (24, 32, 3)
     assert (results["img"] == 90).all()
     assert results["img_shape"] == results["ori_shape"] == (24, 32)
+
+
+def test_orientation_tags_are_followed_on_request_only(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (32, 24)).save(tmp_path / "a.jpg", exif=exif)
+    assert build("LoadImage")(info(tmp_path))["ori_shape"] == (24, 32)
+    assert build("LoadImage", orientation="exif")(info(tmp_path))["ori_shape"] == (32, 24)
 
 
 def test_a_broken_image_stops_with_its_name(tmp_path):
@@ -82,7 +91,13 @@ def test_mmsegs_own_label_map_is_not_passed_over_in_silence(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "settings"), [("LoadImage", dict(on_broken="keep")), ("LoadLabels", dict(palette="rgb")), ("LoadLabels", dict(unlisted="x"))]
+    ("name", "settings"),
+    [
+        ("LoadImage", dict(on_broken="keep")),
+        ("LoadImage", dict(orientation="upright")),
+        ("LoadLabels", dict(palette="rgb")),
+        ("LoadLabels", dict(unlisted="x")),
+    ],
 )
 def test_unknown_settings_are_refused(name, settings):
     with pytest.raises(ValueError, match="must be"):

@@ -1,13 +1,16 @@
 """Verification finds each kind of damage that is planted, counts every pixel, and agrees with itself on any number of processes."""
 
 import json
+import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmstreet.datasets import verify as module
 from mmstreet.datasets.inventory import inventory_of_root
 from mmstreet.datasets.verify import count_ids, verify
+from mmstreet.files.atomic import write_json
 from mmstreet.labels import BDD100K_SEM19
 from tests.helpers.street_files import make_root, truncate, write_image, write_labels
 
@@ -110,3 +113,37 @@ def test_counts_are_exact_above_what_float32_holds():
     labels[0, 0] = 3
     counts = count_ids(labels)
     assert (counts[0], counts[3], counts.sum()) == (4097 * 4097 - 1, 1, 4097 * 4097)
+
+
+def test_images_with_an_orientation_tag_are_named(root):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.new("RGB", (32, 24)).save(root / "images/10k/train/a.jpg", exif=exif)
+    exif[0x0112] = 1
+    Image.new("RGB", (32, 24)).save(root / "images/10k/train/b.jpg", exif=exif)
+    (problem,) = check(root)["problems"]
+    assert problem["kind"] == "orientation tag"
+    assert "a.jpg has orientation tag 3" in problem["message"]
+
+
+def test_files_that_never_end_or_need_too_much_memory_are_named(root, monkeypatch):
+    monkeypatch.setenv("MMSTREET_MAX_PIXELS", "2000")
+    for path in (root / "images/10k/train/a.jpg", mask(root, "b"), root / "images/10k/train/c.jpg", mask(root, "d")):
+        path.unlink()
+    (root / "images/10k/train/a.jpg").symlink_to("/dev/zero")
+    os.mkfifo(mask(root, "b"))
+    write_image(root / "images/10k/train/c.jpg", (100, 100))
+    write_labels(mask(root, "d"), np.zeros((100, 100)))
+    found = [(p["kind"], p["file"][-5:], p["message"]) for p in check(root)["problems"]]
+    expected = [("unreadable image", "a.jpg", "no regular file"), ("unreadable image", "c.jpg", "the limit is 2,000")]
+    expected += [("unreadable label", "b.png", "no regular file"), ("unreadable label", "d.png", "the limit is 2,000")]
+    assert [(kind, file) for kind, file, _ in found] == [(kind, file) for kind, file, _ in expected]
+    assert all(part in message for (_, _, message), (_, _, part) in zip(found, expected))
+
+
+def test_a_name_that_is_not_utf8_is_verified_and_written_down(root, tmp_path):
+    name = os.fsdecode(b"caf\xe9")
+    write_image(root / f"images/10k/train/{name}.jpg")
+    report = check(root)
+    (problem,) = json.loads(write_json(report, tmp_path / "dataset.json").read_text(encoding="utf-8"))["problems"]
+    assert os.fsencode(problem["file"]).endswith(b"caf\xe9.jpg")
