@@ -15,7 +15,7 @@ from mmstreet.predict.job import Outcome, predict_sources
 from mmstreet.predict.predictor import Predictor
 from mmstreet.predict.sharding import Shard, current_shard, publish
 from mmstreet.predict.sources import find_sources
-from mmstreet.predict.video_job import MakeStrip
+from mmstreet.report.safety_strip import SafetyStrip
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 
 _SHOWN_FAILURES = 5
@@ -97,7 +97,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         return 1
     own = shard.take(sources)
     waiting = folder.start(own)
-    outcome = predict_sources(predictor, waiting, folder, analyzer=analyzer, make_strip=_make_strip(args), progress=shard.index == 0)
+    outcome = predict_sources(
+        predictor, waiting, folder, analyzer=analyzer, make_strip=SafetyStrip if args.safety else None, progress=shard.index == 0
+    )
     publish(lambda: folder.summarize(sources), folder.root / SUMMARY)
     _report(outcome, shard, skipped=len(own) - len(waiting), total=len(sources), folder=folder)
     return 1 if outcome.failed else 0
@@ -111,14 +113,6 @@ def _parse_options(options: Sequence[str] | None) -> dict | None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--options", nargs="+", action=DictAction)
     return parser.parse_args(["--options", *options]).options
-
-
-def _make_strip(args: argparse.Namespace) -> MakeStrip | None:
-    if not args.safety:
-        return None
-    from mmstreet.report.safety_strip import SafetyStrip
-
-    return lambda **video: SafetyStrip(**video).draw
 
 
 def _settings(args: argparse.Namespace, predictor: Predictor) -> dict:

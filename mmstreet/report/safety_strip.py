@@ -139,7 +139,7 @@ class SafetyStrip:
         self._times: list[float] = []
         self._scores: list[tuple[float, float]] = []
 
-    def draw(self, frame: np.ndarray, record: Mapping) -> np.ndarray:
+    def __call__(self, frame: np.ndarray, record: Mapping) -> np.ndarray:
         """Return the frame with the score up to now below it.
 
         Args:

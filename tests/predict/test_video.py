@@ -11,6 +11,7 @@ from mmstreet.predict.folder import PredictionFolder
 from mmstreet.predict.job import predict_sources
 from mmstreet.predict.sources import find_sources
 from mmstreet.predict.video import VideoCutOff, VideoError, VideoReader, open_video
+from mmstreet.report.safety_strip import SafetyStrip
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 from tests.helpers.color_model import write_model
 
@@ -109,7 +110,7 @@ def test_the_safety_of_a_video_is_filtered_and_plotted_below_it(model, tmp_path)
     folder = PredictionFolder(tmp_path / "out", {})
     roles = {"red thing": "road", "green thing": "person", "blue thing": "sky"}
     analyzer = RoadSafetyAnalyzer(classes=list(roles), roles=roles)
-    predict_sources(Predictor(*model, device="cpu"), source, folder, analyzer=analyzer, progress=False)
+    predict_sources(Predictor(*model, device="cpu"), source, folder, analyzer=analyzer, make_strip=SafetyStrip, progress=False)
     rows = [json.loads(line) for line in folder.frames_path(source[0]).read_text().splitlines()]
     assert rows[0]["score"] == pytest.approx(100, abs=1)  # nothing but road
     assert rows[1]["score"] < 60  # nothing but people

@@ -46,13 +46,13 @@ def record(time_s, score, level):
 def test_the_score_is_drawn_under_the_frame_up_to_now():
     strip = SafetyStrip(frame_hw=(90, 160), duration_s=10, width_px=640)
     frame = np.full((90, 160, 3), (10, 200, 30), np.uint8)
-    early = strip.draw(frame, record(1, 90, "LOW"))
+    early = strip(frame, record(1, 90, "LOW"))
     assert early.shape == (strip.height + strip.strip_height, 640, 3)
     assert early.dtype == np.uint8
     assert not early.shape[0] % 2
     assert (early[: strip.height] == (10, 200, 30)).all()
     for second in range(2, 10):
-        late = strip.draw(frame, record(second, 20, "CRITICAL"))
+        late = strip(frame, record(second, 20, "CRITICAL"))
     below = slice(strip.height, None)
     assert has_colour(early[below], rgb("LOW"))
     assert has_colour(late[below], rgb("CRITICAL"))
@@ -65,7 +65,7 @@ def test_the_score_is_drawn_under_the_frame_up_to_now():
 def test_unknown_frames_leave_a_gap():
     strip = SafetyStrip(frame_hw=(90, 160), duration_s=2, width_px=640)
     frame = np.zeros((90, 160, 3), np.uint8)
-    picture = strip.draw(frame, record(0.5, None, "UNKNOWN") | {"worst": None})
+    picture = strip(frame, record(0.5, None, "UNKNOWN") | {"worst": None})
     assert has_colour(picture[strip.height :], rgb("UNKNOWN"))
     with pytest.raises(ValueError, match="duration_s must be positive"):
         SafetyStrip(frame_hw=(9, 16), duration_s=0)
