@@ -11,10 +11,10 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from mmstreet.engine.errors import LaunchError
+from mmstreet.files.images import as_rgb
 from mmstreet.predict.export import OPSET, export_model
 from mmstreet.predict.exported import SUFFIXES
 from mmstreet.predict.image_pipeline import image_paths_of
-from mmstreet.predict.images import as_rgb
 from mmstreet.predict.inference import load_trained
 from mmstreet.predict.sources import find_sources
 

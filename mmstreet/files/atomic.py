@@ -50,14 +50,15 @@ def atomic_path(path: str | Path, *, durable: bool = False, partial_suffix: str 
             temporary.unlink(missing_ok=True)
 
 
-def write_bytes(data: bytes, path: str | Path) -> Path:
+def write_bytes(data: bytes, path: str | Path, *, durable: bool = True) -> Path:
     """Write a file so that a reader sees the old content or the new, never a part, whenever the process dies.
 
     Args:
         data: Content of the file.
         path: Where it goes; the folder is made if it is missing.
+        durable: Flush it to the disk; results that can be made again need not wait for that.
     """
-    with atomic_path(path, durable=True, partial_suffix=PARTIAL) as temporary, open(temporary, "wb") as file:
+    with atomic_path(path, durable=durable, partial_suffix=PARTIAL) as temporary, open(temporary, "wb") as file:
         file.write(data)
     return Path(path)
 

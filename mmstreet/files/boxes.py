@@ -1,4 +1,4 @@
-"""Boxes: overlap and non-maximum suppression."""
+"""Boxes: of masks, overlap and non-maximum suppression."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ def box_ious(box: np.ndarray, others: np.ndarray) -> np.ndarray:
     shared = np.maximum(high - low, 0).prod(1)
     union = np.maximum(box[2:] - box[:2], 0).prod() + np.maximum(others[:, 2:] - others[:, :2], 0).prod(1) - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def box_of_mask(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """Return the tight box ``x1, y1, x2, y2`` of a mask, bool ``[H, W]``, right and bottom exclusive; all zero for an empty mask.
+
+    Example:
+        >>> box_of_mask(np.array([[0, 0, 0], [0, 1, 1]], bool))
+        (1, 1, 3, 2)
+    """
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1) if len(rows) else (0, 0, 0, 0)
 
 
 def suppress_boxes(boxes_xyxy: np.ndarray, scores: np.ndarray, *, max_iou: float, groups: np.ndarray | None = None) -> np.ndarray:

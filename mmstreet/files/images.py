@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from mmstreet.files.atomic import write_bytes
+
 MAX_PIXELS = 100_000_000
 """Largest image that is decoded, in pixels: 300 MB as RGB. Street cameras give 1 to 20 million. The environment variable
 ``MMSTREET_MAX_PIXELS`` sets another limit, for worker processes too."""
@@ -83,6 +85,35 @@ def read_image(path: str | Path, *, orientation: str = "stored") -> np.ndarray:
 def read_rgb(path: str | Path, *, orientation: str = "stored") -> np.ndarray:
     """Read an image as RGB, uint8 ``[H, W, 3]``; otherwise as :func:`read_image`."""
     return cv2.cvtColor(read_image(path, orientation=orientation), cv2.COLOR_BGR2RGB)
+
+
+def as_rgb(image: object, *, orientation: str = "stored") -> np.ndarray:
+    """Return an image as RGB, uint8 ``[H, W, 3]``.
+
+    Args:
+        image: Path of a file (see :func:`read_rgb`; an alpha channel is dropped and of 16 bits the upper 8 are kept, as in training),
+            a PIL image, or an array or tensor in RGB order: ``[H, W, 3]``, ``[H, W]`` or ``[H, W, 1]`` for grey, or ``[H, W, 4]`` with
+            alpha, which is dropped; uint8, or uint16 of which the upper 8 bits are kept.
+        orientation: For files, as in :func:`read_image`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ImageFileError: If the file cannot be decoded.
+        ValueError: If an array has another shape or type. Float images are refused; convert ``0…1`` to ``0…255`` first.
+    """
+    if isinstance(image, str | Path):
+        return read_rgb(image, orientation=orientation)
+    array = np.asarray(image if not hasattr(image, "convert") else image.convert("RGB"))
+    if array.dtype == np.uint16:
+        array = (array >> 8).astype(np.uint8)
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or not array.size:
+        raise ValueError(
+            f"an image is RGB uint8 [H, W, 3], grey [H, W] or RGBA [H, W, 4], or uint16 of these shapes; got {array.dtype} "
+            f"{list(array.shape)}; convert it first"
+        )
+    if array.ndim == 2 or array.shape[2] == 1:
+        return np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
+    return np.ascontiguousarray(array[..., :3])
 
 
 def probe_image(path: str | Path) -> ImageProbe:
@@ -164,6 +195,23 @@ def _turn(image: np.ndarray, tag: int) -> np.ndarray:
     if transpose:
         image = image.swapaxes(0, 1)
     return np.ascontiguousarray(image[:: -1 if rows else 1, :: -1 if columns else 1])
+
+
+def write_image(image: np.ndarray, path: str | Path, *, settings: list[int] | None = None) -> Path:
+    """Write an image file, whole or not at all.
+
+    Args:
+        image: BGR, uint8 ``[H, W, 3]``, or one channel ``[H, W]``.
+        path: The file; its suffix says the format.
+        settings: OpenCV's pairs of key and value.
+
+    Raises:
+        OSError: If OpenCV cannot encode it, or it cannot be written.
+    """
+    done, data = cv2.imencode(Path(path).suffix, image, settings or [])
+    if not done:
+        raise OSError(f"OpenCV cannot encode '{path}'")
+    return write_bytes(data.tobytes(), path, durable=False)
 
 
 def _require_end(data: bytes, path: str | Path) -> None:

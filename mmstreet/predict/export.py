@@ -69,7 +69,7 @@ class InferenceGraph(nn.Module):
 
 
 def describe(model: SemanticModel, *, size_hw: tuple[int, int] | None) -> dict:
-    """Return the card of an export: classes, colours and every step from an image to the input; see ``docs/export.md``.
+    """Return the metadata of an export: classes, colours and every step from an image to the input; see ``docs/export.md``.
 
     Raises:
         LaunchError: If the config's test pipeline or test mode cannot be repeated by the file.
@@ -152,38 +152,38 @@ def export_model(
         raise LaunchError(
             "only semantic models can be exported: mmdet's detectors choose boxes with operators that ONNX files cannot carry"
         )
-    card = describe(model, size_hw=size_hw)
+    metadata = describe(model, size_hw=size_hw)
     graph = InferenceGraph(model.model).eval()
-    first = torch.from_numpy(prepare(images[0], card)[0][None])
+    first = torch.from_numpy(prepare(images[0], metadata)[0][None])
     with atomic_path(path) as temporary:
         write = _write_onnx if SUFFIXES[path.suffix.lower()] == "onnx" else _write_torchscript
         try:
-            write(graph, first, temporary, card, opset)
+            write(graph, first, temporary, metadata, opset)
         except (RuntimeError, AttributeError, TypeError, torch.onnx.OnnxExporterError) as error:
             # The last three are what Python code in a network meets that takes the sizes of a trace for plain numbers.
             parts = f"{type(model.model).__name__} with {type(getattr(model.model, 'decode_head', None)).__name__}"
             reason = str(error).strip().partition("\n")[0].partition(". Please")[0]
             advice = "" if size_hw else "; a fixed size may help: export with --size"
             raise LaunchError(f"{parts} cannot be exported: {reason}{advice}") from error
-        parity = compare(graph, load_exported(temporary, device="cpu"), images, card)
+        parity = compare(graph, load_exported(temporary, device="cpu"), images, metadata)
         if not parity.holds:
             raise LaunchError(
                 f"the exported file disagrees with the model: logits differ by up to {parity.logits_difference:.2g} (largest logit "
                 f"{parity.logits_largest:.3g}) and {100 * parity.labels_equal:.3f} % of labels are equal; nothing was written"
             )
         _check_whole(model, load_exported(temporary, device="cpu"), images[0])
-        (_stamp_onnx if path.suffix.lower() == ".onnx" else _stamp_torchscript)(temporary, card | {"parity": asdict(parity)})
+        (_stamp_onnx if path.suffix.lower() == ".onnx" else _stamp_torchscript)(temporary, metadata | {"parity": asdict(parity)})
     return parity
 
 
 @torch.inference_mode()
-def compare(graph: nn.Module, exported: ExportedModel, images: Sequence[np.ndarray], card: Mapping) -> Parity:
+def compare(graph: nn.Module, exported: ExportedModel, images: Sequence[np.ndarray], metadata: Mapping) -> Parity:
     """Run both on the same inputs: one by one, as a batch, and at other sizes where the file takes them."""
-    arrays = [prepare(image, card)[0][None] for image in images]
+    arrays = [prepare(image, metadata)[0][None] for image in images]
     same = [array for array in arrays if array.shape == arrays[0].shape]
     batches = [*arrays, np.concatenate(same)] if len(same) > 1 else [*arrays, np.concatenate([arrays[0], arrays[0][..., ::-1]])]
-    if card["size_hw"] is None:
-        step = card["size_divisor"] or 1
+    if metadata["size_hw"] is None:
+        step = metadata["size_divisor"] or 1
         height, width = (max(step, side // step * step) for side in (arrays[0].shape[2] * 3 // 4 + 1, arrays[0].shape[3] * 2 // 3 + 1))
         batches.append(np.ascontiguousarray(arrays[0][:, :, :height, :width]))
     difference, largest, equal, pixels = 0.0, 0.0, 0, 0
@@ -209,7 +209,7 @@ def compare(graph: nn.Module, exported: ExportedModel, images: Sequence[np.ndarr
 
 def _check_whole(model: SemanticModel, exported: ExportedModel, image: np.ndarray) -> None:
     """The steps before and after the network are checked too: both ways from an image to its labels."""
-    if exported.card["size_hw"] is not None:
+    if exported.metadata["size_hw"] is not None:
         return  # the file resizes images in its own way then
     equal = float((model.predict_labels([image])[0] == exported.predict_labels([image])[0]).mean())
     if equal < LABELS_AGREEMENT:
@@ -219,10 +219,10 @@ def _check_whole(model: SemanticModel, exported: ExportedModel, image: np.ndarra
         )
 
 
-def _write_onnx(graph: nn.Module, example: Tensor, path: Path, card: dict, opset: int) -> None:
+def _write_onnx(graph: nn.Module, example: Tensor, path: Path, metadata: dict, opset: int) -> None:
     require("onnx", extra="export")
     require("onnxruntime", extra="export")
-    axes = {0: "batch"} if card["size_hw"] else {0: "batch", 2: "height", 3: "width"}
+    axes = {0: "batch"} if metadata["size_hw"] else {0: "batch", 2: "height", 3: "width"}
     # Two images, so that no size of one is taken for a constant that broadcasts.
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -237,23 +237,23 @@ def _write_onnx(graph: nn.Module, example: Tensor, path: Path, card: dict, opset
             output_names=["logits"],
             dynamic_axes={"image": axes, "logits": axes},
         )
-    _stamp_onnx(path, card)
+    _stamp_onnx(path, metadata)
 
 
-def _stamp_onnx(path: Path, card: dict) -> None:
+def _stamp_onnx(path: Path, metadata: dict) -> None:
     onnx = require("onnx", extra="export")
     proto = onnx.load(str(path))
     onnx.checker.check_model(proto)
-    onnx.helper.set_model_props(proto, {METADATA_KEY: json.dumps(card)})
+    onnx.helper.set_model_props(proto, {METADATA_KEY: json.dumps(metadata)})
     onnx.save(proto, str(path))
 
 
-def _write_torchscript(graph: nn.Module, example: Tensor, path: Path, card: dict, opset: int) -> None:
+def _write_torchscript(graph: nn.Module, example: Tensor, path: Path, metadata: dict, opset: int) -> None:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(graph, torch.cat([example, example]), check_trace=False)
-    torch.jit.save(traced, str(path), _extra_files={METADATA_KEY: json.dumps(card)})
+    torch.jit.save(traced, str(path), _extra_files={METADATA_KEY: json.dumps(metadata)})
 
 
-def _stamp_torchscript(path: Path, card: dict) -> None:
-    torch.jit.save(torch.jit.load(str(path)), str(path), _extra_files={METADATA_KEY: json.dumps(card)})
+def _stamp_torchscript(path: Path, metadata: dict) -> None:
+    torch.jit.save(torch.jit.load(str(path)), str(path), _extra_files={METADATA_KEY: json.dumps(metadata)})

@@ -1,4 +1,4 @@
-"""Models in one file, ONNX or TorchScript, run without OpenMMLab: all that has to be known stands in the file's metadata."""
+"""Models in one file, ONNX or TorchScript, run without OpenMMLab: everything that is needed is in the file's metadata."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import numpy as np
 from mmstreet.deps import require
 from mmstreet.files.argmax import first_argmax
 from mmstreet.files.colors import check_palette
-from mmstreet.predict.images import fit_size, resize_scores
+from mmstreet.predict.scaling import fit_size, resize_scores
 
 METADATA_KEY = "mmstreet"
-"""Where the card stands: a metadata property of an ONNX file, an extra file of a TorchScript archive."""
+"""Name of the metadata: a property of an ONNX file, an extra file of a TorchScript archive."""
 FORMAT = 1
 SUFFIXES = {".onnx": "onnx", ".torchscript": "torchscript"}
 """Endings of exported files."""
@@ -33,31 +33,31 @@ def is_exported(path: str | Path) -> bool:
     return Path(path).suffix.lower() in SUFFIXES
 
 
-def prepare(image: np.ndarray, card: Mapping, *, scale: float = 1.0) -> tuple[np.ndarray, tuple[int, int]]:
+def prepare(image: np.ndarray, metadata: Mapping, *, scale: float = 1.0) -> tuple[np.ndarray, tuple[int, int]]:
     """Bring an image to the input of an exported network: resize, pad; colours are normalised inside the network.
 
     Args:
         image: RGB, uint8 ``[H, W, 3]``.
-        card: The file's metadata; see ``docs/export.md``.
-        scale: Factor on the size that the card asks for.
+        metadata: The file's metadata; see ``docs/export.md``.
+        scale: Factor on the size that the metadata asks for.
 
     Returns:
         float32 ``[3, h, w]`` in 0…255, and the height and width that hold the image; the rest is padding, right and below.
     """
     size_hw = image.shape[:2]
-    if card["resize"] is not None:
-        wanted = [max(1, int(side * scale + 0.5)) for side in card["resize"]["scale_wh"]]
-        size_hw = fit_size(size_hw, scale_wh=tuple(wanted), keep_ratio=card["resize"]["keep_ratio"])
+    if metadata["resize"] is not None:
+        wanted = [max(1, int(side * scale + 0.5)) for side in metadata["resize"]["scale_wh"]]
+        size_hw = fit_size(size_hw, scale_wh=tuple(wanted), keep_ratio=metadata["resize"]["keep_ratio"])
     elif scale != 1:
         size_hw = tuple(max(1, int(side * scale + 0.5)) for side in size_hw)
     if size_hw != image.shape[:2]:
         image = cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
-    divisor = card["size_divisor"] or 1
+    divisor = metadata["size_divisor"] or 1
     padded_hw = tuple(-(-side // divisor) * divisor for side in size_hw)
     if padded_hw == size_hw:
         return np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32), size_hw
     array = np.empty((3, *padded_hw), np.float32)
-    array[:] = np.asarray(card["pad_rgb"], np.float32)[:, None, None]
+    array[:] = np.asarray(metadata["pad_rgb"], np.float32)[:, None, None]
     array[:, : size_hw[0], : size_hw[1]] = image.transpose(2, 0, 1)
     return array, size_hw
 
@@ -67,19 +67,19 @@ class ExportedModel:
 
     Args:
         run: The network: float32 ``[B, 3, h, w]`` to logits ``[B, C, h, w]``.
-        card: The file's metadata.
+        metadata: The file's metadata.
         path: The file, for messages.
     """
 
     kind = "semantic"
 
-    def __init__(self, run: Callable[[np.ndarray], np.ndarray], card: Mapping, path: str | Path) -> None:
+    def __init__(self, run: Callable[[np.ndarray], np.ndarray], metadata: Mapping, path: str | Path) -> None:
         self.run = run
-        self.card = card
+        self.metadata = metadata
         self.path = Path(path)
         self.fingerprint = fingerprint_of(self.path.read_bytes())
-        self.classes = tuple(card["classes"])
-        self.palette = check_palette(card["palette"], len(self.classes))
+        self.classes = tuple(metadata["classes"])
+        self.palette = check_palette(metadata["palette"], len(self.classes))
 
     def predict_logits(self, images: Sequence[np.ndarray], *, scale: float = 1.0) -> list[np.ndarray]:
         """Return logits at the size of each image, float32 ``[C, H, W]``.
@@ -87,8 +87,8 @@ class ExportedModel:
         Raises:
             ValueError: If the file takes inputs of one size only and a scale is asked for.
         """
-        inputs = [prepare(image, self.card, scale=scale) for image in images]
-        fixed = self.card["size_hw"]
+        inputs = [prepare(image, self.metadata, scale=scale) for image in images]
+        fixed = self.metadata["size_hw"]
         if fixed is not None and scale != 1:
             raise ValueError(
                 f"'{self.path}' takes inputs of {fixed[1]}x{fixed[0]} pixels only; export with a dynamic size to use other scales"
@@ -98,7 +98,7 @@ class ExportedModel:
             batch = [i for i, (array, _) in enumerate(inputs) if array.shape == shape]
             for i, logits in zip(batch, self.run(np.stack([inputs[i][0] for i in batch]))):
                 height, width = inputs[i][1]
-                found[i] = resize_scores(logits[:, :height, :width], images[i].shape[:2], align_corners=self.card["align_corners"])
+                found[i] = resize_scores(logits[:, :height, :width], images[i].shape[:2], align_corners=self.metadata["align_corners"])
         return found
 
     def predict_labels(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -146,8 +146,8 @@ def _load_onnx(path: Path, device: str | None) -> ExportedModel:
         session = runtime.InferenceSession(str(path), providers=providers)
     except Exception as error:  # onnxruntime's errors share no other base class
         raise ValueError(f"'{path}' cannot be read as an ONNX model ({_first_line(error)}); export it again") from error
-    card = _read_card(session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), path)
-    return ExportedModel(lambda batch: session.run(["logits"], {"image": batch})[0], card, path)
+    metadata = _read_metadata(session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), path)
+    return ExportedModel(lambda batch: session.run(["logits"], {"image": batch})[0], metadata, path)
 
 
 def _load_torchscript(path: Path, device: str | None) -> ExportedModel:
@@ -163,18 +163,18 @@ def _load_torchscript(path: Path, device: str | None) -> ExportedModel:
         with torch.inference_mode():
             return network(torch.from_numpy(batch).to(place)).cpu().numpy()
 
-    return ExportedModel(run, _read_card(extra[METADATA_KEY], path), path)
+    return ExportedModel(run, _read_metadata(extra[METADATA_KEY], path), path)
 
 
-def _read_card(text: str | bytes | None, path: Path) -> dict:
+def _read_metadata(text: str | bytes | None, path: Path) -> dict:
     if not text:
         raise ValueError(
             f"'{path}' carries no metadata of mmstreet: write it with mmstreet export, for classes and preprocessing stand there"
         )
-    card = json.loads(text)
-    if card["format"] != FORMAT:
-        raise ValueError(f"'{path}' has metadata of format {card['format']}, this version reads {FORMAT}; export the model again")
-    return card
+    metadata = json.loads(text)
+    if metadata["format"] != FORMAT:
+        raise ValueError(f"'{path}' has metadata of format {metadata['format']}, this version reads {FORMAT}; export the model again")
+    return metadata
 
 
 def _first_line(error: Exception) -> str:

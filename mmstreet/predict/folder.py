@@ -10,7 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmstreet.files.atomic import atomic_path
+from mmstreet.files.atomic import atomic_path, write_json, write_text
+from mmstreet.files.images import write_image
 from mmstreet.files.rle import counts_from_mask, encode_counts
 from mmstreet.predict.result import Result
 from mmstreet.predict.sources import Source
@@ -64,7 +65,7 @@ class PredictionFolder:
                     f"'{root}' holds predictions with other settings ({name}: {before.get(name)} there, {settings.get(name)} now); choose "
                     "another --out, or add --overwrite to replace them"
                 )
-        _write_text(path, json.dumps(settings, indent=2) + "\n")
+        write_json(settings, path)
 
     def record_path(self, source: Source) -> Path:
         """Return where the record of a source goes."""
@@ -118,9 +119,8 @@ class PredictionFolder:
             with atomic_path(self.probs_path(source)) as temporary:
                 np.savez_compressed(temporary, probs=result.probs.astype(np.float16))
         if self.overlays:
-            path = self.overlay_path(source)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_picture(path, cv2.cvtColor(result.draw(image), cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+            overlay = cv2.cvtColor(result.draw(image), cv2.COLOR_RGB2BGR)
+            write_image(overlay, self.overlay_path(source), settings=[cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         record = result.to_dict()
         if result.instances is not None:
             for row, mask in zip(record["instances"], result.instances.masks):
@@ -129,7 +129,7 @@ class PredictionFolder:
 
     def write_record(self, source: Source, record: Mapping) -> None:
         """Write a record; that finishes the source, unless it holds an ``error``."""
-        _write_text(self.record_path(source), json.dumps({"source": str(source.path), **record}, allow_nan=False) + "\n")
+        write_text(json.dumps({"source": str(source.path), **record}, allow_nan=False) + "\n", self.record_path(source))
 
     def clear_frames(self, source: Source) -> None:
         """Delete the label maps of an earlier, unfinished look at a video: it may have had other frames."""
@@ -161,17 +161,4 @@ class PredictionFolder:
 
 def write_labels(path: Path, labels: np.ndarray) -> None:
     """Write train ids, uint8 ``[H, W]``, as a grey PNG."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write_picture(path, labels, _PNG)
-
-
-def _write_picture(path: Path, picture: np.ndarray, settings: list[int]) -> None:
-    done, data = cv2.imencode(path.suffix, picture, settings)
-    if not done:
-        raise OSError(f"OpenCV cannot encode '{path}'")
-    path.write_bytes(data.tobytes())  # cv2.imwrite returns False on a full disk; this raises
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text)
+    write_image(labels, path, settings=_PNG)

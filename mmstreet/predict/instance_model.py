@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mmstreet.engine.errors import LaunchError
-from mmstreet.predict.result import Instances
+from mmstreet.files.instances import Instances
 from mmstreet.predict.trained_model import TrainedModel
 
 

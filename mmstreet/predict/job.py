@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from tqdm import tqdm
 
+from mmstreet.files.images import as_rgb
 from mmstreet.predict.folder import PredictionFolder
-from mmstreet.predict.images import as_rgb
 from mmstreet.predict.predictor import Predictor
 from mmstreet.predict.result import Result
-from mmstreet.predict.safety import score_result
 from mmstreet.predict.sources import Source
 from mmstreet.predict.video_job import MakeStrip, predict_video
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
@@ -88,7 +87,7 @@ def _predict_images(
     bar: tqdm,
 ) -> None:
     def write(source: Source, image: np.ndarray, result: Result) -> None:
-        folder.write_image(source, image, result, **({"safety": score_result(analyzer, result).to_dict()} if analyzer else {}))
+        folder.write_image(source, image, result, **({"safety": analyzer(result.labels, result.instances).to_dict()} if analyzer else {}))
 
     with ThreadPoolExecutor(_THREADS) as pool:
         written: deque[Future] = deque()

@@ -12,8 +12,8 @@ import numpy as np
 
 from mmstreet.deps import require
 from mmstreet.files.argmax import first_argmax
+from mmstreet.files.images import as_rgb
 from mmstreet.predict.exported import is_exported, load_exported
-from mmstreet.predict.images import as_rgb
 from mmstreet.predict.result import Result
 from mmstreet.predict.views import make_views, mean_scores, unite_instances
 
@@ -85,7 +85,7 @@ class Predictor:
         """Predict one image.
 
         Args:
-            image: Path, PIL image or RGB array; see :func:`~mmstreet.predict.images.as_rgb`.
+            image: Path, PIL image or RGB array; see :func:`~mmstreet.files.images.as_rgb`.
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -133,7 +133,7 @@ class Predictor:
         results = []
         for image, views in zip(images, zip(*seen)):
             objects = views[0] if len(views) == 1 else unite_instances(views, limit=_INSTANCE_LIMIT)
-            results.append(Result(objects.paint(image.shape[:2]), self.classes, self.palette, instances=objects))
+            results.append(Result(objects.to_labels(image.shape[:2]), self.classes, self.palette, instances=objects))
         return results
 
 

@@ -14,8 +14,8 @@ from tqdm import tqdm
 from mmstreet.datasets.image_labels import ImageLabels, image_key
 from mmstreet.datasets.layouts import Layout, list_images
 from mmstreet.engine.errors import LaunchError
-from mmstreet.files.atomic import atomic_path
-from mmstreet.files.images import read_image
+from mmstreet.files.atomic import write_text
+from mmstreet.files.images import read_image, write_image
 from mmstreet.labels import LabelTable, colorize
 from mmstreet.models.clip import ClipTeacher
 from mmstreet.models.pseudo_mask import four_views
@@ -84,13 +84,11 @@ def write_pseudo_masks(
     folder = Path(root, layout.image_dir, split)
     paths = list_images(root, layout, split)
     jobs = [(path, labels.vector(key), out / f"{key}.png") for path in paths for key in [image_key(path, folder, layout.image_suffix)]]
-    with atomic_path(record) as temporary:
-        temporary.write_text(json.dumps(settings) + "\n")
+    write_text(json.dumps(settings) + "\n", record)
     missing = [job for job in jobs if not job[2].exists()]
     for path, present, target in tqdm(missing, initial=0, unit="image", disable=not progress):
         mask = label_image(teacher, path, present, view)
-        with atomic_path(target) as temporary:
-            Image.fromarray(mask).save(temporary, format="PNG")
+        write_image(mask, target)
     return len(missing), len(jobs) - len(missing)
 
 

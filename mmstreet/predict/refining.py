@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from mmstreet.files.images import as_rgb
 from mmstreet.predict.folder import PredictionFolder
-from mmstreet.predict.images import as_rgb
 from mmstreet.predict.job import Outcome
 from mmstreet.predict.result import Result
 from mmstreet.predict.sources import Source

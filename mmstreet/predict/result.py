@@ -8,38 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mmstreet.labels import IGNORE_INDEX
-
-
-@dataclass(frozen=True, eq=False)
-class Instances:
-    """Objects found one by one, the most certain first.
-
-    Attributes:
-        masks: bool ``[N, H, W]``.
-        boxes_xyxy: float32 ``[N, 4]`` in pixels, right and bottom exclusive.
-        class_ids: int64 ``[N]``.
-        scores: float32 ``[N]`` in ``[0, 1]``.
-    """
-
-    masks: np.ndarray
-    boxes_xyxy: np.ndarray
-    class_ids: np.ndarray
-    scores: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def select(self, chosen: np.ndarray) -> Instances:
-        """Return some of them, by indices or by a bool array ``[N]``."""
-        return Instances(self.masks[chosen], self.boxes_xyxy[chosen], self.class_ids[chosen], self.scores[chosen])
-
-    def paint(self, size_hw: tuple[int, int]) -> np.ndarray:
-        """Return the class of the most certain object at every pixel, uint8 ``[H, W]``; 255 where there is none."""
-        labels = np.full(size_hw, IGNORE_INDEX, np.uint8)
-        for mask, class_id in zip(self.masks[::-1], self.class_ids[::-1]):
-            labels[mask] = class_id
-        return labels
+from mmstreet.files.instances import Instances
+from mmstreet.files.label_ids import IGNORE_INDEX
 
 
 @dataclass(frozen=True, eq=False)

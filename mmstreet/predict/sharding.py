@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from mmstreet.files.atomic import atomic_path
+from mmstreet.files.atomic import write_text
 
 Item = TypeVar("Item")
 
@@ -95,7 +95,6 @@ def publish(read: Callable[[], str], path: str | Path) -> str:
     """
     written = None
     while (text := read()) != written:
-        with atomic_path(path) as temporary:
-            temporary.write_text(text)
+        write_text(text, path)
         written = text
     return written

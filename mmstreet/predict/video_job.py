@@ -15,7 +15,6 @@ from mmstreet.files.atomic import atomic_path
 from mmstreet.predict.folder import PredictionFolder, write_labels
 from mmstreet.predict.predictor import Predictor
 from mmstreet.predict.result import Result
-from mmstreet.predict.safety import score_result
 from mmstreet.predict.sources import Source
 from mmstreet.predict.video import VideoCutOff, VideoReader, open_video
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
@@ -67,7 +66,7 @@ def predict_video(
             for frame, result in _results(predictor, reader):
                 row: dict = {"frame": count, "time_s": count / reader.fps, "shares": result.shares}
                 if analyzer is not None:
-                    record = smooth.update(score_result(analyzer, result), count / reader.fps)
+                    record = smooth.update(analyzer(result.labels, result.instances), count / reader.fps)
                     row |= asdict(record)
                     levels[record.level] += 1
                     scores += [record.smoothed] if record.smoothed is not None else []

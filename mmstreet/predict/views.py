@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmstreet.files.boxes import suppress_boxes
-from mmstreet.predict.result import Instances
+from mmstreet.files.instances import Instances
 
 _SAME_OBJECT_IOU = 0.5
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from mmstreet.files.atomic import PARTIAL, atomic_path
 from mmstreet.refine.proposals import MaskPredictor, MaskProposer, Masks, Prompts
 from mmstreet.registry import MASK_SOURCES
 
@@ -74,8 +73,6 @@ def write_masks(masks: Masks, path: str | Path) -> None:
         masks: The masks.
         path: The ``.npz`` file; its folder is made if it is missing.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     parts = {
         "boxes_xyxy": masks.boxes_xyxy,
         "scores": masks.scores,
@@ -84,13 +81,8 @@ def write_masks(masks: Masks, path: str | Path) -> None:
     }
     if masks.logits is not None:
         parts["logits"] = np.concatenate([np.zeros(0, np.float16), *(part.ravel() for part in masks.logits)])
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".masks.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **parts)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with atomic_path(path, partial_suffix=PARTIAL) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **parts)
 
 
 def read_masks(path: str | Path) -> Masks | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -87,6 +88,7 @@ def spread_labels(labels: np.ndarray, class_ids: Sequence[int], *, label_prob: f
 
 
 @REFINERS.register_module()
+@dataclass(kw_only=True, eq=False)
 class CRFRefiner(Refiner):
     """Smooth a prediction with :func:`mean_field`, over the classes that it holds.
 
@@ -108,34 +110,22 @@ class CRFRefiner(Refiner):
         ValueError: If ``resize`` or ``label_prob`` is out of range.
     """
 
-    def __init__(
-        self,
-        *,
-        classes: str | Sequence[str],
-        iterations: int = 10,
-        pos_w: float = 3.0,
-        pos_xy: float = 1.0,
-        bi_w: float = 4.0,
-        bi_xy: float = 67.0,
-        bi_rgb: float = 3.0,
-        scale_xy: bool = False,
-        resize: float = 1.0,
-        label_prob: float = 0.7,
-        protect: str | Sequence[str] = "thin",
-        freeze: str | Sequence[str] = (),
-    ) -> None:
-        super().__init__(classes=classes, protect=protect, freeze=freeze)
-        if not 0 < resize <= 1:
-            raise ValueError(f"resize must be within (0, 1], got {resize}")
-        if not 0 < label_prob < 1:
-            raise ValueError(f"label_prob must be within (0, 1), got {label_prob}")
-        self.iterations = iterations
-        self.weights = {"pos_w": pos_w, "bi_w": bi_w, "bi_rgb": bi_rgb}
-        self.pos_xy = pos_xy
-        self.bi_xy = bi_xy
-        self.scale_xy = scale_xy
-        self.resize = resize
-        self.label_prob = label_prob
+    iterations: int = 10
+    pos_w: float = 3.0
+    pos_xy: float = 1.0
+    bi_w: float = 4.0
+    bi_xy: float = 67.0
+    bi_rgb: float = 3.0
+    scale_xy: bool = False
+    resize: float = 1.0
+    label_prob: float = 0.7
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.resize <= 1:
+            raise ValueError(f"resize must be within (0, 1], got {self.resize}")
+        if not 0 < self.label_prob < 1:
+            raise ValueError(f"label_prob must be within (0, 1), got {self.label_prob}")
 
     def relabel(self, image: np.ndarray, prediction: Prediction) -> tuple[np.ndarray, list[RegionReport], np.ndarray | None]:
         """Run the CRF and take the best class."""
@@ -152,9 +142,11 @@ class CRFRefiner(Refiner):
             image,
             probs,
             iterations=self.iterations,
+            pos_w=self.pos_w,
             pos_xy=self.pos_xy * self.resize,
+            bi_w=self.bi_w,
             bi_xy=self.bi_xy * widen * self.resize,
-            **self.weights,
+            bi_rgb=self.bi_rgb,
         )
         if small_hw != size_hw:
             smooth = _resize(smooth, size_hw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ _TYPES = {"grounding-dino": "GroundingDinoForObjectDetection"}
 
 
 @MASK_SOURCES.register_module()
+@dataclass(kw_only=True, eq=False)
 class GroundingDINOBoxes:
     """Boxes of named classes, found by Grounding DINO.
 
@@ -39,25 +41,19 @@ class GroundingDINOBoxes:
         ValueError: If they are of another model.
     """
 
-    def __init__(
-        self,
-        *,
-        weights: str | Path,
-        device: str | None = None,
-        min_score: float = 0.25,
-        max_iou: float = 0.7,
-        short_side_px: int = 800,
-        long_side_px: int = 1333,
-    ) -> None:
-        class_name = _TYPES[read_model_type(weights, expected=_TYPES)]
-        self.device = choose_device(device)
-        self.model = load_model(weights, class_name=class_name, device=self.device)
-        self.tokenizer = load_tokenizer(weights)
-        self.fingerprint = fingerprint(weights)
-        self.min_score = min_score
-        self.max_iou = max_iou
-        self.short_side_px = short_side_px
-        self.long_side_px = long_side_px
+    weights: str | Path
+    device: str | None = None
+    min_score: float = 0.25
+    max_iou: float = 0.7
+    short_side_px: int = 800
+    long_side_px: int = 1333
+
+    def __post_init__(self) -> None:
+        class_name = _TYPES[read_model_type(self.weights, expected=_TYPES)]
+        self.device = choose_device(self.device)
+        self.model = load_model(self.weights, class_name=class_name, device=self.device)
+        self.tokenizer = load_tokenizer(self.weights)
+        self.fingerprint = fingerprint(self.weights)
 
     @torch.inference_mode()
     def detect(self, image: np.ndarray, classes: Sequence[str]) -> Detections:

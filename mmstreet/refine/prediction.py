@@ -47,18 +47,6 @@ class Prediction:
     probs: np.ndarray | None
 
 
-def check_image(image: np.ndarray | torch.Tensor) -> np.ndarray:
-    """Return the image as contiguous RGB uint8 ``[H, W, 3]``; a greyscale one, ``[H, W]`` or ``[H, W, 1]``, is repeated.
-
-    Raises:
-        ValueError: If it is anything else.
-    """
-    image = np.asarray(image)
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)) or not image.size:
-        raise ValueError(f"the image must be RGB uint8 [H, W, 3] or greyscale [H, W], got {image.dtype} {list(image.shape)}")
-    return np.ascontiguousarray(np.broadcast_to(image if image.ndim == 3 else image[..., None], (*image.shape[:2], 3)))
-
-
 def read_prediction(prediction: np.ndarray | torch.Tensor, *, size_hw: tuple[int, int], num_classes: int) -> Prediction:
     """Check a network's answer and bring it into one form.
 

@@ -14,6 +14,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from mmstreet.files.boxes import box_of_mask
+
 
 @dataclass(frozen=True, eq=False)
 class Masks:
@@ -85,12 +87,8 @@ class Masks:
     @classmethod
     def from_full(cls, masks: np.ndarray, *, scores: np.ndarray | None = None) -> Masks:
         """Cut masks of the size of the image, bool ``[N, H, W]``, to their tight boxes."""
-        boxes, crops = [], []
-        for mask in masks:
-            rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-            box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if len(rows) else (0, 0, 0, 0)
-            boxes.append(box)
-            crops.append(mask[box_window(box)].copy())
+        boxes = [box_of_mask(mask) for mask in masks]
+        crops = [mask[box_window(box)].copy() for mask, box in zip(masks, boxes)]
         scores = np.ones(len(masks), np.float32) if scores is None else scores
         return cls(np.array(boxes, np.int64).reshape(-1, 4), crops, scores, tuple(masks.shape[1:]))
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from mmstreet.files.images import as_rgb
 from mmstreet.labels import IGNORE_INDEX
 from mmstreet.refine.components import components_of_detections, find_components
 from mmstreet.refine.fusion import fuse_logits, fuse_priority
-from mmstreet.refine.prediction import Prediction, check_image, guarded_ids, paint_rank, prompted_ids, read_classes, read_prediction
+from mmstreet.refine.prediction import Prediction, guarded_ids, paint_rank, prompted_ids, read_classes, read_prediction
 from mmstreet.refine.prompting import judge_masks, make_prompts
 from mmstreet.refine.proposals import BoxDetector, MaskPredictor, MaskProposer
 from mmstreet.refine.record import ChangeRecord, RegionReport, record_changes
@@ -25,6 +27,7 @@ from mmstreet.registry import MASK_SOURCES, REFINERS
 FUSIONS = ("logits", "priority")
 
 
+@dataclass(kw_only=True, eq=False)
 class Refiner(ABC):
     """Base of all refiners; subclasses write :meth:`relabel`.
 
@@ -39,10 +42,14 @@ class Refiner(ABC):
         ValueError: If a protected or frozen name is not a class.
     """
 
-    def __init__(self, *, classes: str | Sequence[str], protect: str | Sequence[str] = "thin", freeze: str | Sequence[str] = ()) -> None:
-        self.classes = read_classes(classes)
-        self.protected = guarded_ids(protect, classes=self.classes)
-        self.frozen = guarded_ids(freeze, classes=self.classes)
+    classes: str | Sequence[str]
+    protect: str | Sequence[str] = "thin"
+    freeze: str | Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        self.classes = read_classes(self.classes)
+        self.protected = guarded_ids(self.protect, classes=self.classes)
+        self.frozen = guarded_ids(self.freeze, classes=self.classes)
 
     def __call__(self, image: np.ndarray | torch.Tensor, prediction: np.ndarray | torch.Tensor) -> tuple[np.ndarray, ChangeRecord]:
         """Refine one prediction.
@@ -58,7 +65,7 @@ class Refiner(ABC):
         Raises:
             ValueError: If image and prediction are not as above or do not fit together.
         """
-        image = check_image(image)
+        image = as_rgb(image)
         before = read_prediction(prediction, size_hw=image.shape[:2], num_classes=len(self.classes))
         after, reports, free, kept = before.labels, [], None, 0
         if len(before.class_ids) > 1:
@@ -79,6 +86,7 @@ class Refiner(ABC):
 
 
 @REFINERS.register_module()
+@dataclass(kw_only=True, eq=False)
 class VoteRefiner(Refiner):
     """Give every mask of a source the class that most of its pixels have; see :func:`mmstreet.refine.vote.vote_by_mask`.
 
@@ -106,20 +114,13 @@ class VoteRefiner(Refiner):
         (1, 0)
     """
 
-    def __init__(
-        self,
-        *,
-        classes: str | Sequence[str],
-        source: MaskProposer | dict,
-        soft: bool = True,
-        purity: float = 0.5,
-        protect: str | Sequence[str] = "thin",
-        freeze: str | Sequence[str] = (),
-    ) -> None:
-        super().__init__(classes=classes, protect=protect, freeze=freeze)
-        self.source = _build(source, MaskProposer, "propose masks of a whole image (propose)")
-        self.soft = soft
-        self.purity = purity
+    source: MaskProposer | dict
+    soft: bool = True
+    purity: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.source = _build(self.source, MaskProposer, "propose masks of a whole image (propose)")
 
     def relabel(self, image: np.ndarray, prediction: Prediction) -> tuple[np.ndarray, list[RegionReport], np.ndarray | None]:
         """Propose and vote."""
@@ -130,6 +131,7 @@ class VoteRefiner(Refiner):
 
 
 @REFINERS.register_module()
+@dataclass(kw_only=True, eq=False)
 class PromptRefiner(Refiner):
     """Ask a promptable source about each region of chosen classes, and fuse the answers that pass the gates.
 
@@ -161,41 +163,29 @@ class PromptRefiner(Refiner):
         ValueError: If ``fusion`` is unknown or a prompted name is not a class.
     """
 
-    def __init__(
-        self,
-        *,
-        classes: str | Sequence[str],
-        source: MaskPredictor | dict,
-        detector: BoxDetector | dict | None = None,
-        prompt_classes: str | Sequence[str] = "objects",
-        fusion: str = "logits",
-        beta: float = 2.0,
-        expand: float = 0.05,
-        negatives: int = 0,
-        mask_prompt: bool = False,
-        min_area_px: int = 64,
-        limit: int = 256,
-        min_score: float = 0.7,
-        min_iou: float = 0.5,
-        area_ratio: tuple[float, float] = (0.5, 2.0),
-        protect: str | Sequence[str] = "thin",
-        freeze: str | Sequence[str] = (),
-    ) -> None:
-        super().__init__(classes=classes, protect=protect, freeze=freeze)
-        if fusion not in FUSIONS:
-            raise ValueError(f"unknown fusion '{fusion}'; choose one of {', '.join(FUSIONS)}")
-        self.source = _build(source, MaskPredictor, "answer prompts (predict)")
-        self.detector = None if detector is None else _build(detector, BoxDetector, "detect boxes of named classes (detect)")
+    source: MaskPredictor | dict
+    detector: BoxDetector | dict | None = None
+    prompt_classes: str | Sequence[str] = "objects"
+    fusion: str = "logits"
+    beta: float = 2.0
+    expand: float = 0.05
+    negatives: int = 0
+    mask_prompt: bool = False
+    min_area_px: int = 64
+    limit: int = 256
+    min_score: float = 0.7
+    min_iou: float = 0.5
+    area_ratio: tuple[float, float] = (0.5, 2.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fusion not in FUSIONS:
+            raise ValueError(f"unknown fusion '{self.fusion}'; choose one of {', '.join(FUSIONS)}")
+        self.source = _build(self.source, MaskPredictor, "answer prompts (predict)")
+        self.detector = None if self.detector is None else _build(self.detector, BoxDetector, "detect boxes of named classes (detect)")
         self.rank = {i: paint_rank(name) for i, name in enumerate(self.classes)}
-        self.prompt_ids = prompted_ids(prompt_classes, classes=self.classes)
-        self.fusion = fusion
-        self.beta = beta
-        self.expand = expand
-        self.negatives = negatives
-        self.mask_prompt = mask_prompt
-        self.min_area_px = min_area_px
-        self.limit = limit
-        self.gates = {"min_score": min_score, "min_iou": min_iou, "area_ratio": tuple(area_ratio)}
+        self.prompt_ids = prompted_ids(self.prompt_classes, classes=self.classes)
+        self.gates = {"min_score": self.min_score, "min_iou": self.min_iou, "area_ratio": tuple(self.area_ratio)}
 
     def relabel(self, image: np.ndarray, prediction: Prediction) -> tuple[np.ndarray, list[RegionReport], np.ndarray | None]:
         """Find regions, ask, judge, fuse."""

@@ -7,12 +7,13 @@ the lower half of an image that is twice as wide as high; so images, prompts and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from mmstreet.files.boxes import suppress_boxes
+from mmstreet.files.boxes import box_of_mask, suppress_boxes
 from mmstreet.refine.automatic import crop_boxes, point_grid, stability, touches_inner_edge
 from mmstreet.refine.components import cut
 from mmstreet.refine.frames import Frame
@@ -28,6 +29,7 @@ _PADDING = -1
 
 
 @MASK_SOURCES.register_module()
+@dataclass(kw_only=True, eq=False)
 class SAMMasks:
     """Masks of SAM, SAM 2, SAM 2.1 or SAM-HQ, by itself on a grid of points (:meth:`propose`) or for prompts (:meth:`predict`).
 
@@ -55,39 +57,28 @@ class SAMMasks:
         ValueError: If they are of another family, or ``family`` is unknown.
     """
 
-    def __init__(
-        self,
-        *,
-        weights: str | Path,
-        family: str | None = None,
-        device: str | None = None,
-        batch_size: int = 32,
-        multimask: bool = False,
-        points_per_side: int = 32,
-        points_per_batch: int = 64,
-        min_score: float = 0.88,
-        min_stability: float = 0.95,
-        max_iou: float = 0.7,
-        min_area_px: int = 100,
-        crop_layers: int = 0,
-    ) -> None:
-        if family is not None and family not in FAMILIES:
-            raise ValueError(f"unknown family '{family}'; choose one of {', '.join(FAMILIES)}")
-        expected = {name: kind for name, kind in _TYPES.items() if family is None or kind == FAMILIES[family]}
-        class_name = expected[read_model_type(weights, expected=expected)]
-        self.device = choose_device(device)
-        self.model = load_model(weights, class_name=class_name, device=self.device)
+    weights: str | Path
+    family: str | None = None
+    device: str | None = None
+    batch_size: int = 32
+    multimask: bool = False
+    points_per_side: int = 32
+    points_per_batch: int = 64
+    min_score: float = 0.88
+    min_stability: float = 0.95
+    max_iou: float = 0.7
+    min_area_px: int = 100
+    crop_layers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.family is not None and self.family not in FAMILIES:
+            raise ValueError(f"unknown family '{self.family}'; choose one of {', '.join(FAMILIES)}")
+        expected = {name: kind for name, kind in _TYPES.items() if self.family is None or kind == FAMILIES[self.family]}
+        class_name = expected[read_model_type(self.weights, expected=expected)]
+        self.device = choose_device(self.device)
+        self.model = load_model(self.weights, class_name=class_name, device=self.device)
         self.family = next(name for name, kind in FAMILIES.items() if kind == class_name)
-        self.fingerprint = fingerprint(weights)
-        self.batch_size = batch_size
-        self.multimask = multimask
-        self.points_per_side = points_per_side
-        self.points_per_batch = points_per_batch
-        self.min_score = min_score
-        self.min_stability = min_stability
-        self.max_iou = max_iou
-        self.min_area_px = min_area_px
-        self.crop_layers = crop_layers
+        self.fingerprint = fingerprint(self.weights)
         self._side = int(self.model.prompt_encoder.input_image_size)
         self._low_side = 4 * int(self.model.prompt_encoder.image_embedding_size[0])
 
@@ -194,8 +185,7 @@ class SAMMasks:
         rows, columns = frame.inner_size(len(low))
         is_set = low[:rows, :columns] > 0
         if is_set.any():
-            y, x = np.flatnonzero(is_set.any(1)), np.flatnonzero(is_set.any(0))
-            reach = frame.window_of((x[0], y[0], x[-1] + 1, y[-1] + 1), len(low))
+            reach = frame.window_of(box_of_mask(is_set), len(low))
             found = reach if found is None else (*np.minimum(found[:2], reach[:2]).tolist(), *np.maximum(found[2:], reach[2:]).tolist())
         return (0, 0, 0, 0) if found is None else found
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ STRATEGIES = {"prompts": PromptRefiner, "vote": VoteRefiner}
 
 
 @REFINERS.register_module()
+@dataclass(kw_only=True, eq=False)
 class SAMRefiner(Refiner):
     """Let SAM, SAM 2 or SAM-HQ redraw what a network has found.
 
@@ -41,25 +43,21 @@ class SAMRefiner(Refiner):
         ValueError: If ``strategy`` is unknown, or the weights are no SAM.
     """
 
-    def __init__(
-        self,
-        *,
-        classes: str | Sequence[str],
-        weights: str | Path,
-        strategy: str = "prompts",
-        source: Mapping | None = None,
-        settings: Mapping | None = None,
-        cache: str | Path | None = None,
-        protect: str | Sequence[str] = "thin",
-        freeze: str | Sequence[str] = (),
-    ) -> None:
-        super().__init__(classes=classes, protect=protect, freeze=freeze)
-        if strategy not in STRATEGIES:
-            raise ValueError(f"unknown strategy '{strategy}'; choose one of {', '.join(STRATEGIES)}")
-        made_by = dict(source or {}, type="mmstreet.SAMMasks", weights=str(weights))
-        masks = CachedMasks(source=made_by, folder=cache) if cache else MASK_SOURCES.build(made_by)
-        self.strategy = STRATEGIES[strategy](classes=classes, source=masks, protect=protect, freeze=freeze, **(settings or {}))
+    weights: str | Path
+    strategy: str = "prompts"
+    source: Mapping | None = None
+    settings: Mapping | None = None
+    cache: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.strategy not in STRATEGIES:
+            raise ValueError(f"unknown strategy '{self.strategy}'; choose one of {', '.join(STRATEGIES)}")
+        made_by = dict(self.source or {}, type="mmstreet.SAMMasks", weights=str(self.weights))
+        masks = CachedMasks(source=made_by, folder=self.cache) if self.cache else MASK_SOURCES.build(made_by)
+        shared = dict(classes=self.classes, protect=self.protect, freeze=self.freeze)
+        self.refiner = STRATEGIES[self.strategy](source=masks, **shared, **(self.settings or {}))
 
     def relabel(self, image: np.ndarray, prediction: Prediction) -> tuple[np.ndarray, list[RegionReport], np.ndarray | None]:
         """Hand over to the strategy."""
-        return self.strategy.relabel(image, prediction)
+        return self.refiner.relabel(image, prediction)

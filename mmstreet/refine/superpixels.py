@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import ndimage
 
@@ -11,6 +13,7 @@ from mmstreet.registry import MASK_SOURCES
 
 
 @MASK_SOURCES.register_module()
+@dataclass(kw_only=True, eq=False)
 class SuperpixelMasks:
     """SLIC superpixels (Achanta et al., PAMI 2012) of scikit-image; they cover the image and do not overlap.
 
@@ -24,12 +27,13 @@ class SuperpixelMasks:
         ValueError: If ``area_px`` is smaller than 1.
     """
 
-    def __init__(self, *, area_px: float = 60.0, compactness: float = 20.0, sigma_px: float = 1.0) -> None:
-        if area_px < 1:
-            raise ValueError(f"area_px is the mean area of a superpixel and must be at least 1, got {area_px}")
-        self.area_px = area_px
-        self.compactness = compactness
-        self.sigma_px = sigma_px
+    area_px: float = 60.0
+    compactness: float = 20.0
+    sigma_px: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.area_px < 1:
+            raise ValueError(f"area_px is the mean area of a superpixel and must be at least 1, got {self.area_px}")
 
     def propose(self, image: np.ndarray) -> Masks:
         """Return the superpixels of an image, RGB uint8 ``[H, W, 3]``.

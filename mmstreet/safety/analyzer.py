@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mmstreet.files.instances import Instances
 from mmstreet.labels import get_table
 from mmstreet.safety.roles import roles_of
-from mmstreet.safety.score import Instances, SafetyScore, score_scene
+from mmstreet.safety.score import SafetyScore, score_scene
 from mmstreet.safety.settings import SafetySettings
 
 

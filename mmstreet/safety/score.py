@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmstreet.files.instances import Instances
 from mmstreet.files.label_ids import check_label_ids
 from mmstreet.safety.components import COMPONENTS, measure_components
 from mmstreet.safety.prior import LaneGrid, lay_grid
@@ -15,19 +16,6 @@ from mmstreet.safety.settings import SafetySettings
 
 LEVELS = ("LOW", "MODERATE", "HIGH", "CRITICAL")
 UNKNOWN = "UNKNOWN"
-
-
-@dataclass(frozen=True)
-class Instances:
-    """Objects found one by one, besides the label map.
-
-    Attributes:
-        masks: bool ``[N, H, W]``, at the size of the map.
-        names: Class names ``[N]``; those of people, two-wheelers and vehicles count, others are passed over.
-    """
-
-    masks: np.ndarray
-    names: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -143,8 +131,8 @@ def score_scene(
         labels: Class ids, integers ``[H, W]``, each in ``[0, C)`` or ``settings.ignore_index``.
         classes: Class names ``[C]``.
         settings: Everything else that matters.
-        instances: Objects that are added to the map: a pixel of a person's mask counts as a person whatever the map says there, one of a
-            vehicle's mask as a vehicle unless a person is there.
+        instances: Objects, with class ids of ``classes``, that are added to the map: a pixel of a person's mask counts as a person
+            whatever the map says there, one of a vehicle's mask as a vehicle unless a person is there.
         roles: Roles of class names that are not known; see :func:`~mmstreet.safety.roles.roles_of`.
 
     Returns:
@@ -162,7 +150,7 @@ def score_scene(
     grid = lay_grid(settings.prior, *labels.shape)
     scene = _look_up_roles(grid.sample(labels), class_roles, settings.ignore_index)
     if instances is not None:
-        scene = _add_instances(scene, instances, roles, grid, labels.shape)
+        scene = _add_instances(scene, instances, class_roles, grid, labels.shape)
 
     labelled = float((grid.carriageway & (scene[grid.first :] != IGNORED)).sum() / grid.carriageway.sum())
     if labelled < settings.min_labelled:
@@ -187,14 +175,12 @@ def _look_up_roles(ids: np.ndarray, class_roles: np.ndarray, ignore_index: int) 
     return np.where(ignored, np.uint8(IGNORED), class_roles.astype(np.uint8)[np.where(ignored, 0, ids)])
 
 
-def _add_instances(
-    scene: np.ndarray, instances: Instances, roles: Mapping[str, str] | None, grid: LaneGrid, shape: tuple[int, int]
-) -> np.ndarray:
-    masks = np.asarray(instances.masks)
-    if masks.dtype != bool or masks.shape != (len(instances.names), *shape):
-        wanted = f"bool {[len(instances.names), *shape]}"
-        raise ValueError(f"expected masks at the size of the map, one per name, {wanted}; got {masks.dtype} {list(masks.shape)}")
-    kinds, scene = roles_of(instances.names, roles), scene.copy()
+def _add_instances(scene: np.ndarray, instances: Instances, class_roles: np.ndarray, grid: LaneGrid, shape: tuple[int, int]) -> np.ndarray:
+    masks = instances.masks
+    if masks.dtype != bool or masks.shape != (len(instances), *shape):
+        wanted = f"bool {[len(instances), *shape]}"
+        raise ValueError(f"expected masks at the size of the map, one per object, {wanted}; got {masks.dtype} {list(masks.shape)}")
+    kinds, scene = class_roles[instances.class_ids], scene.copy()
     for role in (VEHICLE, PERSON):
         if (kinds == role).any():
             scene[grid.sample(masks[kinds == role].any(0))] = np.uint8(role)

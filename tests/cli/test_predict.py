@@ -193,7 +193,7 @@ def test_masks_in_records_are_coco_run_lengths(tmp_path):
     image = np.zeros((10, 20, 3), np.uint8)
     source = find_sources(write_png(tmp_path / "a.png", image))[0]
     folder = PredictionFolder(tmp_path / "out", {})
-    folder.write_image(source, image, Result(found.paint((10, 20)), ("car",), np.zeros((1, 3), np.uint8), instances=found))
+    folder.write_image(source, image, Result(found.to_labels((10, 20)), ("car",), np.zeros((1, 3), np.uint8), instances=found))
     for row, mask in zip(folder.read_record(source)["instances"], found.masks, strict=True):
         assert row["mask"]["size"] == [10, 20]
         np.testing.assert_array_equal(mask_from_counts(decode_counts(row["mask"]["counts"]), (10, 20)), mask)

@@ -75,13 +75,13 @@ def test_views_and_batches_work_on_exported_files_too(paths, tmp_path):
 def test_the_file_says_what_it_is(tmp_path):
     config, checkpoint = write_model(tmp_path, change=RESIZE)
     export_model(load_trained(config, checkpoint, device="cpu"), IMAGES, tmp_path / "m.onnx")
-    card = json.loads({x.key: x.value for x in onnx.load(str(tmp_path / "m.onnx")).metadata_props}["mmstreet"])
-    assert card["classes"] == list(CLASSES)
-    assert card["palette"] == PALETTE
-    assert card["resize"] == {"scale_wh": [31, 23], "keep_ratio": True, "interpolation": "bilinear"}
-    assert (card["size_divisor"], card["pad_rgb"], card["size_hw"]) == (8, [100.0, 110.0, 120.0], None)
-    assert (card["mean"], card["std"]) == ([100.0, 110.0, 120.0], [50.0, 60.0, 70.0])
-    assert card["parity"]["labels_equal"] == 1.0
+    metadata = json.loads({x.key: x.value for x in onnx.load(str(tmp_path / "m.onnx")).metadata_props}["mmstreet"])
+    assert metadata["classes"] == list(CLASSES)
+    assert metadata["palette"] == PALETTE
+    assert metadata["resize"] == {"scale_wh": [31, 23], "keep_ratio": True, "interpolation": "bilinear"}
+    assert (metadata["size_divisor"], metadata["pad_rgb"], metadata["size_hw"]) == (8, [100.0, 110.0, 120.0], None)
+    assert (metadata["mean"], metadata["std"]) == ([100.0, 110.0, 120.0], [50.0, 60.0, 70.0])
+    assert metadata["parity"]["labels_equal"] == 1.0
 
 
 def test_a_fixed_size_is_the_only_one_and_images_are_brought_to_it(tmp_path):
@@ -100,9 +100,9 @@ def test_a_file_that_computes_something_else_is_not_kept(tmp_path, monkeypatch):
     model = load_trained(*write_model(tmp_path), device="cpu")
     honest = export._write_onnx
 
-    def spoil(graph, example, path, card, opset):
+    def spoil(graph, example, path, metadata, opset):
         graph.mean += 20
-        honest(graph, example, path, card, opset)
+        honest(graph, example, path, metadata, opset)
         graph.mean -= 20
 
     monkeypatch.setattr(export, "_write_onnx", spoil)
@@ -159,7 +159,7 @@ def test_parity_measures_by_hand(tmp_path):
     exported, graph = load_exported(tmp_path / "m.onnx", device="cpu"), InferenceGraph(model.model).eval()
     run = exported.run
     exported.run = lambda batch: run(batch) + np.array([0, 0.5, 0], np.float32)[:, None, None]
-    parity = compare(graph, exported, IMAGES, exported.card)
+    parity = compare(graph, exported, IMAGES, exported.metadata)
     assert parity.logits_difference == pytest.approx(0.5, abs=1e-4)
     assert not parity.holds
     assert parity.logits_largest == pytest.approx(25.5, abs=0.1)

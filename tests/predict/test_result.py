@@ -35,9 +35,9 @@ def test_an_overlay_on_another_image_is_refused():
         Result(LABELS, ("road", "car"), PALETTE).draw(np.zeros((4, 4, 3), np.uint8))
 
 
-def test_the_surest_object_is_painted_on_top():
+def test_the_most_certain_object_is_on_top():
     found = objects((0, 0, 10, 10), (5, 0, 15, 10), classes=[1, 0], scores=[0.9, 0.8])
-    labels = found.paint((10, 20))
+    labels = found.to_labels((10, 20))
     assert [int(labels[0, x]) for x in (0, 7, 12, 18)] == [1, 1, 0, 255]
     row = Result(labels, ("road", "car"), PALETTE, instances=found).to_dict()["instances"][0]
     assert row == {"class": "car", "score": pytest.approx(0.9), "box_xyxy": [0, 0, 10, 10], "area_px": 100}
@@ -45,7 +45,7 @@ def test_the_surest_object_is_painted_on_top():
 
 def test_objects_get_an_outline_of_one_pixel():
     found = objects((2, 2, 8, 8))
-    drawn = Result(found.paint((10, 20)), ("road", "car"), PALETTE, instances=found).draw(np.zeros((10, 20, 3), np.uint8))
+    drawn = Result(found.to_labels((10, 20)), ("road", "car"), PALETTE, instances=found).draw(np.zeros((10, 20, 3), np.uint8))
     white = (drawn == 255).all(2)
     assert white.sum() == 20
     assert not white[3:7, 3:7].any()

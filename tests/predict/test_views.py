@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmstreet.predict.result import Instances
+from mmstreet.files.instances import Instances
 from mmstreet.predict.views import View, make_views, mean_scores, unite_instances
 
 

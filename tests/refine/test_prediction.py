@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmstreet.refine.prediction import check_image, ids_of, paint_rank, read_classes, read_prediction, thin_names
+from mmstreet.refine.prediction import ids_of, paint_rank, read_classes, read_prediction, thin_names
 from tests.helpers.refine_oracles import random_prediction
 
 RNG = np.random.default_rng(0)
@@ -54,15 +54,6 @@ def test_a_prediction_that_is_none_is_refused_with_the_reason(prediction, messag
 def test_another_size_than_the_image_is_refused(prediction):
     with pytest.raises(ValueError, match=r"the image \[4, 6\].*resize the probabilities to the image"):
         read_prediction(prediction, size_hw=(4, 6), num_classes=2)
-
-
-def test_a_greyscale_image_is_repeated_and_others_are_refused():
-    grey = RNG.integers(0, 256, (4, 5), dtype=np.uint8)
-    for image in (grey, grey[..., None], torch.from_numpy(grey)):
-        np.testing.assert_array_equal(check_image(image), np.stack([grey] * 3, -1))
-    for image in (grey / 255, np.zeros((4, 5, 4), np.uint8), np.zeros((3, 4, 5), np.uint8), np.zeros((0, 5, 3), np.uint8)):
-        with pytest.raises(ValueError, match="the image must be RGB uint8"):
-            check_image(image)
 
 
 def test_names_lead_to_ids_thin_classes_and_ranks():

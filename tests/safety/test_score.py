@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmstreet.files.instances import Instances
 from mmstreet.labels import BDD100K_SEM19, CAMVID11, STREET6, STREET6_BACKGROUND, TABLES
 from mmstreet.safety.components import COMPONENTS
 from mmstreet.safety.roles import roles_of
-from mmstreet.safety.score import LEVELS, UNKNOWN, Instances, combine_components, level_of, score_scene
+from mmstreet.safety.score import LEVELS, UNKNOWN, combine_components, level_of, score_scene
 from mmstreet.safety.settings import SafetySettings
 from tests.helpers.street_scene import ID, draw_street, put, streets
 
@@ -169,18 +170,18 @@ def test_the_own_bonnet_is_not_judged_and_a_van_is_a_vehicle():
 def test_instances_count_like_painted_pixels():
     street, painted = draw_street(), put(draw_street(), "person", ahead=8)
     mask = painted == ID["person"]
-    assert score(street, instances=Instances(mask[None], ["pedestrian"])).to_dict() == score(painted).to_dict()
+    assert score(street, instances=Instances.from_masks(mask[None], [ID["person"]])).to_dict() == score(painted).to_dict()
     car = put(street, "car", ahead=6, size=CAR) == ID["car"]
-    both = Instances(np.stack([mask, car, ~mask]), ["person", "car", "building"])
+    both = Instances.from_masks(np.stack([mask, car, ~mask]), [ID["person"], ID["car"], ID["building"]])
     result = score(street, instances=both)
     assert result.measures["people_burden"] == score(painted).measures["people_burden"]
     assert result.components["vehicles"] < score(painted).components["vehicles"]
-    assert score(street, instances=Instances(np.zeros((0, *street.shape), bool), [])).score == 100
+    assert score(street, instances=Instances.from_masks(np.zeros((0, *street.shape), bool), [])).score == 100
 
 
 def test_masks_of_another_size_are_refused():
     with pytest.raises(ValueError, match=r"bool \[1, 180, 320\]; got bool \[1, 90, 160\]"):
-        score(draw_street(), instances=Instances(np.zeros((1, 90, 160), bool), ["car"]))
+        score(draw_street(), instances=Instances.from_masks(np.zeros((1, 90, 160), bool), [ID["car"]]))
 
 
 def test_the_score_mixes_the_mean_with_the_worst_part():

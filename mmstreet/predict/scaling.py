@@ -1,41 +1,9 @@
-"""From whatever a user has to an RGB image, and from an RGB image to what a network wants."""
+"""Sizes of network inputs, and class scores at the size of an image."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
-
-from mmstreet.files.images import read_rgb
-
-
-def as_rgb(image: object) -> np.ndarray:
-    """Return an image as RGB, uint8 ``[H, W, 3]``.
-
-    Args:
-        image: Path of a file (see :func:`~mmstreet.files.images.read_rgb`; an alpha channel is dropped and of 16 bits the upper
-            8 are kept, as in training), a PIL image, or an array in RGB order: ``[H, W, 3]``, ``[H, W]`` or ``[H, W, 1]`` for grey, or
-            ``[H, W, 4]`` with alpha, which is dropped; uint8, or uint16 of which the upper 8 bits are kept.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ImageFileError: If the file cannot be decoded.
-        ValueError: If an array has another shape or type. Float images are refused, for nobody can tell ``0…1`` from ``0…255`` in the dark.
-    """
-    if isinstance(image, str | Path):
-        return read_rgb(image)
-    array = np.asarray(image if not hasattr(image, "convert") else image.convert("RGB"))
-    if array.dtype == np.uint16:
-        array = (array >> 8).astype(np.uint8)
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or not array.size:
-        raise ValueError(
-            f"an image is RGB uint8 [H, W, 3], grey [H, W] or RGBA [H, W, 4], or uint16 of these shapes; got {array.dtype} "
-            f"{list(array.shape)}; convert it first"
-        )
-    if array.ndim == 2 or array.shape[2] == 1:
-        return np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
-    return np.ascontiguousarray(array[..., :3])
 
 
 def fit_size(size_hw: tuple[int, int], *, scale_wh: tuple[int, int], keep_ratio: bool) -> tuple[int, int]:
