@@ -7,11 +7,12 @@ WORK := work_dirs/demo
 # Threads that spin while they wait take the core from the processes that load data.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help setup demo test test-upstream lint doctor bench reproduce-mini reproduce-camvid reproduce-instances clean
+.PHONY: help setup demo test hostile test-upstream lint doctor bench reproduce-mini reproduce-camvid reproduce-instances clean
 
 help:
 	@echo "make demo              draw the mini set, train and test a six-class model, say where the pictures are"
 	@echo "make test              lint and run the tests"
+	@echo "make hostile           try damaged, foreign and malicious inputs and print a table: kind, inputs tried, how they ended"
 	@echo "make test-upstream     run the tests with OpenMMLab's own releases, in $(UPSTREAM_VENV)"
 	@echo "make doctor            check this installation"
 	@echo "make bench             measure speed and memory against peers, as ratios in one run"
@@ -39,6 +40,9 @@ demo: data/mini/.done
 
 test: $(VENV)/.ready lint
 	$(PY) -m pytest -q $(TESTS)
+
+hostile: $(VENV)/.ready
+	$(PY) -m tests.hostile $(HOSTILE)
 
 test-upstream: $(UPSTREAM_VENV)/.ready
 	$(UPSTREAM_VENV)/bin/python -m pytest -q $(TESTS)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,7 +58,7 @@ def safe_loading() -> Iterator[None]:
     Raises:
         LaunchError: If a checkpoint names something else than tensors and mmengine's records; the message names it.
     """
-    trusted = os.environ.get(_TRUST, "0").lower() in ("1", "y", "yes", "true")
+    trusted = _is_trusted()
     before = os.environ.get(_FORCE)
     if not trusted:
         os.environ[_FORCE] = "1"
@@ -78,8 +79,8 @@ def safe_loading() -> Iterator[None]:
                 os.environ[_FORCE] = before
 
 
-def read_checkpoint(path: str | Path, *, map_location: str = "cpu", trust: bool = False) -> dict:
-    """Read one checkpoint file as data.
+def read_checkpoint(path: str | Path, *, map_location: str | torch.device = "cpu", trust: bool = False) -> object:
+    """Read one checkpoint file as data, and only if its checksums hold.
 
     Args:
         path: A ``.pth`` file written by mmengine or torch.
@@ -87,15 +88,44 @@ def read_checkpoint(path: str | Path, *, map_location: str = "cpu", trust: bool 
         trust: Read other Python objects too. Doing so may run code that whoever made the file put into it.
 
     Returns:
-        The dict in the file, e.g. with ``state_dict``, ``meta`` and ``message_hub``.
+        What the file holds, e.g. a dict with ``state_dict``, ``meta`` and ``message_hub``;
+        :func:`~mmstreet.engine.checkpoint_content.check_content` tells whether that is a checkpoint.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        LaunchError: If the file holds other objects than tensors and mmengine's records.
+        LaunchError: If the file is damaged, is no checkpoint, or holds other objects than tensors and mmengine's records.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"checkpoint '{path}' does not exist; give the .pth file that training wrote")
-    if trust:
-        return torch.load(path, map_location=map_location, weights_only=False)
-    with safe_loading():
-        return torch.load(path, map_location=map_location, weights_only=True)
+    try:
+        _check_archive(path)
+        if trust:
+            return torch.load(path, map_location=map_location, weights_only=False)
+        with safe_loading():
+            return torch.load(path, map_location=map_location, weights_only=True)
+    except LaunchError as error:
+        raise LaunchError(f"checkpoint '{path}' is refused: {error}") from error
+    except Exception as error:  # what damaged bytes make of torch's readers shares no other base class
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
+        raise LaunchError(
+            f"checkpoint '{path}' cannot be read ({reason}); it is cut off, damaged, or not a checkpoint: fetch or copy it again"
+        ) from error
+
+
+def load_from_local(filename: str, map_location: object) -> object:
+    """Read a local checkpoint for mmengine; see :func:`read_checkpoint`. mmengine prints the name of this function."""
+    return read_checkpoint(Path(filename).expanduser(), map_location=map_location or "cpu", trust=_is_trusted())
+
+
+def _check_archive(path: str | Path) -> None:
+    """torch's reader ignores the checksums of the zip archive; a flipped bit would become another weight."""
+    if not zipfile.is_zipfile(path):
+        return  # the format of torch before 1.6, which has no checksums
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise LaunchError(f"its part '{damaged}' does not match its checksum; fetch or copy it again, or use an earlier one")
+
+
+def _is_trusted() -> bool:
+    return os.environ.get(_TRUST, "0").lower() in ("1", "y", "yes", "true")
