@@ -27,7 +27,16 @@ MODELS = _node(
     "model",
     root.MODELS,
     core=("losses.modules", "losses.carb_loss"),
-    mmseg=("models.torchvision_heads", "models.pixelnet", "models.vgg", "models.carb_head", "models.carb_segmentor", "models.clip"),
+    mmseg=(
+        "models.torchvision_heads",
+        "models.efficientnet_lite",
+        "models.ladder_head",
+        "models.pixelnet",
+        "models.vgg",
+        "models.carb_head",
+        "models.carb_segmentor",
+        "models.clip",
+    ),
 )
 METRICS = _node("metric", root.METRICS, core=("metrics.semantic", "metrics.instance", "safety.metric"))
 HOOKS = _node("hook", root.HOOKS, core=("engine.hooks", "evaluation.refinement"))

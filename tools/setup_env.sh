@@ -46,5 +46,5 @@ if ! ls "$wheels"/*mmcv-*.whl >/dev/null 2>&1; then
 fi
 pip install -q -c "$constraints" "$wheels"/*mmcv-*.whl
 "$venv/bin/python" -c 'import mmcv.ops' || { echo "setup_env: the mmcv wheel in $wheels has no compiled ops or was built against another torch; delete that folder and run again" >&2; exit 1; }
-pip install -q -c "$constraints" -e ".[$family,instances,crf,superpixel,clip,sam,export,test]"
+pip install -q -c "$constraints" -e ".[$family,instances,pretrained,crf,superpixel,clip,sam,export,test]"
 echo "setup_env: $venv is ready ($family, $key)"
