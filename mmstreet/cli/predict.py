@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from mmstreet.predict.folder import SUMMARY, PredictionFolder
 from mmstreet.predict.job import Outcome, predict_sources
 from mmstreet.predict.predictor import Predictor
 from mmstreet.predict.sharding import Shard, current_shard, publish
-from mmstreet.predict.sources import find_sources
+from mmstreet.predict.sources import find_sources, result_stem
 from mmstreet.report.safety_strip import SafetyStrip
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 
@@ -85,18 +84,18 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         )
         analyzer = RoadSafetyAnalyzer(classes=predictor.classes) if args.safety else None
         folder = PredictionFolder(
-            args.out or Path("work_dirs/predict") / (Path(args.source).stem.replace("*", "_") or "images"),
+            args.out or Path("work_dirs/predict") / (result_stem(Path(args.source)).replace("*", "_") or "images"),
             _settings(args, predictor),
             labels=not args.no_labels,
             overlays=not args.no_overlays,
             probs=args.save_probs,
             overwrite=args.overwrite,
         )
+        own = shard.take(sources)
+        waiting = folder.start(own, sources)
     except (ValueError, OSError, ImportError) as error:
         print(f"mmstreet predict: {error}", file=sys.stderr)
         return 1
-    own = shard.take(sources)
-    waiting = folder.start(own)
     outcome = predict_sources(
         predictor, waiting, folder, analyzer=analyzer, make_strip=SafetyStrip if args.safety else None, progress=shard.index == 0
     )
@@ -123,10 +122,16 @@ def _settings(args: argparse.Namespace, predictor: Predictor) -> dict:
         "classes": list(predictor.classes),
         "tta": args.tta,
         "scales": args.scales,
-        "refine": hashlib.sha256(Path(args.refine).read_bytes()).hexdigest()[:16] if args.refine else None,
+        "refine": _identify_refiner(args.refine, predictor) if args.refine else None,
         "min_score": args.min_score if predictor.kind == "instance" else None,
         "safety": args.safety,
     }
+
+
+def _identify_refiner(path: str, predictor: Predictor) -> str:
+    from mmstreet.refine.configured import identify_refiner, read_refiner
+
+    return identify_refiner(read_refiner(path), predictor.refiner)
 
 
 def _report(outcome: Outcome, shard: Shard, *, skipped: int, total: int, folder: PredictionFolder) -> None:

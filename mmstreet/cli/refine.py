@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -13,10 +12,10 @@ from mmstreet.engine.errors import LaunchError
 from mmstreet.files.colors import check_palette
 from mmstreet.labels import TABLES, get_table
 from mmstreet.predict.folder import SETTINGS, SUMMARY, PredictionFolder
-from mmstreet.predict.refining import refine_sources, summarize_changes, with_cache
+from mmstreet.predict.refining import find_prediction, refine_sources, summarize_changes, with_cache
 from mmstreet.predict.sharding import current_shard, publish
 from mmstreet.predict.sources import find_sources
-from mmstreet.refine.configured import build_refiner, read_refiner
+from mmstreet.refine.configured import build_refiner, identify_refiner, read_refiner
 from mmstreet.refine.prediction import read_classes
 
 _SHOWN_FAILURES = 5
@@ -55,24 +54,26 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     try:
         shard = current_shard()
         sources = [source for source in find_sources(args.images) if not source.is_video]
+        if args.out.resolve() == args.predictions.resolve():
+            raise LaunchError(f"--out '{args.out}' is the folder of predictions, which would be overwritten; choose another --out")
         if not args.predictions.is_dir():
             raise LaunchError(f"folder of predictions '{args.predictions}' does not exist")
         classes = _classes(args)
         settings = read_refiner(args.refine)
         cached = settings if args.no_cache else with_cache(settings, args.cache or args.out / "masks")
         refiner = build_refiner(cached, classes)
-        text = json.dumps(settings, sort_keys=True, default=str)
         folder = PredictionFolder(
             args.out,
-            {"refiner": Path(args.refine).stem, "settings": hashlib.sha256(text.encode()).hexdigest()[:16], "classes": list(classes)},
+            {"refiner": Path(args.refine).stem, "settings": identify_refiner(settings, refiner), "classes": list(classes)},
+            inputs_of=lambda source: [find_prediction(args.predictions, source.name), source.path],
             overlays=not args.no_overlays,
             overwrite=args.overwrite,
         )
+        own = shard.take(sources)
+        waiting = folder.start(own, sources)
     except (ValueError, OSError, ImportError, TypeError, KeyError) as error:
         print(f"mmstreet refine: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
         return 1
-    own = shard.take(sources)
-    waiting = folder.start(own)
     outcome = refine_sources(refiner, waiting, args.predictions, folder, palette=_palette(args, classes), progress=shard.index == 0)
     summary = json.loads(publish(lambda: summarize_changes(folder, sources), folder.root / SUMMARY))
     for source, reason in list(outcome.failed.items())[:_SHOWN_FAILURES]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
@@ -13,11 +13,15 @@ import numpy as np
 from mmstreet.files.atomic import atomic_path, write_json, write_text
 from mmstreet.files.images import write_image
 from mmstreet.files.rle import counts_from_mask, encode_counts
+from mmstreet.predict.exported import fingerprint_of
+from mmstreet.predict.identity import identify_file, is_same_file, read_object
 from mmstreet.predict.result import Result
-from mmstreet.predict.sources import Source
+from mmstreet.predict.sources import Source, refuse_address
 
 SETTINGS = "run.json"
 SUMMARY = "summary.json"
+RESULTS = ("labels", "overlays", "records", "probs", "videos", "frames")
+"""Folders of results."""
 _JPEG_QUALITY = 90
 _PNG = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 """Label maps are runs of equal ids: this is the smallest of zlib's ways, and as fast as any."""
@@ -28,18 +32,20 @@ class PredictionFolder:
 
     ``labels/NAME.png`` holds train ids, ``overlays/NAME.jpg`` the colours over the image, ``records/NAME.json`` all numbers, on request
     ``probs/NAME.npz`` the class probabilities; a video has a folder ``labels/NAME/`` of numbered frames, ``videos/NAME.mp4`` and
-    ``frames/NAME.jsonl``. The record is written last: what has one is finished.
+    ``frames/NAME.jsonl``. The record is written last. A result is finished when its record has no error, names these settings and the files
+    that it was made from, and these files are still the same.
 
     Args:
         root: The folder; made if it is missing.
         settings: What decides the results, as plain data; a folder takes results of one setting only.
+        inputs_of: Gives the files that a source's results are made from; default: the source itself.
         labels: Write label maps.
         overlays: Write overlays.
         probs: Write class probabilities of images, half precision, compressed.
-        overwrite: Delete results of other settings, and predict finished ones again.
+        overwrite: Replace results of other settings and of other files, and predict finished ones again.
 
     Raises:
-        ValueError: If the folder holds results of other settings; the message says which setting differs.
+        ValueError: If the folder holds results of other settings, or files of these names that no prediction wrote.
     """
 
     def __init__(
@@ -47,25 +53,35 @@ class PredictionFolder:
         root: str | Path,
         settings: Mapping,
         *,
+        inputs_of: Callable[[Source], Sequence[Path]] = lambda source: [source.path],
         labels: bool = True,
         overlays: bool = True,
         probs: bool = False,
         overwrite: bool = False,
     ) -> None:
+        refuse_address(root, "give a folder")
         self.root = Path(root)
+        self.settings = dict(settings)
+        self.inputs_of = inputs_of
         self.labels, self.overlays, self.probs = labels, overlays, probs
         self.overwrite = overwrite
+        self.run = fingerprint_of(json.dumps(self.settings, sort_keys=True, default=str).encode())
+        there = [name for name in RESULTS if (self.root / name).exists()]
         path = self.root / SETTINGS
-        if path.is_file() and not overwrite:
-            before = json.loads(path.read_text())
-            differing = [name for name in {**before, **settings} if before.get(name) != settings.get(name)]
-            if differing:
-                name = differing[0]
-                raise ValueError(
-                    f"'{root}' holds predictions with other settings ({name}: {before.get(name)} there, {settings.get(name)} now); choose "
-                    "another --out, or add --overwrite to replace them"
-                )
-        write_json(settings, path)
+        if not path.is_file():
+            if there:
+                raise ValueError(f"'{root}' has '{there[0]}' but no {SETTINGS}: no prediction wrote that; choose another --out")
+            return
+        before = read_object(path)
+        if before is None and not overwrite:
+            raise ValueError(f"'{path}' is damaged; choose another --out, or add --overwrite to predict everything again")
+        differing = [name for name in {**(before or {}), **self.settings} if (before or {}).get(name) != self.settings.get(name)]
+        if differing and not overwrite:
+            name = differing[0]
+            raise ValueError(
+                f"'{root}' holds predictions with other settings ({name}: {before.get(name)} there, {self.settings.get(name)} now); choose "
+                "another --out, or add --overwrite to replace them"
+            )
 
     def record_path(self, source: Source) -> Path:
         """Return where the record of a source goes."""
@@ -87,15 +103,55 @@ class PredictionFolder:
         """Return where the numbers of each frame of a video go."""
         return self.root / "frames" / f"{source.name}.jsonl"
 
-    def start(self, sources: Sequence[Source]) -> list[Source]:
-        """Return those of a process's own sources that are still to be done; failed ones are tried again."""
-        if self.overwrite:
-            for source in sources:
-                self.record_path(source).unlink(missing_ok=True)
-        return [source for source in sources if not self.is_finished(source)]
+    def start(self, own: Sequence[Source], sources: Sequence[Source] | None = None) -> list[Source]:
+        """Return those of a process's own sources that are still to be done; failed ones are tried again.
+
+        Args:
+            own: The sources of this process.
+            sources: Those of all processes; default: ``own``.
+
+        Raises:
+            ValueError: If the folder holds results that this run would replace without being asked to, or would leave beside its own though
+                they are of other settings.
+        """
+        self._refuse_mixture(own if sources is None else sources)
+        waiting = [source for source in own if self.overwrite or not self.is_finished(source)]
+        for source in waiting:
+            self._refuse_others(source)
+        write_json(self.settings, self.root / SETTINGS)
+        return waiting
+
+    def _refuse_mixture(self, sources: Sequence[Source]) -> None:
+        ours = {self.record_path(source) for source in sources}
+        others = [path for path in sorted((self.root / "records").rglob("*.json")) if path not in ours]
+        strange = [path for path in others if (read_object(path) or {}).get("run") != self.run]
+        if strange:
+            name = strange[0].relative_to(self.root / "records").with_suffix("")
+            raise ValueError(
+                f"'{self.root}' holds {len(strange)} results of other settings that are not predicted now, e.g. '{name}'; choose another "
+                "--out, or predict them too"
+            )
+
+    def _refuse_others(self, source: Source) -> None:
+        """Refuse to write over results of another source: of a file elsewhere, of a video in place of a folder, or the other way round."""
+        record = self._read(self.record_path(source)) or {}
+        for known, path in zip(_inputs_in(record), self._identify(source, lambda path: path)):
+            if known["path"] != os.path.abspath(path) and not self.overwrite and not is_same_file(known, path):
+                raise ValueError(
+                    f"'{self.root}' holds the result '{source.name}' of '{known['path']}', not of '{path}'; choose another --out, or add "
+                    "--overwrite to replace it"
+                )
+        records = self.root / "records"
+        above = [records / f"{parent}.json" for parent in PurePosixPath(source.name).parents if parent.name]
+        taken = [path.with_suffix("") for path in above if (self._read(path) or {}).get("video")]
+        if source.is_video and not record.get("video") and self.label_path(source, 0).parent.is_dir():
+            taken.append(self.record_path(source).with_suffix(""))
+        if taken:
+            name = taken[0].relative_to(records)
+            raise ValueError(f"'{self.root / 'labels' / name}' holds labels of other sources than '{source.path}'; choose another --out")
 
     def is_finished(self, source: Source) -> bool:
-        """Tell whether all results of a source are there."""
+        """Tell whether all results of a source are there, of these settings and of these files."""
         record = self.read_record(source)
         if record is None or "error" in record:
             return False
@@ -107,9 +163,23 @@ class PredictionFolder:
         return all(path.is_file() for path in wanted)
 
     def read_record(self, source: Source) -> dict | None:
-        """Return the record of a source, ``None`` if there is none."""
-        path = self.record_path(source)
-        return json.loads(path.read_text()) if path.is_file() else None
+        """Return the record of a source, ``None`` if there is none, it is damaged, or of other settings or other files."""
+        record = self._read(self.record_path(source))
+        if record is None or record.get("run") != self.run or "started" in record:
+            return None
+        known, now = _inputs_in(record), self._identify(source, lambda path: path)
+        same = len(known) == len(now) and all(is_same_file(one, path) for one, path in zip(known, now))
+        return record if same or ("error" in record and not known) else None
+
+    def _read(self, path: Path) -> dict | None:
+        return read_object(path) if path.is_file() else None
+
+    def _identify(self, source: Source, describe: Callable[[Path], object]) -> list:
+        """Describe the files of a source; an empty list if one cannot be read, as that of a failed source may be."""
+        try:
+            return [describe(path) for path in self.inputs_of(source)]
+        except OSError:
+            return []
 
     def write_image(self, source: Source, image: np.ndarray, result: Result, **more: object) -> None:
         """Write all results of an image; ``more`` goes into its record."""
@@ -129,11 +199,15 @@ class PredictionFolder:
 
     def write_record(self, source: Source, record: Mapping) -> None:
         """Write a record; that finishes the source, unless it holds an ``error``."""
-        write_text(json.dumps({"source": str(source.path), **record}, allow_nan=False) + "\n", self.record_path(source))
+        about = {"source": str(source.path), "run": self.run, "inputs": self._identify(source, identify_file), "video": source.is_video}
+        write_text(json.dumps(about | dict(record), allow_nan=False) + "\n", self.record_path(source))
 
-    def clear_frames(self, source: Source) -> None:
-        """Delete the label maps of an earlier, unfinished look at a video: it may have had other frames."""
-        shutil.rmtree(self.label_path(source, 0).parent, ignore_errors=True)
+    def start_video(self, source: Source) -> None:
+        """Claim the folder of a video's label maps, and delete those of an earlier look at it, which may have had more frames."""
+        self.write_record(source, {"started": True})
+        for path in self.label_path(source, 0).parent.glob("*.png"):
+            if path.stem.isdecimal():
+                path.unlink()
 
     def summarize(self, sources: Sequence[Source]) -> str:
         """Return the account of all sources, as JSON text, from what is on the disk."""
@@ -157,6 +231,12 @@ class PredictionFolder:
             scores = [score for score, _ in scored]
             summary["safety"] = {"mean": sum(scores) / len(scores), "lowest": scored[:5], "highest": scored[-5:][::-1]}
         return json.dumps(summary, indent=2, allow_nan=False) + "\n"
+
+
+def _inputs_in(record: Mapping) -> list[dict]:
+    """Return what a record says of its files, nothing if it is malformed."""
+    inputs, keys = record.get("inputs"), {"path", "bytes", "mtime_ns", "sha256"}
+    return inputs if isinstance(inputs, list) and all(isinstance(one, dict) and keys <= one.keys() for one in inputs) else []
 
 
 def write_labels(path: Path, labels: np.ndarray) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import glob
+import hashlib
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
+_RESULT_SUFFIXES = (".png", ".jpg", ".json", ".jsonl", ".npz", ".mp4")
 
 
 @dataclass(frozen=True)
@@ -34,17 +37,19 @@ def find_sources(source: str | Path) -> list[Source]:
         source: An image or a video; a folder, which is searched to its depth; or a glob pattern, where ``**`` means any depth.
 
     Returns:
-        The files, each with a name of its own: where two differ only in the suffix, the suffix becomes part of the names.
+        The files, each with a name of its own, also where upper and lower case are the same: where two would share results, the suffix
+        becomes part of their names, and where that is not enough, a hash of the path.
 
     Raises:
         FileNotFoundError: If there is nothing, or nothing of a known kind; the message says what there is.
-        ValueError: If a single file is of no known kind.
+        ValueError: If a single file is of no known kind, or the source is an address.
     """
+    refuse_address(source, "files are not fetched: download it and give its path")
     path = Path(source)
     if path.is_file():
         if not _is_known(path):
             raise ValueError(f"'{path}' is neither an image ({', '.join(IMAGE_SUFFIXES)}) nor a video ({', '.join(VIDEO_SUFFIXES)})")
-        return [Source(path, path.stem, _is_video(path))]
+        return _name([path], path.parent)
     if path.is_dir():
         root, files = path, [x for x in path.rglob("*") if x.is_file()]
     else:
@@ -76,9 +81,43 @@ def _common_folder(files: Sequence[Path]) -> Path:
 
 
 def _name(files: Sequence[Path], root: Path) -> list[Source]:
-    names = [file.relative_to(root).with_suffix("").as_posix() for file in files]
-    counts = Counter(names)
-    return [
-        Source(file, name if counts[name] == 1 else f"{name}_{file.suffix[1:].lower()}", _is_video(file))
-        for file, name in zip(files, names)
-    ]
+    """Name the results of files: by their paths without suffix; where results would collide, with suffix; where still, with a hash."""
+    paths = [file.relative_to(root) for file in files]
+    names = [(path.parent / result_stem(path)).as_posix() for path in paths]
+    hashes = [hashlib.sha256(path.as_posix().encode("utf-8", "surrogateescape")).hexdigest()[:8] for path in paths]
+    for endings in ([path.suffix[1:].lower() for path in paths], hashes):
+        colliding = _colliding(names, [_is_video(file) for file in files])
+        names = [f"{name}_{ending}" if i in colliding else name for i, (name, ending) in enumerate(zip(names, endings))]
+    return [Source(file, name, _is_video(file)) for file, name in zip(files, names)]
+
+
+def result_stem(path: Path) -> str:
+    """Return a file's name without suffix, safe as the name of a folder: one of dots alone would be the folder above.
+
+    Example:
+        >>> result_stem(Path("a/b.jpg")), result_stem(Path("...mp4"))
+        ('b', '__')
+    """
+    stem = path.name[: -len(path.suffix)] if path.suffix else path.name
+    return stem if stem.strip(". ") else stem.replace(".", "_").replace(" ", "_")
+
+
+def _colliding(names: Sequence[str], are_videos: Sequence[bool]) -> set[int]:
+    """Return the positions of names that no file system may tell apart, or whose results lie in the way of a folder of others."""
+    keys = [unicodedata.normalize("NFC", name).casefold() for name in names]
+    counts = Counter(keys)
+    folders = {parent.as_posix() for key in keys for parent in PurePosixPath(key).parents}
+    cut_off = {folder.removesuffix(ending) for folder in folders for ending in _RESULT_SUFFIXES if folder.endswith(ending)}
+    return {
+        i for i, (key, is_video) in enumerate(zip(keys, are_videos)) if counts[key] > 1 or key in cut_off or (is_video and key in folders)
+    }
+
+
+def refuse_address(place: str | Path, advice: str) -> None:
+    """Refuse a URL where a file or a folder is expected; as a path it would lose a slash and become a folder of that name.
+
+    Raises:
+        ValueError: If it is one.
+    """
+    if "://" in str(place):
+        raise ValueError(f"'{place}' is an address; {advice}")

@@ -57,7 +57,7 @@ def predict_video(
         duration_s = max(reader.count, 1) / reader.fps
         strip = make_strip(frame_hw=reader.size_hw, duration_s=duration_s, thresholds=analyzer.settings.thresholds)
     pixels, levels, scores, count, cut_off = np.zeros(len(predictor.classes), np.int64), Counter(), [], 0, None
-    folder.clear_frames(source)
+    folder.start_video(source)
     with ExitStack() as stack:
         lines = stack.enter_context(open(stack.enter_context(atomic_path(folder.frames_path(source))), "w"))
         video = stack.enter_context(open_video(folder.overlay_path(source), fps=reader.fps)) if folder.overlays else None

@@ -37,7 +37,8 @@ class CachedMasks:
         self.source = MASK_SOURCES.build(dict(source))
         self.folder = Path(folder)
         settings = json.dumps(source, sort_keys=True, default=str)
-        self._about = f"{settings} {getattr(self.source, 'fingerprint', '')}"
+        self.fingerprint = getattr(self.source, "fingerprint", "")
+        self._about = f"{settings} {self.fingerprint}"
         if isinstance(self.source, MaskProposer):
             self.propose = self._propose
         if isinstance(self.source, MaskPredictor):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -25,6 +27,13 @@ def read_refiner(path: str | Path) -> Config:
     if settings is None:
         raise ValueError(f"config '{path}' sets no 'refiner'; see configs/refine/")
     return settings
+
+
+def identify_refiner(settings: Mapping, refiner: Refiner | None = None) -> str:
+    """Return a short text that changes with any setting of a refiner and, for weights in a local folder, with these."""
+    weights = refiner.fingerprint if refiner is not None else ""
+    text = json.dumps(dict(settings), sort_keys=True, default=str) + weights
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def build_refiner(settings: Mapping, classes: Sequence[str]) -> Refiner:

@@ -75,6 +75,12 @@ class Refiner(ABC):
         record = record_changes(before.labels, after, refiner=type(self).__name__, classes=self.classes, protected_px=kept, regions=reports)
         return after, record
 
+    @property
+    def fingerprint(self) -> str:
+        """Names the weights that the refiner uses; empty without any."""
+        parts = [getattr(self, name, None) for name in ("source", "detector", "refiner")]
+        return " ".join(found for part in parts if (found := getattr(part, "fingerprint", "")))
+
     @abstractmethod
     def relabel(self, image: np.ndarray, prediction: Prediction) -> tuple[np.ndarray, list[RegionReport], np.ndarray | None]:
         """Return the new map, uint8 ``[H, W]`` with classes of ``prediction`` only, reports on regions, and where protection does not hold.

@@ -1,6 +1,7 @@
 """``mmstreet refine``: saved predictions in, refined maps and an account out; resumable, shared out, with masks kept on the disk."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -141,6 +142,39 @@ def test_a_bad_command_gets_one_sentence(streets, capsys, arguments, message):
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
+
+
+def test_other_predictions_are_not_taken_for_finished(streets, tmp_path, capsys):
+    assert run() == 0
+    path = tmp_path / "predictions/town/d.png"
+    cv2.imwrite(str(path), (cv2.imread(str(path), cv2.IMREAD_UNCHANGED) + 1) % 3)
+    capsys.readouterr()
+    assert run() == 0
+    assert "1 refined, 3 finished before" in capsys.readouterr().out
+    shutil.copytree("predictions", "others")
+    for file in Path("others").rglob("d.png"):
+        cv2.imwrite(str(file), np.zeros(SIZE_HW, np.uint8))
+    before = read("town/d")
+    arguments = ["images", "others", "--refine", "grow.py", "--classes", CLASSES, "--out", "out"]
+    assert main(arguments) == 1
+    assert "holds the result 'town/d' of" in capsys.readouterr().err
+    np.testing.assert_array_equal(read("town/d"), before)
+    assert main([*arguments, "--overwrite"]) == 0
+    assert (read("town/d") == 0).all()
+
+
+def test_the_folder_of_predictions_is_not_overwritten(streets, capsys):
+    assert main(["images", "predictions", "--refine", "grow.py", "--classes", CLASSES, "--out", "predictions", "--overwrite"]) == 1
+    assert "is the folder of predictions" in capsys.readouterr().err
+
+
+def test_a_changed_base_of_a_refiner_config_is_another_setting(streets, tmp_path, capsys):
+    (tmp_path / "grow.py").rename(tmp_path / "base.py")
+    (tmp_path / "grow.py").write_text("_base_ = './base.py'\n")
+    assert run() == 0
+    (tmp_path / "base.py").write_text((tmp_path / "base.py").read_text().replace("area_px=30", "area_px=40"))
+    assert run() == 1
+    assert "other settings (settings: " in capsys.readouterr().err
 
 
 def test_classes_come_from_the_folder_of_a_prediction(streets, tmp_path):

@@ -51,3 +51,9 @@ def test_a_folder_without_images_says_what_it_has(tmp_path):
     (tmp_path / "a.txt").touch()
     with pytest.raises(FileNotFoundError, match=r"\(1 \.txt\)"):
         find_sources(tmp_path)
+
+
+@pytest.mark.parametrize("source", ["http://host/a.jpg", "rtsp://camera/1", "s3://bucket/photos"])
+def test_an_address_is_refused_with_its_slashes(source):
+    with pytest.raises(ValueError, match=f"'{source}' is an address; files are not fetched: download it and give its path"):
+        find_sources(source)
