@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.bench_losses import peak_in_logits, time_in_turns
-from mmstreet.losses.region_balance import carb_loss, predict_present
+from mmstreet.losses.slabs import carb_loss, predict_present
 
 SHAPES = ((4, 19, 512, 1024), (2, 11, 720, 960))
 FACTOR = 0.1

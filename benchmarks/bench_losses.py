@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from mmstreet.losses.functional import focal_dice_loss
+from mmstreet.losses.slabs import focal_dice_loss
 
 SHAPES = ((4, 6, 512, 1024), (2, 19, 256, 512))
 PEER = "segmentation_models_pytorch"

@@ -35,16 +35,13 @@ def main(argv: list[str] | None = None) -> None:
         kind.add_argument("--table", choices=sorted(TABLES), required=True, help="class table of the embeddings")
         kind.add_argument("--embeddings", type=Path, required=True, help="file by tools/make_text_embeddings.py")
         kind.add_argument("--model", default="openai/clip-vit-base-patch16", help="CLIP, hub name or folder (default: %(default)s)")
-        kind.add_argument("--published", action="store_true", help="compute as CARB's published code does, its faults included")
         kind.add_argument("--device", default="cpu", help="e.g. cuda (default: cpu)")
         kind.add_argument("--out", type=Path, required=True, help="folder of the masks, or the picture")
     args = parser.parse_args(argv)
-    settings = {"model": args.model, "table": args.table, "embeddings": str(args.embeddings), "published": args.published}
+    settings = {"model": args.model, "table": args.table, "embeddings": str(args.embeddings)}
     table = get_table(args.table)
     try:
-        teacher = ClipTeacher(model=args.model, text_embeddings=str(args.embeddings), table=args.table, published=args.published).to(
-            args.device
-        )
+        teacher = ClipTeacher(model=args.model, text_embeddings=str(args.embeddings), table=args.table).to(args.device)
         if args.kind == "picture":
             args.out.parent.mkdir(parents=True, exist_ok=True)
             draw_views(teacher, args.input, [name.strip() for name in args.classes.split(",")], table).save(args.out)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import torch
 from mmengine.dist import all_reduce
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmstreet.losses.functional import check_shapes
-from mmstreet.losses.region_balance import balance_factor, predict_present, region_means, region_sums, stack_views
+from mmstreet.losses.modules import BatchLoss
+from mmstreet.losses.region_balance import balance_factor, region_means
+from mmstreet.losses.slabs import carb_loss
 from mmstreet.registry import MODELS
 
 
 @MODELS.register_module()
-class CARBLoss(nn.Module):
+class CARBLoss(BatchLoss):
     """Consistency-aware region balancing for pseudo-labels; see :func:`mmstreet.losses.region_balance.carb_loss`.
 
     For the first ``warmup_iters`` training iterations it is the cross entropy averaged over valid pixels. Then pixels on which network and
@@ -31,10 +32,8 @@ class CARBLoss(nn.Module):
         coeff: For an adaptive λ: ratio of the two terms after the balance.
         queue_size: For an adaptive λ: steps that are averaged.
         balance_limit: For an adaptive λ: its largest value.
-        published: Compute as the published code does, its faults included: scores of absent classes become 0 instead of being out of
-            the question, an empty region gives nan (and the queue keeps it), λ has no limit and each process its own.
         loss_weight: Factor of the whole.
-        loss_name: Name in the log; mmengine trains on losses whose name contains ``loss`` and only logs the rest.
+        loss_name: Name in the log; see :class:`mmstreet.losses.modules.BatchLoss`.
 
     Attributes:
         log_vars: Of the last forward pass: ``consistent_ce`` and ``inconsistent_ce`` (mean loss of the global view's regions),
@@ -57,11 +56,10 @@ class CARBLoss(nn.Module):
         coeff: float = 1.0,
         queue_size: int = 5,
         balance_limit: float = 10.0,
-        published: bool = False,
         loss_weight: float = 1.0,
         loss_name: str = "loss_carb",
     ) -> None:
-        super().__init__()
+        super().__init__(loss_weight=loss_weight, loss_name=loss_name)
         for name, value, least in (("warmup_iters", warmup_iters, 0), ("queue_size", queue_size, 1), ("coeff", coeff, 0)):
             if value < least:
                 raise ValueError(f"CARBLoss expects {name} >= {least}, got {value}")
@@ -71,31 +69,28 @@ class CARBLoss(nn.Module):
         self.balance = balance
         self.coeff = coeff
         self.balance_limit = balance_limit
-        self.published = published
-        self.loss_weight = loss_weight
-        self.loss_name = loss_name
         self.log_vars: dict[str, Tensor] = {}
         self.register_buffer("iterations", torch.zeros((), dtype=torch.int64))
         self.register_buffer("queue", torch.zeros(2, queue_size))
         self.register_buffer("queue_length", torch.zeros((), dtype=torch.int64))
 
-    def forward(
+    def compute(
         self,
         logits: Tensor,
         labels: Tensor,
-        weight: Tensor | None = None,
-        ignore_index: int = 255,
         *,
+        pixel_weight: Tensor | None,
+        ignore_index: int,
         present: Tensor | None = None,
         local_labels: Tensor | None = None,
         local_offset_yx: tuple[int, int] = (0, 0),
     ) -> Tensor:
-        """Compute the loss of one batch, as mmseg's heads call it.
+        """Call :func:`mmstreet.losses.slabs.carb_loss` with the λ of this step.
 
         Args:
             logits: Raw scores of the whole view, float ``[B, C, H, W]``.
             labels: Its pseudo-labels, integer ``[B, H, W]``.
-            weight: Refused: a region's mean has no weight per pixel.
+            pixel_weight: Refused: a region's mean has no weight per pixel.
             ignore_index: Label of the pixels that give neither loss nor gradient.
             present: Which classes each image shows, bool ``[B, C]``; ``None`` allows every class.
             local_labels: Pseudo-labels of a patch of the view, integer ``[B, h, w]``.
@@ -107,53 +102,51 @@ class CARBLoss(nn.Module):
         Raises:
             ValueError: If shapes or label ids do not fit, or weights per pixel are given.
         """
-        if weight is not None:
+        if pixel_weight is not None:
             raise ValueError("CARBLoss balances regions and takes no weight per pixel; leave the sampler out")
-        check_shapes(logits, labels)
-        views = stack_views(labels, local_labels, local_offset_yx, ignore_index=ignore_index)
-        preds = predict_present(logits, present, published=self.published)
-        sums, pixels = region_sums(logits, views, preds, ignore_index=ignore_index)
-        if self.training:
-            self.iterations += 1
-        if self.iterations <= self.warmup_iters:
-            factor = sums.new_ones(())
-            loss = region_means(sums.sum(1), pixels.sum(1), published=self.published).sum()
-        else:
-            if self.training:
-                self._remember(sums[0].detach(), pixels[0])
-            factor = self.factor().to(sums.dtype)
-            consistent, inconsistent = region_means(sums, pixels, published=self.published).sum(0)
-            loss = consistent + factor * inconsistent
-        self._log(sums[0].detach(), pixels[0], factor)
-        return self.loss_weight * loss
+        return carb_loss(
+            logits,
+            labels,
+            factor=self._next_factor,
+            present=present,
+            local_labels=local_labels,
+            local_offset_yx=local_offset_yx,
+            ignore_index=ignore_index,
+        )
 
     def factor(self) -> Tensor:
         """Return the present λ, a scalar."""
         if self.balance is not None:
             return self.queue.new_tensor(self.balance)
-        if self.published:
-            consistent, inconsistent = self.queue.mean(1)
-            return self.coeff * consistent / inconsistent
         return balance_factor(self.queue, self.queue_length, coeff=self.coeff, limit=self.balance_limit)
 
+    def _next_factor(self, sums: Tensor, pixels: Tensor) -> Tensor | None:
+        """Count the step, log it, and return its λ, None in the warm-up; ``sums`` and ``pixels`` are those of the whole view's regions."""
+        if self.training:
+            self.iterations += 1
+        warm_up = bool(self.iterations <= self.warmup_iters)
+        if self.training and not warm_up:
+            self._remember(sums, pixels)
+        factor = sums.new_ones(()) if warm_up else self.factor().to(sums.dtype)
+        self._log(sums, pixels, factor)
+        return None if warm_up else factor
+
     def _remember(self, sums: Tensor, pixels: Tensor) -> None:
-        """Push the mean losses ``[2]`` of the global view's regions; nothing is pushed where a region is empty."""
-        if not self.published:
-            shared = torch.cat([sums.double(), pixels.double()])  # counts beyond 2^24 must stay exact
-            all_reduce(shared)
-            sums, pixels = shared[:2], shared[2:]
-        means = region_means(sums, pixels, published=self.published).to(self.queue.dtype)
-        push = self.queue.new_ones((), dtype=torch.bool) if self.published else (pixels > 0).all()
-        pushed = torch.cat([self.queue[:, 1:], means[:, None]], 1)
+        """Push the mean losses ``[2]`` of the whole view's regions over all processes; nothing is pushed where a region is empty."""
+        shared = torch.cat([sums.double(), pixels.double()])  # counts beyond 2^24 must stay exact
+        all_reduce(shared)
+        sums, pixels = shared[:2], shared[2:]
+        pushed = torch.cat([self.queue[:, 1:], region_means(sums, pixels)[:, None].to(self.queue.dtype)], 1)
+        push = (pixels > 0).all()
         self.queue.copy_(torch.where(push, pushed, self.queue))
         self.queue_length.copy_((self.queue_length + push).clamp_max(self.queue.shape[1]))
 
     def _log(self, sums: Tensor, pixels: Tensor, factor: Tensor) -> None:
         losses, shares = region_means(sums, pixels), 100 * pixels / pixels.sum().clamp_min(1)
         names = ("consistent_ce", "inconsistent_ce", "consistent_area", "inconsistent_area", "balance")
-        self.log_vars = dict(zip(names, [*losses, *shares, factor.detach()], strict=True))
+        self.log_vars = dict(zip(names, [*losses, *shares, factor], strict=True))
 
     def extra_repr(self) -> str:
         """Show the settings."""
         balance = f"balance={self.balance}" if self.balance is not None else f"coeff={self.coeff}, queue_size={self.queue.shape[1]}"
-        return f"warmup_iters={self.warmup_iters}, {balance}, published={self.published}, loss_weight={self.loss_weight}"
+        return f"warmup_iters={self.warmup_iters}, {balance}, loss_weight={self.loss_weight}"

@@ -1,19 +1,17 @@
-"""Loss formulas on plain tensors, and the one place that decides what an ignored pixel is."""
+"""Loss formulas on plain tensors, as few lines of torch as they take, and the one place that decides what an ignored pixel is.
+
+:mod:`mmstreet.losses.slabs` has the same functions with an analytic gradient, for large images; tests hold the two equal.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from mmstreet.files.label_ids import check_label_ids
-
-# Elements of one slab. On a CPU a slab and its few temporaries stay in the cache, yet each operation is long enough to be worth sharing
-# out to the threads; an accelerator wants few, large kernels.
-_CPU_SLAB_PER_THREAD = 2**19
-_DEVICE_SLAB = 2**24
 
 
 def check_shapes(logits: Tensor, labels: Tensor) -> None:
@@ -37,10 +35,21 @@ def check_shapes(logits: Tensor, labels: Tensor) -> None:
         )
 
 
-def split_ignored(labels: Tensor, *, num_classes: int, ignore_index: int = 255) -> tuple[Tensor, Tensor]:
-    """Tell the valid pixels from the ignored ones; every loss of this package asks here.
+def check_pixel_weight(labels: Tensor, pixel_weight: Tensor | None) -> None:
+    """Refuse weights of pixels that are not shaped as the labels."""
+    if pixel_weight is not None and pixel_weight.shape != labels.shape:
+        raise ValueError(f"pixel_weight must be shaped as the labels, {list(labels.shape)}, got {list(pixel_weight.shape)}")
 
-    A pixel is ignored when its label is ``ignore_index`` and for no other reason. On an accelerator the check of the ids waits for the
+
+def is_valid(labels: Tensor, ignore_index: int) -> Tensor:
+    """Return which pixels count, bool: a label of ``ignore_index``, and nothing else, means ignored. All losses ask here."""
+    return labels != ignore_index
+
+
+def split_ignored(labels: Tensor, *, num_classes: int, ignore_index: int = 255) -> tuple[Tensor, Tensor]:
+    """Tell the valid pixels from the ignored ones, and check the ids of the valid ones.
+
+    On an accelerator the check of the ids waits for the
     device once; mmseg's accuracy, computed next to every loss, waits in the same way.
 
     Args:
@@ -56,12 +65,47 @@ def split_ignored(labels: Tensor, *, num_classes: int, ignore_index: int = 255) 
         ValueError: If a label is neither a class nor ``ignore_index``; the message names it.
     """
     labels = labels.long()
-    valid = labels != ignore_index
+    valid = is_valid(labels, ignore_index)
     targets = labels.clamp(0, num_classes - 1)
     stray = valid & (targets != labels)
     if stray.any():
         check_label_ids(labels, num_classes=num_classes, ignore_index=ignore_index)
     return targets, valid
+
+
+def select_valid(logits: Tensor, labels: Tensor, pixel_weight: Tensor | None = None, *, ignore_index: int = 255) -> tuple[Tensor, ...]:
+    """Take the valid pixels of a batch out of their images.
+
+    Args:
+        logits: Raw scores, float ``[B, C, H, W]``, or ``[B, C, N]`` for sampled pixels.
+        labels: Class ids, integer ``[B, H, W]``, each in ``[0, C)`` or ``ignore_index``.
+        pixel_weight: How often each pixel counts, ``[B, H, W]``, >= 0; ``None``: once.
+        ignore_index: Label of the pixels that give neither loss nor gradient.
+
+    Returns:
+        ``log_probs [P, C]``, float32 (float64 for float64 logits); ``targets [P]``, int64; ``counts [P]``.
+
+    Raises:
+        ValueError: If shapes or label ids are not as above.
+    """
+    check_shapes(logits, labels)
+    check_pixel_weight(labels, pixel_weight)
+    targets, valid = split_ignored(labels, num_classes=logits.shape[1], ignore_index=ignore_index)
+    log_probs = F.log_softmax(logits.movedim(1, -1)[valid].to(loss_dtype(logits)), 1)
+    counts = torch.ones_like(log_probs[:, 0]) if pixel_weight is None else pixel_weight[valid].to(log_probs)
+    return log_probs, targets[valid], counts
+
+
+def loss_dtype(logits: Tensor) -> torch.dtype:
+    """Return the type that losses compute in: float64 for float64 logits, else float32."""
+    return torch.float64 if logits.dtype == torch.float64 else torch.float32
+
+
+def class_sums(log_probs: Tensor, targets: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Sum over valid pixels, ``[C]`` each: probability of the right class, probability of the class anywhere, pixels of the class."""
+    truth = F.one_hot(targets, log_probs.shape[1]) * counts[:, None]
+    probs = log_probs.exp()
+    return (probs * truth).sum(0), (probs * counts[:, None]).sum(0), truth.sum(0)
 
 
 def focal_dice_loss(
@@ -87,11 +131,10 @@ def focal_dice_loss(
     divisor stays the number of pixels.
 
     A class of weight zero gives no focal loss and has no Dice term of its own, but its pixels remain valid: a weighted class predicted on
-    them is a false alarm and lowers that class's Dice. Without this a model with most weights at zero would have no reason not to paint
+    them is a false alarm and lowers that class's Dice. Without this a model with most weights at zero would have no reason not to predict
     its few classes over the whole scene. Pixels that should not count at all carry ``ignore_index``.
 
-    The gradient is analytic and cannot be differentiated again. It is computed slab by slab, in float32 at least, from the softmax and one
-    number per pixel, which are kept for it. Class and pixel weights are constants.
+    Class and pixel weights are constants.
 
     Args:
         logits: Raw scores, float ``[B, C, H, W]``, or ``[B, C, N]`` for sampled pixels.
@@ -117,96 +160,78 @@ def focal_dice_loss(
         >>> focal_dice_loss(logits, labels, gamma=0.0, dice_weight=1.0)  # log 2 + 1 - 2 * 0.5 / (0.5 + 1)
         tensor(1.0265)
     """
-    check_shapes(logits, labels)
-    for name, value in (("gamma", gamma), ("dice_weight", dice_weight), ("eps", eps)):
+    weights = check_focal_dice(logits, class_weight, gamma=gamma, dice_weight=dice_weight, eps=eps)
+    log_probs, targets, counts = select_valid(logits, labels, pixel_weight, ignore_index=ignore_index)
+    log_p = log_probs.gather(1, targets[:, None])[:, 0]
+    miss = (1 - log_p.exp()).clamp_min(torch.finfo(log_p.dtype).tiny)  # where gamma < 1 the slope at 0 is infinite
+    focal = -(counts * weights[targets] * miss**gamma * log_p).sum() / _or_one(counts.sum())
+
+    overlap, predicted, present = class_sums(log_probs, targets, counts)
+    scored = (present > 0) & (weights > 0)
+    dice = (2 * overlap + eps)[scored] / (predicted + present + eps)[scored]
+    return focal + dice_weight * (1 - dice).sum() / _or_one(scored.sum())
+
+
+def check_focal_dice(logits: Tensor, class_weight: Tensor | Sequence[float] | None, **at_least_zero: float) -> Tensor:
+    """Check the settings of :func:`focal_dice_loss` and return its class weights, ``[C]``."""
+    for name, value in at_least_zero.items():
         if not value >= 0:
             raise ValueError(f"{name} must be >= 0, got {value}")
-    if pixel_weight is not None and pixel_weight.shape != labels.shape:
-        raise ValueError(f"pixel_weight must be shaped as the labels, {list(labels.shape)}, got {list(pixel_weight.shape)}")
     num_classes = logits.shape[1]
-    if class_weight is None:
-        class_weight = [1.0] * num_classes
-    dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
-    weights = torch.as_tensor(class_weight, dtype=dtype, device=logits.device)
+    weights = [1.0] * num_classes if class_weight is None else class_weight
+    weights = torch.as_tensor(weights, dtype=loss_dtype(logits), device=logits.device)
     if weights.shape != (num_classes,):
         raise ValueError(f"class_weight has {weights.numel()} entries, but the logits have {num_classes} classes")
-    return _FocalDice.apply(logits, labels, weights, pixel_weight, gamma, dice_weight, ignore_index, eps)
+    return weights
 
 
-def iter_slabs(logits: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Cut ``[B, C, N]`` into (images, pixels) slices: whole images while they fit, else stretches of one image."""
-    images, channels, pixels = logits.shape
-    budget = _CPU_SLAB_PER_THREAD * torch.get_num_threads() if logits.device.type == "cpu" else _DEVICE_SLAB
-    stretch = max(1, budget // channels)
-    group = max(1, stretch // max(1, pixels))
-    for image in range(0, images, group):
-        for pixel in range(0, pixels, stretch):
-            yield slice(image, image + group), slice(pixel, pixel + stretch)
+def tversky_loss(
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    alpha: float = 0.3,
+    beta: float = 0.7,
+    ignore_index: int = 255,
+    pixel_weight: Tensor | None = None,
+    eps: float = 1e-6,
+) -> Tensor:
+    """One minus the Tversky index, averaged over the classes that occur in the labels (Salehi, Erdogmus, Gholipour, MLMI 2017).
+
+    With ``p`` the softmax of the logits, ``y`` the label, and sums over all valid pixels of the batch::
+
+        hit_c  = sum of p_c [y = c],  false_c = sum of p_c [y != c],  missed_c = sum of (1 - p_c) [y = c]
+        loss   = mean of 1 - (hit_c + eps) / (hit_c + alpha false_c + beta missed_c + eps)
+
+    Args:
+        logits: Raw scores, float ``[B, C, H, W]``, or ``[B, C, N]`` for sampled pixels.
+        labels: Class ids, integer ``[B, H, W]``, each in ``[0, C)`` or ``ignore_index``.
+        alpha: Cost of a false positive, >= 0.
+        beta: Cost of a false negative, >= 0; ``alpha = beta = 0.5`` is the Dice loss.
+        ignore_index: Label of the pixels that give neither loss nor gradient.
+        pixel_weight: How often each pixel counts, ``[B, H, W]``, >= 0.
+        eps: Smoothing of the ratio, >= 0.
+
+    Returns:
+        Scalar in ``[0, 1]``, float32 (float64 for float64 logits). Zero, still attached to the graph, when no pixel is valid.
+
+    Raises:
+        ValueError: If shapes, label ids or settings are not as above.
+
+    Example:
+        >>> logits, labels = torch.zeros(1, 2, 1, 1), torch.tensor([[[1]]])
+        >>> tversky_loss(logits, labels, alpha=0.3, beta=0.7)  # 1 - 0.5 / (0.5 + 0.3 * 0 + 0.7 * 0.5)
+        tensor(0.4118)
+    """
+    for name, value in (("alpha", alpha), ("beta", beta), ("eps", eps)):
+        if not value >= 0:
+            raise ValueError(f"{name} must be >= 0, got {value}")
+    sums = class_sums(*select_valid(logits, labels, pixel_weight, ignore_index=ignore_index))
+    occurs = sums[2] > 0
+    hit, predicted, present = (x[occurs] for x in sums)
+    index = (hit + eps) / (hit + alpha * (predicted - hit) + beta * (present - hit) + eps)
+    return (1 - index).sum() / _or_one(occurs.sum())
 
 
-class _FocalDice(torch.autograd.Function):
-    """Value and analytic gradient of :func:`focal_dice_loss`, slab by slab."""
-
-    @staticmethod
-    def forward(ctx, logits, labels, weights, pixel_weight, gamma, dice_weight, ignore_index, eps):
-        scores, ids = logits.flatten(2), labels.flatten(1)
-        num_classes, dtype = scores.shape[1], weights.dtype
-        probs = scores.new_empty(scores.shape, dtype=dtype)  # 0 at ignored pixels
-        slope = scores.new_empty(ids.shape, dtype=dtype)  # s in: d focal / d score_k = s ([k = y] - p_k) / pixels
-        focal = weights.new_zeros(())
-        overlap, predicted, present = weights.new_zeros(3, num_classes)
-        for at in iter_slabs(scores):
-            targets, valid = split_ignored(ids[at], num_classes=num_classes, ignore_index=ignore_index)
-            flat = targets.flatten()
-            valid = valid.to(dtype)
-            count = valid if pixel_weight is None else valid * pixel_weight.flatten(1)[at].to(dtype)
-            score, prob = scores[at[0], :, at[1]].to(dtype), probs[at[0], :, at[1]]
-            torch.sub(score, score.amax(1, keepdim=True), out=prob)  # exp cannot overflow
-            log_p = prob.gather(1, targets[:, None])[:, 0]
-            total = prob.exp_().sum(1)
-            log_p -= total.log()
-            prob *= (valid / total)[:, None]
-            predicted += (prob if pixel_weight is None else prob * count[:, None]).sum((0, 2))
-            p = log_p.exp()
-            overlap.scatter_add_(0, flat, (p * count).flatten())
-            present.scatter_add_(0, flat, count.flatten())
-            miss = 1 - p
-            factor = miss.pow(gamma).mul_(count).mul_(weights.index_select(0, flat).view_as(p))
-            focal -= (factor * log_p).sum()
-            # gamma p (1-p)^(gamma-1) log p - (1-p)^gamma, with log p / (1-p) kept finite where p rounds to 1
-            log_p.mul_(p).div_(miss.clamp_min_(torch.finfo(dtype).tiny)).mul_(gamma).sub_(1)
-            torch.mul(log_p, factor, out=slope[at])
-
-        pixels = present.sum()
-        pixels = torch.where(pixels > 0, pixels, 1)
-        scored = (present > 0) & (weights > 0)
-        share = dice_weight * scored.to(dtype) / scored.sum().clamp_min(1)
-        size = predicted + present + eps
-        size = torch.where(scored, size, 1)
-        dice = (2 * overlap + eps) / size
-        ctx.save_for_backward(labels, pixel_weight, probs, slope, share * dice / size, -2 * share / size, 1 / pixels)
-        ctx.like = logits.shape, logits.dtype
-        return focal / pixels + (share * (1 - dice)).sum()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad_output):
-        labels, pixel_weight, probs, slope, per_prob, per_hit, per_pixel = ctx.saved_tensors
-        # d loss / d p_k = per_prob_k + per_hit_k [k = y] from Dice; the softmax turns d into p_k (d_k - sum_j p_j d_j)
-        per_prob, per_hit, per_pixel = (per_prob * grad_output)[:, None], per_hit * grad_output, per_pixel * grad_output
-        ids, grad = labels.flatten(1), torch.empty_like(probs)
-        for at in iter_slabs(probs):
-            targets = ids[at].long().clamp(0, probs.shape[1] - 1)  # checked in forward; ignored pixels have p = slope = 0
-            prob = probs[at[0], :, at[1]]
-            hit = prob.gather(1, targets[:, None])[:, 0].mul_(per_hit.index_select(0, targets.flatten()).view_as(targets))
-            step = prob * per_prob
-            if pixel_weight is not None:
-                count = pixel_weight.flatten(1)[at].to(prob.dtype)
-                hit *= count
-                step *= count[:, None]
-            hit += slope[at] * per_pixel
-            mean = step.sum(1).add_(hit)
-            piece = torch.addcmul(step, prob, mean[:, None], value=-1, out=grad[at[0], :, at[1]])
-            piece.scatter_add_(1, targets[:, None], hit[:, None])
-        shape, dtype = ctx.like
-        return grad.view(shape).to(dtype), *[None] * 7
+def _or_one(total: Tensor) -> Tensor:
+    """Return a divisor: the total, or 1 where it is 0."""
+    return torch.where(total > 0, total, 1)

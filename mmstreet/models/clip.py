@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from mmstreet.deps import require
 from mmstreet.labels import get_table
-from mmstreet.models.pseudo_mask import draw_patch, pseudo_labels, round_to, view_scores
+from mmstreet.models.pseudo_mask import enlarge, pseudo_labels, sample_patch
 from mmstreet.models.text_embeddings import load_text_embeddings
 from mmstreet.registry import MODELS
 
@@ -22,8 +22,6 @@ CLIP_MEAN = (122.7709383, 116.7460125, 104.09373615)
 """Mean of CLIP's training images, RGB on the scale 0…255."""
 CLIP_STD = (68.5005327, 66.6321579, 70.32316305)
 """Their standard deviation."""
-IMAGENET_MEAN = (123.675, 116.28, 103.53)
-IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
 def load_clip(kind: str, model: str) -> nn.Module:
@@ -92,16 +90,6 @@ def dense_features(vision: nn.Module, pixels: Tensor) -> Tensor:
     return F.normalize(features, dim=-1).transpose(1, 2).unflatten(2, (height // patch, width // patch))
 
 
-def as_published(vision: nn.Module) -> nn.Module:
-    """Change an encoder to what CARB's published code computes: GELU for QuickGELU, layer norms with eps 1e-6 for 1e-5; in place."""
-    for module in vision.modules():
-        if isinstance(module, nn.LayerNorm):
-            module.eps = 1e-6
-        if hasattr(module, "activation_fn"):
-            module.activation_fn = nn.GELU()
-    return vision
-
-
 @MODELS.register_module()
 class ClipTeacher(nn.Module):
     """Pseudo-labels by the similarity of CLIP's dense features to text embeddings. It is frozen and computes in float32.
@@ -110,8 +98,6 @@ class ClipTeacher(nn.Module):
         model: Folder or hub name of a CLIP with a vision transformer.
         text_embeddings: File of text embeddings, by ``tools/make_text_embeddings.py``.
         table: Class table whose names and order the embeddings must have.
-        published: Compute as CARB's published code does: GELU instead of QuickGELU, layer norms with eps 1e-6, pixels normalised as for
-            ImageNet instead of as for CLIP, scores of absent classes 0.
 
     Raises:
         ImportError: If ``transformers`` is not installed.
@@ -119,17 +105,13 @@ class ClipTeacher(nn.Module):
         FileNotFoundError, ValueError: If the embeddings do not exist or do not fit.
     """
 
-    def __init__(self, *, model: str, text_embeddings: str, table: str, published: bool = False):
+    def __init__(self, *, model: str, text_embeddings: str, table: str):
         super().__init__()
         self.vision = load_clip("CLIPVisionModelWithProjection", model).float()
-        if published:
-            as_published(self.vision)
-        self.published = published
         embeddings = load_text_embeddings(text_embeddings, classes=get_table(table).names, width=self.vision.config.projection_dim)
         self.register_buffer("text_embeddings", torch.from_numpy(embeddings))
-        mean, std = (IMAGENET_MEAN, IMAGENET_STD) if published else (CLIP_MEAN, CLIP_STD)
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
+        self.register_buffer("mean", torch.tensor(CLIP_MEAN).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(CLIP_STD).view(3, 1, 1))
         self.requires_grad_(False).eval()
 
     @property
@@ -143,13 +125,17 @@ class ClipTeacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Compute cosine similarities, float32 ``[B, C, H / patch, W / patch]``.
+        """Compute cosine similarities, float32 ``[B, C, ⌈H / patch⌉, ⌈W / patch⌉]``.
+
+        Where a side is no multiple of the patch's, its last patches are filled up with the mean colour, at the right and below.
 
         Args:
-            images: RGB, float ``[B, 3, H, W]`` in 0…255; sides are multiples of the patch's.
+            images: RGB, float ``[B, 3, H, W]`` in 0…255.
         """
         with torch.autocast(images.device.type, enabled=False):
-            features = dense_features(self.vision, (images.float() - self.mean) / self.std)
+            pixels = (images.float() - self.mean) / self.std
+            fill = [-side % self.patch_size for side in images.shape[2:]]
+            features = dense_features(self.vision, F.pad(pixels, (0, fill[1], 0, fill[0])))
             return torch.einsum("bdhw,cd->bchw", features, self.text_embeddings)
 
     def label(self, images: Tensor, present: Tensor, valid_hw: list[tuple[int, int]] | None = None) -> Tensor:
@@ -160,8 +146,7 @@ class ClipTeacher(nn.Module):
             present: Which classes each image shows, bool ``[B, C]``.
             valid_hw: Height and width of each image without its padding.
         """
-        scores = view_scores(self, images, step=self.patch_size)
-        return pseudo_labels(scores, present, tuple(images.shape[2:]), valid_hw=valid_hw, published=self.published)
+        return pseudo_labels(self(images), present, tuple(images.shape[2:]), valid_hw=valid_hw)
 
     def label_patch(
         self,
@@ -183,11 +168,10 @@ class ClipTeacher(nn.Module):
         Returns:
             Class ids, int64 ``[B, h, w]``, and the patch's offset ``(y, x)``.
         """
-        (y, x), (height, width) = draw_patch(tuple(images.shape[2:]), patch_hw)
+        (y, x), (height, width) = sample_patch(tuple(images.shape[2:]), patch_hw)
         low, high = patch_scale
         factor = low + (high - low) * float(torch.rand(()))
         patch = images[..., y : y + height, x : x + width]
-        size = round_to((height * factor, width * factor), self.patch_size)
-        scores = self(F.interpolate(patch, size, mode="bilinear", align_corners=False))
+        scores = self(enlarge(patch, factor))
         inside = None if valid_hw is None else [(min(max(h - y, 0), height), min(max(w - x, 0), width)) for h, w in valid_hw]
-        return pseudo_labels(scores, present, (height, width), valid_hw=inside, published=self.published), (y, x)
+        return pseudo_labels(scores, present, (height, width), valid_hw=inside), (y, x)

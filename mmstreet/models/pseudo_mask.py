@@ -19,7 +19,6 @@ def pseudo_labels(
     *,
     valid_hw: list[tuple[int, int]] | None = None,
     ignore_index: int = 255,
-    published: bool = False,
 ) -> Tensor:
     """Give each pixel the best scored class among those that its image shows.
 
@@ -31,8 +30,6 @@ def pseudo_labels(
         size_hw: Height and width of the result, px.
         valid_hw: Height and width of each image without its padding at the right and below; None: there is none.
         ignore_index: Label of the padding, and of every pixel of an image that shows no class.
-        published: As the published code: scores of absent classes become 0, which wins where all others are negative, and an image without
-            any class is class 0 everywhere.
 
     Returns:
         Class ids, int64 ``[B, H, W]``, without a graph.
@@ -49,21 +46,17 @@ def pseudo_labels(
         raise ValueError(f"present must be [B, C] = {list(scores.shape[:2])}, one place per class, got {list(present.shape)}")
     present = present.to(scores.device).bool()
     with torch.no_grad():
-        if published:
-            scores = scores * present[:, :, None, None]
         scores = F.interpolate(scores.float(), size_hw, mode="bilinear", align_corners=False)
-        if published:
-            labels = scores.argmax(1)
-        else:  # after the interpolation, which would make nan of infinite scores
-            labels = scores.masked_fill(~present[:, :, None, None], -torch.inf).argmax(1)
-            labels[~present.any(1)] = ignore_index
+        # after the interpolation, which would make nan of infinite scores
+        labels = scores.masked_fill(~present[:, :, None, None], -torch.inf).argmax(1)
+        labels[~present.any(1)] = ignore_index
     for label, (height, width) in zip(labels, valid_hw or ()):
         label[height:] = ignore_index
         label[:, width:] = ignore_index
     return labels
 
 
-def draw_patch(view_hw: tuple[int, int], patch_hw: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+def sample_patch(view_hw: tuple[int, int], patch_hw: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
     """Draw the place of a patch with torch's global generator; every offset is possible, the last one too.
 
     Returns:
@@ -74,45 +67,30 @@ def draw_patch(view_hw: tuple[int, int], patch_hw: tuple[int, int]) -> tuple[tup
     return offset, size
 
 
-def round_to(size_hw: tuple[float, float], step: int) -> tuple[int, int]:
-    """Round each side to a multiple of ``step``, at least one."""
-    return tuple(max(1, round(side / step)) * step for side in size_hw)
+def enlarge(images: Tensor, factor: float) -> Tensor:
+    """Resize images ``[B, 3, H, W]`` bilinearly by a factor of both sides, which are rounded down."""
+    size = tuple(max(1, int(side * factor)) for side in images.shape[2:])
+    return images if size == tuple(images.shape[2:]) else F.interpolate(images, size, mode="bilinear", align_corners=False)
 
 
-def view_scores(score: Scorer, images: Tensor, *, enlarge: float = 1.0, step: int = 16) -> Tensor:
-    """Score images at another size: float ``[B, C, h, w]``.
-
-    Args:
-        score: The scorer.
-        images: RGB, float ``[B, 3, H, W]`` in 0…255.
-        enlarge: Factor of both sides before scoring, which are then rounded to multiples of ``step``.
-        step: Side of the scorer's patches, px.
-    """
-    size = round_to((images.shape[2] * enlarge, images.shape[3] * enlarge), step)
-    return score(images if size == tuple(images.shape[2:]) else F.interpolate(images, size, mode="bilinear", align_corners=False))
-
-
-def four_views(score: Scorer, images: Tensor, present: Tensor, *, step: int = 16, published: bool = False) -> dict[str, Tensor]:
+def four_views(score: Scorer, images: Tensor, present: Tensor) -> dict[str, Tensor]:
     """Make the pseudo-masks of figure 3 of the paper: whole, enlarged twice, quarters joined, and quarters enlarged.
 
     Args:
         score: The scorer.
         images: RGB, float ``[B, 3, H, W]`` in 0…255, at least 2 px a side.
         present: Which classes each image shows, bool ``[B, C]``.
-        step: Side of the scorer's patches, px.
-        published: See :func:`pseudo_labels`.
 
     Returns:
         ``'whole'``, ``'resized'``, ``'quarters'`` and ``'both'``, class ids int64 ``[B, H, W]`` each.
     """
 
-    def masks(pictures: Tensor, enlarge: float) -> Tensor:
-        scores = view_scores(score, pictures, enlarge=enlarge, step=step)
-        return pseudo_labels(scores, present, tuple(pictures.shape[2:]), published=published)
+    def masks(pictures: Tensor, factor: float) -> Tensor:
+        return pseudo_labels(score(enlarge(pictures, factor)), present, tuple(pictures.shape[2:]))
 
-    def joined(enlarge: float) -> Tensor:
+    def joined(factor: float) -> Tensor:
         height, width = images.shape[2] // 2, images.shape[3] // 2
         halves = [rows.split([width, images.shape[3] - width], 3) for rows in images.split([height, images.shape[2] - height], 2)]
-        return torch.cat([torch.cat([masks(quarter, enlarge) for quarter in row], 2) for row in halves], 1)
+        return torch.cat([torch.cat([masks(quarter, factor) for quarter in row], 2) for row in halves], 1)
 
     return {"whole": masks(images, 1), "resized": masks(images, 2), "quarters": joined(1), "both": joined(2)}

@@ -38,7 +38,7 @@ def label_image(teacher: ClipTeacher, path: str | Path, present: np.ndarray, vie
     image, shown = _as_tensor(read_image(path), teacher), torch.from_numpy(present)[None]
     if view == "whole":
         return teacher.label(image, shown)[0].cpu().numpy().astype(np.uint8)
-    views = four_views(teacher, image, shown, step=teacher.patch_size, published=teacher.published)
+    views = four_views(teacher, image, shown)
     return views[view][0].cpu().numpy().astype(np.uint8)
 
 
@@ -107,13 +107,7 @@ def draw_views(teacher: ClipTeacher, path: str | Path, shown: Sequence[str], tab
     present = np.zeros(len(table), bool)
     present[[table.index(name) for name in shown]] = True
     image = read_image(path)
-    views = four_views(
-        teacher,
-        _as_tensor(image, teacher),
-        torch.from_numpy(present)[None],
-        step=teacher.patch_size,
-        published=teacher.published,
-    )
+    views = four_views(teacher, _as_tensor(image, teacher), torch.from_numpy(present)[None])
     titles = {"whole": "whole image", "resized": "resized x2", "quarters": "quarters joined", "both": "quarters, each resized x2"}
     tiles = [("image", image[..., ::-1])]
     tiles += [(titles[name], colorize(mask[0].cpu().numpy().astype(np.uint8), table)) for name, mask in views.items()]

@@ -1,11 +1,10 @@
-"""Losses written twice more, as plainly as possible: pixel by pixel in Python, and as one formula that autograd differentiates."""
+"""Losses as plainly as possible: pixel by pixel, in Python."""
 
 from __future__ import annotations
 
 import math
 
-import torch.nn.functional as F
-from torch import Tensor
+import numpy as np
 
 
 def focal_dice_by_loops(logits, labels, *, class_weight, gamma, dice_weight, ignore_index=255, pixel_weight=None, eps=1e-6) -> float:
@@ -37,14 +36,20 @@ def focal_dice_by_loops(logits, labels, *, class_weight, gamma, dice_weight, ign
     return focal / pixels + (dice_weight * sum(dice_losses) / len(dice_losses) if dice_losses else 0.0)
 
 
-def plain_focal_dice(logits: Tensor, labels: Tensor, *, class_weight: Tensor, gamma: float, dice_weight: float, eps=1e-6) -> Tensor:
-    """The same on whole tensors, with 255 ignored and at least one valid pixel."""
-    valid = labels != 255
-    log_probs = F.log_softmax(logits, 1).movedim(1, -1)[valid]  # [valid pixels, C]
-    truth = F.one_hot(labels[valid], logits.shape[1]).to(logits.dtype)
-    log_p = (log_probs * truth).sum(1)
-    focal = -((truth @ class_weight) * (1 - log_p.exp()) ** gamma * log_p).mean()
-    probs = log_probs.exp()
-    dice = (2 * (probs * truth).sum(0) + eps) / (probs.sum(0) + truth.sum(0) + eps)
-    scored = (truth.sum(0) > 0) & (class_weight > 0)
-    return focal + (dice_weight * (1 - dice[scored]).mean() if scored.any() else 0)
+def tversky_by_loops(logits, labels, *, alpha, beta, ignore_index=255, eps=1e-6) -> float:
+    """The Tversky loss, one pixel and one class at a time."""
+    num_classes = logits.shape[1]
+    hit, false, missed, seen = ([0.0] * num_classes for _ in range(4))
+    for b, i, j in np.ndindex(*labels.shape):
+        label = int(labels[b, i, j])
+        if label == ignore_index:
+            continue
+        scores = [math.exp(score) for score in logits[b, :, i, j].double().tolist()]
+        for c in range(num_classes):
+            p = scores[c] / sum(scores)
+            hit[c] += p if c == label else 0
+            false[c] += p if c != label else 0
+            missed[c] += 1 - p if c == label else 0
+            seen[c] += c == label
+    losses = [1 - (hit[c] + eps) / (hit[c] + alpha * false[c] + beta * missed[c] + eps) for c in range(num_classes) if seen[c]]
+    return sum(losses) / len(losses) if losses else 0.0

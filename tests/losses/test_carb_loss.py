@@ -4,32 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmstreet.losses import functional
 from mmstreet.losses.carb_loss import CARBLoss
-from mmstreet.losses.region_balance import (
-    balance_factor,
-    carb_loss,
-    cross_entropy_maps,
-    place_patch,
-    predict_present,
-    region_means,
-    region_sums,
-    stack_views,
-)
+from mmstreet.losses.region_balance import balance_factor, carb_loss, cross_entropy_maps, place_patch, predict_present
 from mmstreet.registry import MODELS
 from tests.helpers.loss_contract import LossContract, random_case
+from tests.helpers.published_carb import PublishedCarbLoss, masked_means
 
 PRESENT = torch.tensor([[1, 1, 0, 1], [0, 1, 1, 1]], dtype=torch.bool)
-
-
-def four_masked_means(logits, labels, preds, local_labels, offset_yx, factor):
-    """The published way: each region's labels are masked and each has a cross entropy of its own; an empty region is nan."""
-    (y, x), (h, w) = offset_yx, local_labels.shape[1:]
-    total = 0
-    for z, g, s in ((logits, labels, preds), (logits[..., y : y + h, x : x + w], local_labels, preds[:, y : y + h, x : x + w])):
-        total = total + F.cross_entropy(z, torch.where(g == s, g, 255), ignore_index=255)
-        total = total + factor * F.cross_entropy(z, torch.where(g != s, g, 255), ignore_index=255)
-    return total
 
 
 def case_with_patch(salt=0, dtype=torch.float32):
@@ -59,26 +40,45 @@ class TestCarbLossModuleInWarmUp(LossContract):
         return MODELS.build(dict(type="mmstreet.CARBLoss", warmup_iters=9))(logits, labels)
 
 
-@pytest.fixture
-def small_slabs(monkeypatch):
-    """Slabs of five pixels, so that small inputs cross their borders."""
-    monkeypatch.setattr(functional, "_CPU_SLAB_PER_THREAD", max(1, 5 * 4 // torch.get_num_threads()))
-
-
 @pytest.mark.parametrize("salt", range(6))
 @pytest.mark.parametrize("factor", [0.0, 0.1, 1.0, 7.5])
-def test_one_pass_equals_four_masked_means(salt, factor, small_slabs):
+def test_it_is_the_sum_of_four_masked_means(salt, factor):
     logits, labels, local, offset = case_with_patch(salt)
     one, four = logits.clone().requires_grad_(), logits.clone().requires_grad_()
     ours = carb_loss(one, labels, factor=factor, present=PRESENT, local_labels=local, local_offset_yx=offset)
-    expected = four_masked_means(four, labels, predict_present(logits, PRESENT), local, offset, factor)
+    preds = predict_present(logits, PRESENT)
+    (y, x), (h, w) = offset, local.shape[1:]
+    agreeing, others = masked_means(four, labels, preds)
+    local_agreeing, local_others = masked_means(four[..., y : y + h, x : x + w], local, preds[:, y : y + h, x : x + w])
+    expected = agreeing + local_agreeing + factor * (others + local_others)
     torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-6)
     ours.backward()
     expected.backward()
     torch.testing.assert_close(one.grad, four.grad, rtol=0, atol=1e-6)
 
 
-def test_maps_equal_torchs_cross_entropy_per_pixel(small_slabs):
+def test_without_a_factor_it_is_the_cross_entropy_of_view_and_patch():
+    logits, labels, local, (y, x) = case_with_patch(dtype=torch.float64)
+    expected = F.cross_entropy(logits, labels, ignore_index=255)
+    expected = expected + F.cross_entropy(logits[..., y : y + 3, x : x + 2], local, ignore_index=255)
+    torch.testing.assert_close(carb_loss(logits, labels, factor=None, local_labels=local, local_offset_yx=(y, x)), expected)
+
+
+def test_a_factor_may_be_computed_from_the_regions_of_the_view():
+    logits, labels, local, offset = case_with_patch(dtype=torch.float64)
+    seen = []
+    patch = dict(local_labels=local, local_offset_yx=offset)
+    value = carb_loss(logits.requires_grad_(), labels, factor=lambda sums, pixels: seen.append((sums, pixels)) or 0.3, **patch)
+    torch.testing.assert_close(value, carb_loss(logits, labels, factor=0.3, **patch))
+    ((sums, pixels),) = seen
+    agree, valid = predict_present(logits) == labels, labels != 255
+    maps = F.cross_entropy(logits, labels, ignore_index=255, reduction="none")
+    assert pixels.tolist() == [(agree & valid).sum(), (~agree & valid).sum()]
+    torch.testing.assert_close(sums, torch.stack([maps[agree].sum(), maps[~agree].sum()]).detach())
+    assert not sums.requires_grad
+
+
+def test_maps_equal_torchs_cross_entropy_per_pixel():
     logits, labels = random_case(dtype=torch.float64)
     maps = cross_entropy_maps(logits, torch.stack([labels, labels.flip(0)]))
     for got, ids in zip(maps, (labels, labels.flip(0))):
@@ -90,29 +90,6 @@ def test_predictions_keep_to_present_classes_when_these_score_below_zero():
     logits = -logits.abs() - 1
     preds = predict_present(logits, PRESENT)
     assert all(PRESENT[i, preds[i]].all() for i in range(2))
-    published = predict_present(logits, PRESENT, published=True)
-    assert not any(PRESENT[i, published[i]].any() for i in range(2))  # the absent class has score 0 and wins everywhere
-
-
-def test_predictions_are_the_first_of_the_highest_scores():
-    logits = torch.randint(0, 3, (2, 5, 8, 8), generator=torch.Generator().manual_seed(0)).float()
-    assert torch.equal(predict_present(logits), logits.argmax(1))
-    many = torch.randn(1, 300, 4, 4, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(predict_present(many), many.argmax(1))
-
-
-def test_regions_partition_the_valid_pixels():
-    logits, labels = random_case()
-    _, pixels = region_sums(logits, labels[None], predict_present(logits))
-    assert pixels.sum() == (labels != 255).sum()
-    assert (pixels > 0).all()
-
-
-def test_areas_weigh_the_regions_back_to_the_plain_cross_entropy():
-    logits, labels = random_case(dtype=torch.float64)
-    sums, pixels = region_sums(logits, labels[None], predict_present(logits))
-    whole = F.cross_entropy(logits, labels, ignore_index=255)
-    torch.testing.assert_close((pixels * region_means(sums, pixels)).sum(), pixels.sum() * whole)
 
 
 def test_a_patch_outside_the_view_is_refused():
@@ -162,9 +139,8 @@ def test_warm_up_ends_after_its_last_iteration():
     assert loss.iterations == 4
     for value in values[:3]:
         torch.testing.assert_close(value, plain)
-    sums, pixels = region_sums(logits, stack_views(labels, local, offset), predict_present(logits))
-    means = sums / pixels
-    expected = means[0, 0] + means[1, 0] + (means[0, 0] / means[0, 1]) * (means[0, 1] + means[1, 1])
+    agreeing, others = masked_means(logits, labels, predict_present(logits))
+    expected = carb_loss(logits, labels, factor=agreeing / others, local_labels=local, local_offset_yx=offset)
     torch.testing.assert_close(values[3], expected)
 
 
@@ -221,25 +197,39 @@ def test_a_saved_loss_goes_on_exactly():
     assert set(second.state_dict()) == {"iterations", "queue", "queue_length"}
 
 
-def test_published_mode_equals_hand_computed_values():
-    # Two pixels. At pixel 0 every present class scores below zero, so the published argmax is absent class 2; at pixel 1 it is class 0.
+def test_step_by_step_it_is_the_published_loss_where_that_has_no_fault():
+    """Every region holds pixels, λ stays below its limit, and classes that are shown score above zero, where the published 0 loses."""
+    ours, published = CARBLoss(warmup_iters=2), PublishedCarbLoss(warmup_iters=2)
+    for salt in range(9):
+        logits, labels, local, offset = case_with_patch(salt)
+        one, two = (logits.add(20).requires_grad_() for _ in range(2))
+        value = ours(one, labels, present=PRESENT, local_labels=local, local_offset_yx=offset)
+        expected = published(two, labels, PRESENT, local, offset)
+        torch.testing.assert_close(value, expected)
+        value.backward()
+        expected.backward()
+        torch.testing.assert_close(one.grad, two.grad, rtol=0, atol=1e-6)
+
+
+def test_an_absent_class_never_makes_a_pixel_inconsistent():
+    """Two pixels. At pixel 0 every present class scores below zero, so the published argmax is absent class 2; at pixel 1 it is class 0."""
     logits = torch.tensor([[[[-1.0, 2.0]], [[-2.0, 0.0]], [[-9.0, -9.0]]]])
     labels, present = torch.tensor([[[0, 0]]]), torch.tensor([[1, 1, 0]])
     away = math.log(1 + math.exp(-1) + math.exp(-8))  # -log softmax of class 0 at pixel 0
     near = math.log(1 + math.exp(-2) + math.exp(-11))
-    loss = CARBLoss(warmup_iters=0, published=True)
-    assert loss(logits, labels, present=present).item() == pytest.approx(near + (near / away) * away, rel=1e-6)
-    assert loss.log_vars["balance"].item() == pytest.approx(near / away, rel=1e-6)
-    fixed = CARBLoss(warmup_iters=0)
-    assert fixed(logits, labels, present=present).item() == pytest.approx((near + away) / 2, rel=1e-6)  # both consistent
+    published = PublishedCarbLoss(warmup_iters=0)
+    assert (logits * present[:, :, None, None]).argmax(1).tolist() == [[[2, 0]]]
+    assert published(logits, labels, present, labels, (0, 0)).item() == pytest.approx(2 * (near + near / away * away), rel=1e-6)
+    assert CARBLoss(warmup_iters=0)(logits, labels, present=present).item() == pytest.approx((near + away) / 2, rel=1e-6)
 
 
-def test_published_mode_gives_nan_on_an_empty_region_and_for_five_steps_after():
+def test_an_empty_region_spoils_no_step_after_it():
     agree, mixed = random_case()[0], random_case(salt=1)
-    published, fixed = CARBLoss(warmup_iters=0, published=True), CARBLoss(warmup_iters=0)
-    assert published(agree, agree.argmax(1)).isnan()
+    published, fixed = PublishedCarbLoss(warmup_iters=0), CARBLoss(warmup_iters=0)
+    everything = torch.ones(2, 4)
+    assert published(agree + 20, agree.argmax(1), everything, agree.argmax(1), (0, 0)).isnan()
     assert fixed(agree, agree.argmax(1)).isfinite()
-    assert [published(*mixed).isnan().item() for _ in range(6)] == [True] * 4 + [False] * 2
+    assert [published(mixed[0] + 20, mixed[1], everything, mixed[1], (0, 0)).isnan().item() for _ in range(6)] == [True] * 4 + [False] * 2
     assert all(fixed(*mixed).isfinite() for _ in range(6))
 
 

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.registry import DefaultScope
 
-from mmstreet.losses.functional import focal_dice_loss
+from mmstreet.losses.functional import focal_dice_loss, tversky_loss
 from mmstreet.losses.modules import FocalDiceLoss
 from mmstreet.registry import MODELS
 from tests.helpers.loss_contract import LossContract, random_case
@@ -22,6 +22,21 @@ class TestFocalDiceLossModule(LossContract):
 
     def loss(self, logits, labels):
         return MODELS.build(V3)(logits, labels, weight=None, ignore_index=255)
+
+
+class TestTverskyLossModule(LossContract):
+    def loss(self, logits, labels):
+        return MODELS.build(dict(type="mmstreet.TverskyLoss", alpha=0.2, beta=0.8))(logits, labels, weight=None, ignore_index=255)
+
+
+def test_the_tversky_module_equals_its_function_times_its_weight():
+    logits, labels = random_case()
+    hard = (torch.arange(labels.numel()) % 3 == 0).view(labels.shape).float()
+    module = MODELS.build(dict(type="mmstreet.TverskyLoss", alpha=0.2, beta=0.8, loss_weight=0.4))
+    expected = 0.4 * tversky_loss(logits, labels.masked_fill(hard == 0, 255), alpha=0.2, beta=0.8)
+    torch.testing.assert_close(module(logits, labels, weight=hard), expected)
+    assert module.loss_name == "loss_tversky"
+    assert repr(module) == "TverskyLoss(alpha=0.2, beta=0.8, eps=1e-06, loss_weight=0.4)"
 
 
 def test_module_equals_function_times_its_weight():
@@ -55,9 +70,10 @@ def test_sampler_weights_are_honoured():
     torch.testing.assert_close(module(logits, labels, weight=hard), module(logits, labels.masked_fill(hard == 0, 255)))
 
 
-def test_a_loss_per_pixel_is_refused():
-    with pytest.raises(ValueError, match="cannot reduce by 'none'"):
-        FocalDiceLoss()(*random_case(), reduction_override="none")
+@pytest.mark.parametrize("name", ["FocalDiceLoss", "TverskyLoss", "CARBLoss"])
+def test_a_loss_per_pixel_is_refused(name):
+    with pytest.raises(ValueError, match=f"{name} gives one number for the batch and cannot reduce by 'none'"):
+        MODELS.build(dict(type=f"mmstreet.{name}"))(*random_case(), reduction_override="none")
 
 
 class TestInsideMmseg:

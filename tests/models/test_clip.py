@@ -5,9 +5,10 @@ import torch.nn.functional as F
 
 from mmstreet.labels import CAMVID11
 from mmstreet.models import clip
-from mmstreet.models.clip import ClipTeacher, as_published, dense_features, load_clip
+from mmstreet.models.clip import ClipTeacher, dense_features, load_clip
 from mmstreet.models.text_embeddings import load_text_embeddings, save_text_embeddings
 from mmstreet.models.text_prompts import TEMPLATES, embed_classes, prompt_names
+from tests.helpers.published_carb import IMAGENET_MEAN, IMAGENET_STD, published_encoder, published_scores
 from tests.helpers.tiny_clip import WIDTH, save_tiny_clip
 
 transformers = pytest.importorskip("transformers")
@@ -60,22 +61,43 @@ def test_similarities_are_cosines_of_clip_normalised_pixels(teacher):
     assert (scores.abs() <= 1).all()
 
 
-def test_published_mode_changes_activation_norms_and_pixels(folder, embeddings, teacher):
-    published = ClipTeacher(model=str(folder), text_embeddings=str(embeddings), table="camvid11", published=True)
-    norms = [module for module in published.vision.modules() if isinstance(module, torch.nn.LayerNorm)]
-    assert {norm.eps for norm in norms} == {1e-6}
-    assert {module.eps for module in teacher.vision.modules() if isinstance(module, torch.nn.LayerNorm)} == {1e-5}
-    mlp, fixed = published.vision.vision_model.encoder.layers[0].mlp, teacher.vision.vision_model.encoder.layers[0].mlp
+@pytest.mark.parametrize("size_hw", [(32, 48), (33, 48), (40, 70), (31, 17)])
+def test_scores_of_any_size_are_the_published_ones_of_the_same_encoder(teacher, size_hw):
+    images = 255 * torch.rand(2, 3, *size_hw, generator=torch.Generator().manual_seed(0))
+    expected = published_scores(teacher.vision, teacher.text_embeddings, (images - teacher.mean) / teacher.std)
+    torch.testing.assert_close(teacher(images), expected, rtol=1e-5, atol=1e-6)
+    present = torch.ones(2, 11, dtype=torch.bool)
+    labels = F.interpolate(expected, size_hw, mode="bilinear", align_corners=False).argmax(1)
+    assert (teacher.label(images, present) == labels).float().mean() > 0.999  # ties within rounding
+
+
+def test_a_local_patch_has_the_published_labels(teacher):
+    """The published patch is enlarged to int(side · factor), any size, and the scores of its grid are stretched over the patch."""
+    images, present = 255 * torch.rand(2, 3, 60, 90, generator=torch.Generator().manual_seed(0)), torch.ones(2, 11, dtype=torch.bool)
+    for seed in range(4):
+        torch.manual_seed(seed)
+        labels, (y, x) = teacher.label_patch(images, present, (30, 40), (1.0, 2.0))
+        torch.manual_seed(seed)
+        offset = torch.randint(0, 31, ()), torch.randint(0, 51, ())
+        factor = 1 + torch.rand(()).item()
+        assert (y, x) == offset
+        patch = F.interpolate(images[..., y : y + 30, x : x + 40], (int(30 * factor), int(40 * factor)), mode="bilinear")
+        scores = published_scores(teacher.vision, teacher.text_embeddings, (patch - teacher.mean) / teacher.std)
+        expected = F.interpolate(scores, (30, 40), mode="bilinear", align_corners=False).argmax(1)
+        assert (labels == expected).float().mean() > 0.999  # ties within rounding
+
+
+def test_the_encoder_is_clips_own_where_the_published_one_is_not(teacher):
+    """QuickGELU and eps 1e-5 are what CLIP's weights were trained with; the published code has GELU, eps 1e-6 and ImageNet's colours."""
+    images = 255 * torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    mlp = teacher.vision.vision_model.encoder.layers[0].mlp
     x = torch.randn(1, 2, 32, generator=torch.Generator().manual_seed(0))
-    inner = fixed.fc1(x)
-    torch.testing.assert_close(mlp(x), mlp.fc2(F.gelu(inner)))
-    torch.testing.assert_close(fixed(x), fixed.fc2(inner * torch.sigmoid(1.702 * inner)))
-    images = torch.full((1, 3, 16, 16), 200.0)
-    pixels = (images - torch.tensor(clip.IMAGENET_MEAN)[:, None, None]) / torch.tensor(clip.IMAGENET_STD)[:, None, None]
-    torch.testing.assert_close(
-        published(images), torch.einsum("bdhw,cd->bchw", dense_features(published.vision, pixels), published.text_embeddings)
-    )
-    assert as_published(published.vision) is published.vision
+    inner = mlp.fc1(x)
+    torch.testing.assert_close(mlp(x), mlp.fc2(inner * torch.sigmoid(1.702 * inner)))
+    assert {module.eps for module in teacher.vision.modules() if isinstance(module, torch.nn.LayerNorm)} == {1e-5}
+    pixels = (images - torch.tensor(IMAGENET_MEAN)[:, None, None]) / torch.tensor(IMAGENET_STD)[:, None, None]
+    published = published_scores(published_encoder(teacher.vision), teacher.text_embeddings, pixels)
+    assert (published - teacher(images)).abs().max() > 1e-3
 
 
 def test_the_teacher_is_frozen_and_stays_in_evaluation_mode(teacher):

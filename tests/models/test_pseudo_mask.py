@@ -2,7 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmstreet.models.pseudo_mask import draw_patch, four_views, pseudo_labels, round_to
+from mmstreet.models.pseudo_mask import enlarge, four_views, pseudo_labels, sample_patch
+from tests.helpers.published_carb import published_masks
 
 
 def some_scores(salt=0):
@@ -17,8 +18,13 @@ def test_negative_similarities_never_give_an_absent_class():
     labels = pseudo_labels(scores, PRESENT, (9, 13))
     for label, present in zip(labels, PRESENT):
         assert present[label.unique()].all()
-    published = pseudo_labels(scores, PRESENT, (9, 13), published=True)
+    published = published_masks(scores, PRESENT, (9, 13))
     assert not PRESENT[0][published[0].unique()].any()
+
+
+def test_positive_similarities_give_the_published_masks():
+    scores = some_scores().abs() + 0.1
+    assert torch.equal(pseudo_labels(scores, PRESENT, (9, 13)), published_masks(scores, PRESENT, (9, 13)))
 
 
 def test_it_is_the_best_of_the_present_classes_after_interpolation():
@@ -48,17 +54,20 @@ def test_present_of_another_width_is_refused():
 
 def test_every_offset_of_a_patch_is_drawn():
     torch.manual_seed(0)
-    drawn = {draw_patch((10, 5), (10, 4)) for _ in range(40)}
+    drawn = {sample_patch((10, 5), (10, 4)) for _ in range(40)}
     assert drawn == {((0, 0), (10, 4)), ((0, 1), (10, 4))}
 
 
 def test_a_patch_larger_than_the_view_is_cut_to_it():
-    assert draw_patch((10, 300), (512, 300)) == ((0, 0), (10, 300))
+    assert sample_patch((10, 300), (512, 300)) == ((0, 0), (10, 300))
 
 
-def test_sides_are_rounded_to_patches():
-    assert round_to((17, 40), 16) == (16, 32)
-    assert round_to((3, 24.1), 16) == (16, 32)
+def test_sides_are_enlarged_and_rounded_down():
+    images = torch.rand(1, 3, 17, 40)
+    assert enlarge(images, 1.99).shape == (1, 3, 33, 79)
+    assert enlarge(images, 0.01).shape == (1, 3, 1, 1)
+    assert enlarge(images, 1) is images
+    torch.testing.assert_close(enlarge(images, 2), F.interpolate(images, scale_factor=2, mode="bilinear", align_corners=False))
 
 
 def test_the_four_views_ask_for_the_right_pictures():
@@ -83,6 +92,6 @@ def test_quarters_are_joined_where_they_come_from():
 
     images = torch.zeros(1, 3, 48, 80)
     images[:, :, 30:, 50:] = 255
-    views = four_views(score, images, torch.ones(1, 2), step=1)
+    views = four_views(score, images, torch.ones(1, 2))
     assert torch.equal(views["quarters"][0], (images[0, 0] == 0).long())
     assert torch.equal(views["quarters"], views["whole"])
