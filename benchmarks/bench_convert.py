@@ -23,10 +23,10 @@ import numpy as np
 from PIL import Image
 
 from mmstreet.deps import require
-from mmstreet.formats.bitmask import encode_bitmask, write_bitmask
+from mmstreet.formats.bitmask import BitmaskReader, write_bitmask
+from mmstreet.formats.bitmask_codec import encode_bitmask
+from mmstreet.formats.coco import CocoWriter
 from mmstreet.formats.convert import convert
-from mmstreet.formats.readers import BitmaskReader
-from mmstreet.formats.writers import CocoWriter
 
 SIZE_HW = (720, 1280)
 INSTANCES = 18

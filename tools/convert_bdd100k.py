@@ -11,10 +11,10 @@ in a file OUTPUT.report.json.
 import argparse
 from pathlib import Path
 
+from mmstreet.formats.bitmask import BitmaskReader, BitmaskWriter
+from mmstreet.formats.coco import CocoReader, CocoWriter
 from mmstreet.formats.convert import convert
-from mmstreet.formats.readers import BitmaskReader, CocoReader
-from mmstreet.formats.scalabel_reader import BDD100K_SIZE_HW, ScalabelReader
-from mmstreet.formats.writers import BitmaskWriter, CocoWriter, ScalabelWriter
+from mmstreet.formats.scalabel import BDD100K_SIZE_HW, ScalabelReader, ScalabelWriter
 from mmstreet.labels import TABLES, get_table
 
 

@@ -13,10 +13,11 @@ from mmengine.fileio import get_local_path
 from mmengine.logging import print_log
 
 from mmstreet.files.rle import encode_counts
+from mmstreet.files.text import check_encoding
+from mmstreet.formats.coco import CocoReader
 from mmstreet.formats.conversion_report import ConversionReport
-from mmstreet.formats.readers import CocoReader
-from mmstreet.formats.records import ImageRecord, InstanceRecord
-from mmstreet.formats.scalabel_reader import ScalabelReader
+from mmstreet.formats.records import ImageRecord, InstanceRecord, read_images
+from mmstreet.formats.scalabel import ScalabelReader
 from mmstreet.labels import BDD100K_INS8
 from mmstreet.registry import DATASETS
 
@@ -24,7 +25,7 @@ IMAGE_ATTRIBUTES = ("weather", "scene", "timeofday")
 """What BDD100K says of an image; 'undefined' where a file does not."""
 _FIRST_KEYS = {
     "coco": ("info", "licenses", "images", "annotations", "categories", "type"),
-    "scalabel": ("frames", "groups", "config", "name", "attributes", "timestamp"),
+    "scalabel": ("frames", "groups", "config", "name", "attributes", "timestamp", "labels"),
 }
 
 
@@ -40,11 +41,12 @@ def detect_format(path: str | Path) -> str:
         raise FileNotFoundError(f"no labels at {path}: expected COCO or Scalabel JSON")
     if path.is_dir():
         return "scalabel"
-    with open(path, encoding="utf-8-sig") as file:
+    check_encoding(path)
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
         head = file.read(4096)
     if re.match(r"\s*\[", head):
         return "scalabel"
-    key = re.match(r'\s*\{\s*"([^"]*)"', head)
+    key = re.match(r"""\s*\{\s*["']([^"']*)["']""", head)
     for name, keys in _FIRST_KEYS.items():
         if key and key[1] in keys:
             return name
@@ -140,34 +142,27 @@ class BDD100KInsSeg(CocoDataset):
 
     def load_data_list(self) -> list[dict]:
         """Read all labels, say what could not be used, and return one entry per image in the order of the file."""
-        self.report = report = ConversionReport(strict=self.strict)
+        self.report = report = ConversionReport(strict=self.strict, source=self.ann_file)
         image_root = Path(self.data_prefix["img"]) if self.check_images and self.backend_args is None else None
-        data: dict[str, dict] = {}
+        data: list[dict] = []
         with get_local_path(self.ann_file, backend_args=self.backend_args) as path:
             is_coco = (self.ann_format or detect_format(path)) == "coco"
             reader = (CocoReader if is_coco else ScalabelReader)(Path(path), BDD100K_INS8, image_root)
-            for task in reader.tasks():
-                image = reader.read(task, report)
-                if image is None:
-                    continue
-                if image.name in data:
-                    sentence = f"image '{image.name}' stands twice, the first one is kept"
-                    report.skip_image("image stands twice", sentence, instances=len(image.instances))
-                    continue
-                data[image.name] = self._describe_image(image, task.payload[0]["id"] if is_coco else len(data) + 1)
+            for image in read_images(reader, report):
+                data.append(self._describe_image(image, len(data) + 1 if image.source_id is None else image.source_id))
         report.check()
         self._log_report(data)
         self.cat_ids = [label.raw_id for label in BDD100K_INS8.labels]
         self.cat2label = {label.raw_id: label.train_id for label in BDD100K_INS8.labels}
         # MMDetection's filter_empty_gt asks which images have an instance of a class; an ignored one does not train it.
         self.cat_img_map = {
-            raw_id: [info["img_id"] for info in data.values() if any(_trains(x, label) for x in info["instances"])]
+            raw_id: [info["img_id"] for info in data if any(_trains(x, label) for x in info["instances"])]
             for raw_id, label in self.cat2label.items()
         }
-        return list(data.values())
+        return data
 
     def _describe_image(self, image: ImageRecord, img_id: int | str) -> dict:
-        """Return MMDetection's entry for an image, and account for its instances."""
+        """Return MMDetection's entry for an image, and count its instances."""
         kept = []
         for instance in image.instances:
             if instance.counts is None and self.with_masks:
@@ -182,7 +177,7 @@ class BDD100KInsSeg(CocoDataset):
         size = {"height": image.size_hw[0], "width": image.size_hw[1]}
         return {"img_id": img_id, "img_path": path, "seg_map_path": None, **size, **attributes, "instances": kept}
 
-    def _log_report(self, data: dict[str, dict]) -> None:
+    def _log_report(self, data: list[dict]) -> None:
         report = self.report
         if not data:
             raise ValueError(f"not one image of {self.ann_file} can be used:\n{report}")
@@ -205,10 +200,7 @@ def _describe_instance(instance: InstanceRecord, size_hw: tuple[int, int]) -> di
         "bbox_label": next(label.train_id for label in BDD100K_INS8.labels if label.raw_id == instance.category_id),
         "ignore_flag": int(instance.crowd or instance.ignored),
         "area": instance.area,
-        "truncated": instance.truncated,
-        "occluded": instance.occluded,
-        "crowd": instance.crowd,
-        "ignored": instance.ignored,
+        **instance.flags,
         "scalabel_id": instance.source_id,
     }
     if instance.counts is not None:

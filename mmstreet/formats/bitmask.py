@@ -1,202 +1,30 @@
-"""BDD100K's instance bitmask: an RGBA PNG that holds class, flags and id of the one instance that owns each pixel.
-
-Red is the category id (0 is background), green the flags ``truncated << 3 | occluded << 2 | crowd << 1 | ignored``, and
-blue and alpha together the annotation id ``blue << 8 | alpha``. Source: the label format page of the BDD100K
-documentation. Everything here is numpy; pictures are read with PIL, because OpenCV hands out BGRA.
-"""
+"""BDD100K's instance bitmasks as files: a folder of RGBA PNGs, one per image under the image's name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
 
 from mmstreet.deps import installed, require
-from mmstreet.files.rle import counts_from_runs, mask_from_counts, run_extents
-
-FLAGS = ("truncated", "occluded", "crowd", "ignored")
-"""The flags from bit 3 down to bit 0 of the green channel."""
-MAX_ANN_ID = 0xFFFF
-"""The largest annotation id that two bytes hold."""
-
-
-@dataclass(frozen=True, eq=False)
-class BitmaskInstance:
-    """One instance of a bitmask: ids, flags, box, area and mask.
-
-    Attributes:
-        ann_id: Annotation id in ``[0, 65535]``.
-        category_id: Category id in ``[1, 255]``.
-        truncated: The object leaves the image.
-        occluded: Something stands before the object.
-        crowd: The mask covers a group.
-        ignored: The instance does not count in an evaluation.
-        bbox: COCO box ``(x, y, width, height)`` in whole pixels; the lower right pixel is inside.
-        area: Number of pixels.
-        counts: Uncompressed COCO run lengths, int64, column-major, background first.
-        size_hw: Height and width of the image.
-    """
-
-    ann_id: int
-    category_id: int
-    truncated: bool
-    occluded: bool
-    crowd: bool
-    ignored: bool
-    bbox: tuple[int, int, int, int]
-    area: int
-    counts: np.ndarray
-    size_hw: tuple[int, int]
-
-    def mask(self) -> np.ndarray:
-        """Return the mask, bool ``[H, W]``."""
-        return mask_from_counts(self.counts, self.size_hw)
-
-
-def encode_bitmask(
-    instance_map: np.ndarray,
-    category_ids: Sequence[int],
-    ann_ids: Sequence[int],
-    *,
-    truncated: Sequence[bool] | None = None,
-    occluded: Sequence[bool] | None = None,
-    crowd: Sequence[bool] | None = None,
-    ignored: Sequence[bool] | None = None,
-) -> np.ndarray:
-    """Paint instances into a bitmask.
-
-    Args:
-        instance_map: Integers ``[H, W]``: 0 is background, ``k`` is row ``k - 1`` of the lists that follow.
-        category_ids: Category id of each of the ``N`` instances, in ``[1, 255]``.
-        ann_ids: Annotation id of each instance, in ``[0, 65535]``, no two alike.
-        truncated: One flag per instance; ``None`` means all false, here and below.
-        occluded: See ``truncated``.
-        crowd: See ``truncated``.
-        ignored: See ``truncated``.
-
-    Returns:
-        RGBA, uint8 ``[H, W, 4]``.
-
-    Raises:
-        ValueError: If the lists differ in length, an id is out of range or stands twice, or the map names a row that
-            is not there.
-
-    Example:
-        >>> encode_bitmask(np.ones((1, 1), int), [3], [300], truncated=[True], occluded=[True])[0, 0].tolist()
-        [3, 12, 1, 44]
-    """
-    instance_map = np.asarray(instance_map)
-    columns = [np.asarray(column, np.int64).reshape(-1) for column in (category_ids, ann_ids)]
-    num = len(columns[0])
-    flags = [np.zeros(num, np.int64) if f is None else np.asarray(f, bool).astype(np.int64) for f in (truncated, occluded, crowd, ignored)]
-    if {len(column) for column in (*columns, *flags)} != {num}:
-        raise ValueError(f"expected {num} values in every list, one per category id; got {[len(c) for c in (columns[1], *flags)]}")
-    category, ann = columns
-    if instance_map.ndim != 2 or not np.issubdtype(instance_map.dtype, np.integer):
-        raise ValueError(f"instance_map must be integers [H, W], got {instance_map.dtype} {list(instance_map.shape)}")
-    if instance_map.size and not 0 <= instance_map.min() <= instance_map.max() <= num:
-        raise ValueError(f"instance_map must lie in 0…{num}, got {instance_map.min()}…{instance_map.max()}")
-    if num and not (category.min() >= 1 and category.max() <= 255):
-        raise ValueError(f"category ids must lie in 1…255, got {category.min()}…{category.max()}")
-    if num and not (ann.min() >= 0 and ann.max() <= MAX_ANN_ID):
-        raise ValueError(f"annotation ids must lie in 0…{MAX_ANN_ID}, got {ann.min()}…{ann.max()}; renumber them per image")
-    if len(np.unique(ann)) != num:
-        raise ValueError("annotation ids must differ within an image; renumber them per image")
-    green = sum(flag << bit for flag, bit in zip(flags, (3, 2, 1, 0)))
-    palette = np.zeros((num + 1, 4), np.uint8)
-    palette[1:] = np.stack([category, green, ann >> 8, ann & 255], axis=1)
-    return palette[instance_map]
-
-
-def decode_bitmask(rgba: np.ndarray) -> list[BitmaskInstance]:
-    """Read every instance of a bitmask, ordered by id, then category and flags.
-
-    Pixels are grouped by all four channels; pixels with red 0 are background. The picture is cut into column-wise runs
-    of equal value first, so that sorting sees thousands of runs instead of a million pixels, and the run lengths are
-    the instances' COCO masks at once.
-
-    Args:
-        rgba: uint8 ``[H, W, 4]``, channels in the order red, green, blue, alpha.
-
-    Returns:
-        The instances; an empty list when the picture is all background.
-
-    Raises:
-        ValueError: If shape or dtype differ, a flag byte exceeds 15, or the channels look like BGRA.
-    """
-    rgba = np.asarray(rgba)
-    if rgba.ndim != 3 or rgba.shape[2] != 4 or rgba.dtype != np.uint8:
-        raise ValueError(f"a bitmask is uint8 [H, W, 4], got {rgba.dtype} {list(rgba.shape)}; read it with read_bitmask")
-    height, width = rgba.shape[:2]
-    if height * width == 0:
-        return []
-    starts, run_values = _column_runs(np.ascontiguousarray(rgba).view("<u4")[..., 0])
-    values = np.unique(run_values)
-    group = np.searchsorted(values, run_values)  # seven times faster than np.unique's own inverse
-    red, green, blue, alpha = (values.astype("<u4").view(np.uint8).reshape(-1, 4).astype(np.int64)[:, c] for c in range(4))
-    _check_channels(red, green, blue, values)
-
-    # Runs sorted by the instance that they belong to, within it by position: each instance is one slice.
-    order = np.argsort(group, kind="stable")
-    runs = np.stack([starts, np.append(starts[1:], height * width)], axis=1)[order]
-    first = np.searchsorted(group[order], np.arange(len(values)))
-    last = np.append(first[1:], len(runs))
-    left, right, top, bottom = run_extents(runs, height)
-    x0, x1 = np.minimum.reduceat(left, first), np.maximum.reduceat(right, first)
-    y0, y1 = np.minimum.reduceat(top, first), np.maximum.reduceat(bottom, first)
-    area = np.add.reduceat(runs[:, 1] - runs[:, 0], first)
-
-    instances = []
-    for i in sorted(np.flatnonzero(red), key=lambda i: (blue[i], alpha[i], red[i], green[i])):
-        instances.append(
-            BitmaskInstance(
-                ann_id=int(blue[i] << 8 | alpha[i]),
-                category_id=int(red[i]),
-                **{flag: bool(green[i] >> bit & 1) for flag, bit in zip(FLAGS, (3, 2, 1, 0))},
-                bbox=(int(x0[i]), int(y0[i]), int(x1[i] - x0[i] + 1), int(y1[i] - y0[i] + 1)),
-                area=int(area[i]),
-                counts=counts_from_runs(runs[first[i] : last[i]], (height, width)),
-                size_hw=(height, width),
-            )
-        )
-    return instances
-
-
-def _column_runs(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a picture ``[H, W]`` into column-wise runs of equal value; return first position, int64 ``[R]``, and value of each.
-
-    Pixels are compared as they lie in memory, row by row; only where a run begins is turned to column-major order. That takes a third of
-    the time of turning the picture.
-    """
-    height, width = pixels.shape
-    begins = np.empty((height, width), bool)
-    np.not_equal(pixels[1:], pixels[:-1], out=begins[1:])
-    begins[0, 0] = True
-    np.not_equal(pixels[0, 1:], pixels[-1, :-1], out=begins[0, 1:])  # runs go on from the foot of a column to the head of the next
-    places = np.flatnonzero(begins)
-    row, column = np.divmod(places, width)
-    starts = column * height + row
-    order = np.argsort(starts)
-    return starts[order], pixels.reshape(-1)[places[order]]
-
-
-def _check_channels(red: np.ndarray, green: np.ndarray, blue: np.ndarray, values: np.ndarray) -> None:
-    """Refuse values that no bitmask holds; arguments are the channels of each distinct value."""
-    painted = values != 0
-    # Read as BGRA, red is the high byte of the id: 0 for ids below 256, while blue is a category everywhere.
-    if painted.any() and (red[painted] == 0).any() and (blue[painted] > 0).all():
-        raise ValueError("the channels look like BGRA (red empty where blue is set); read the file with read_bitmask, not with OpenCV")
-    if (green > 15).any():
-        raise ValueError(f"the flag channel holds {green.max()}, a bitmask has 0…15 there; is this a colour map instead of a bitmask?")
+from mmstreet.files.atomic import atomic_path
+from mmstreet.formats.bitmask_codec import MAX_ANN_ID, decode_bitmask, encode_bitmask
+from mmstreet.formats.conversion_report import ConversionReport
+from mmstreet.formats.overlaps import visible_instances
+from mmstreet.formats.records import FLAGS, ImageRecord, Task
+from mmstreet.formats.rules import RecordError, build_image, check_image, known_categories
+from mmstreet.labels import BDD100K_INS8, LabelTable
 
 
 def read_bitmask(path: str | Path) -> np.ndarray:
     """Read a bitmask PNG as RGBA, uint8 ``[H, W, 4]``, perhaps not writable.
 
-    Where kornia_rs is installed (extra ``instances`` brings it), it decodes in a fifth of Pillow's time, which is most of a conversion.
+    Pillow reads it, because OpenCV hands out BGRA. Where kornia_rs is installed (extra ``instances`` brings it), it decodes in a fifth of
+    Pillow's time, which is most of a conversion.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -207,7 +35,7 @@ def read_bitmask(path: str | Path) -> np.ndarray:
     try:
         with Image.open(path) as picture:
             mode, rgba = picture.mode, _decode(picture, path)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} cannot be read as a PNG ({error}); fetch or write the file again") from error
     if mode != "RGBA":
         raise ValueError(f"{path} has mode {mode}, a bitmask is RGBA; is this a colour map or a semantic mask?")
@@ -233,3 +61,84 @@ def write_bitmask(path: str | Path, rgba: np.ndarray) -> None:
     if rgba.ndim != 3 or rgba.shape[2] != 4 or rgba.dtype != np.uint8:
         raise ValueError(f"a bitmask is uint8 [H, W, 4], got {rgba.dtype} {list(rgba.shape)}")
     Image.fromarray(rgba).save(path, format="PNG")
+
+
+@dataclass(frozen=True)
+class BitmaskReader:
+    """Every ``*.png`` below a folder, in the order of their paths.
+
+    Attributes:
+        path: Folder of bitmasks.
+        table: The classes wanted; others are counted and left out.
+        image_root: Image folder, to check names and sizes; ``None`` trusts the bitmasks.
+        image_suffix: Suffix of the images that the bitmasks belong to.
+    """
+
+    path: Path
+    table: LabelTable = BDD100K_INS8
+    image_root: Path | None = None
+    image_suffix: str = ".jpg"
+
+    def tasks(self) -> list[Task]:
+        """Return one task per bitmask, its path below the folder as the payload.
+
+        Raises:
+            FileNotFoundError: If there is none.
+        """
+        found = sorted(path.relative_to(self.path).as_posix() for path in Path(self.path).rglob("*.png"))
+        if not found:
+            raise FileNotFoundError(f"no bitmasks below {self.path}: expected *.png files")
+        return [Task(Path(path).with_suffix(self.image_suffix).as_posix(), 0, path) for path in found]
+
+    def read(self, task: Task, report: ConversionReport) -> ImageRecord | None:
+        """Turn one bitmask into an image record."""
+        report.images_in += 1
+        instances = []
+        try:
+            try:
+                rgba = read_bitmask(Path(self.path) / task.payload)
+                instances = decode_bitmask(rgba)
+            except ValueError as error:
+                raise RecordError("bitmask is unreadable", str(error)) from error
+            report.instances_in += len(instances)
+            check_image(task.name, rgba.shape[:2], self.image_root)
+        except RecordError as error:
+            report.skip_image(error.reason, f"bitmask '{task.payload}': {error}", instances=len(instances))
+            return None
+        return build_image(task.name, rgba.shape[:2], {}, known_categories(task.name, instances, self.table, report), report)
+
+
+@dataclass(frozen=True)
+class BitmaskWriter:
+    """A folder of bitmasks, one PNG per image under the image's name.
+
+    The annotation id is the instance's source id when all ids of the image are different whole numbers up to 65535;
+    otherwise instances are numbered from 1.
+    """
+
+    path: Path
+
+    def target(self, name: str) -> str:
+        """Return the PNG's name: images that differ only in their suffix have the same one."""
+        return PurePosixPath(name).with_suffix(".png").as_posix()
+
+    def render(self, image: ImageRecord, report: ConversionReport) -> None:
+        """Write the PNG."""
+        owner, visible = visible_instances(image, report)
+        instances = [instance for instance in image.instances if instance.counts is not None]
+        ids = [instance.source_id for instance in instances]
+        if not all(i.isdecimal() and len(i) < 20 and int(i) <= MAX_ANN_ID for i in ids) or len({int(i) for i in ids}) != len(ids):
+            report.note("ids do not fit a bitmask, numbered from 1", f"image '{image.name}': ids {', '.join(ids)!s:.100}")
+            ids = range(1, len(ids) + 1)
+        flags = {flag: [getattr(instance, flag) for instance in instances] for flag in FLAGS}
+        rgba = encode_bitmask(owner, [instance.category_id for instance in instances], [int(i) for i in ids], **flags)
+        with atomic_path(Path(self.path) / self.target(image.name)) as temporary:
+            write_bitmask(temporary, rgba)
+        report.images_out += 1
+        report.instances_out += len(visible)
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Callable[[None], None]]:
+        """Give a function that does nothing: the files are written where they are rendered."""
+        Path(self.path).mkdir(parents=True, exist_ok=True)
+        yield lambda rendered: None

@@ -1,13 +1,12 @@
-"""The account of a conversion: what came in, what went out, and why the rest did not."""
+"""The report of a conversion: what came in, what went out, and why the rest did not."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from mmstreet.files.atomic import atomic_path
+from mmstreet.files.atomic import write_json
 
 EXAMPLES = 3
 """Sentences kept for each reason."""
@@ -19,6 +18,7 @@ class ConversionReport:
 
     Attributes:
         strict: Raise the sentence of the first skip instead of counting it.
+        source: Input, named when ``strict`` raises.
         images_in: Images found.
         images_out: Images written.
         instances_in: Labels found.
@@ -30,6 +30,7 @@ class ConversionReport:
     """
 
     strict: bool = False
+    source: str = ""
     images_in: int = 0
     images_out: int = 0
     instances_in: int = 0
@@ -57,7 +58,7 @@ class ConversionReport:
 
     def _remember(self, reason: str, sentence: str, *, fatal: bool) -> None:
         if fatal and self.strict:
-            raise ValueError(sentence)
+            raise ValueError(f"{self.source}: {sentence}" if self.source else sentence)
         kept = self.examples.setdefault(reason, [])
         if len(kept) < EXAMPLES:
             kept.append(sentence)
@@ -86,13 +87,12 @@ class ConversionReport:
                 raise RuntimeError(f"{came} {kind} came in, but {went} written and {skipped.total()} skipped do not add up to that")
 
     def write(self, path: str | Path) -> None:
-        """Write the account as JSON."""
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        """Write the counts, notes and examples as JSON."""
+        write_json(self.to_dict(), path)
 
     def to_dict(self) -> dict:
-        """Return the account as JSON knows it."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "strict"}
+        """Return the counts, notes and examples as JSON knows them."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("strict", "source")}
         return {name: dict(value) if isinstance(value, Counter) else value for name, value in values.items()}
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
-"""Converting instance labels between Scalabel JSON, bitmasks and COCO JSON, on all cores and image by image.
+"""Converting instance labels from any format to any other, on all cores and image by image.
 
-Any reader goes with any writer. Images are handed to the processes a few at a time and collected in the reader's order, so
+Images are handed to the processes a few at a time and collected in the reader's order, so
 that ids do not depend on the number of processes and memory does not grow with the number of images.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,14 @@ from typing import Any
 from tqdm import tqdm
 
 from mmstreet.files.parallel import available_cores, map_parcels
+from mmstreet.formats.coco import CocoWriter
 from mmstreet.formats.conversion_report import ConversionReport
-from mmstreet.formats.readers import BitmaskReader, CocoReader
-from mmstreet.formats.records import Task
-from mmstreet.formats.scalabel_reader import ScalabelReader
-from mmstreet.formats.writers import BitmaskWriter, CocoWriter, ScalabelWriter
+from mmstreet.formats.records import Reader, Task, Writer, first_of_each
 from mmstreet.labels import BDD100K_INS8, LabelTable
-
-Reader = ScalabelReader | BitmaskReader | CocoReader
-Writer = CocoWriter | ScalabelWriter | BitmaskWriter
 
 
 def convert(reader: Reader, writer: Writer, *, workers: int | None = None, strict: bool = False, progress: bool = True) -> ConversionReport:
-    """Convert every image of a reader and return the account.
+    """Convert every image of a reader and return the report.
 
     Args:
         reader: Where the labels come from.
@@ -42,13 +36,13 @@ def convert(reader: Reader, writer: Writer, *, workers: int | None = None, stric
             cannot be converted.
         RuntimeError: If labels were lost without being counted.
     """
-    total = ConversionReport(strict=strict)
+    total = ConversionReport(strict=strict, source=str(reader.path))
     tasks = reader.tasks()
     length = len(tasks) if isinstance(tasks, list) else None
     with writer.open() as add, tqdm(total=length, unit="image", disable=not progress) as bar:
         work = partial(_convert_some, reader, writer, strict)
         for parcel, report in map_parcels(
-            work, _first_of_each(tasks, writer, total), workers=available_cores() if workers is None else workers
+            work, first_of_each(tasks, total, target=writer.target), workers=available_cores() if workers is None else workers
         ):
             for rendered in parcel:
                 add(rendered)
@@ -59,29 +53,15 @@ def convert(reader: Reader, writer: Writer, *, workers: int | None = None, stric
 
 
 def coco_dict(reader: Reader, *, table: LabelTable = BDD100K_INS8, workers: int = 1) -> tuple[dict, ConversionReport]:
-    """Return the COCO file of a reader's images as a dictionary, and the account; arguments as in :func:`convert`."""
+    """Return the COCO file of a reader's images as a dictionary, and the report; arguments as in :func:`convert`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "instances.json"
         report = convert(reader, CocoWriter(path, table), workers=workers, progress=False)
         return json.loads(path.read_text(encoding="utf-8")), report
 
 
-def _first_of_each(tasks: Iterable[Task], writer: Writer, report: ConversionReport) -> Iterator[Task]:
-    """Pass the first task for each target, count the others."""
-    targets: set[str] = set()
-    for task in tasks:
-        target = writer.target(task.name)
-        if target in targets:
-            report.images_in += 1
-            report.instances_in += task.labels
-            report.skip_image("image stands twice", f"frame '{task.name}': stands twice, the first one is kept", instances=task.labels)
-        else:
-            targets.add(target)
-            yield task
-
-
 def _convert_some(reader: Reader, writer: Writer, strict: bool, tasks: list[Task]) -> tuple[list[Any], ConversionReport]:
-    report, parcel = ConversionReport(strict=strict), []
+    report, parcel = ConversionReport(strict=strict, source=str(reader.path)), []
     for task in tasks:
         image = reader.read(task, report)
         if image is not None:

@@ -1,14 +1,58 @@
-"""Reading the elements of a long JSON list one by one, so that a split's labels need no more memory than one image's."""
+"""Reading label files in JSON: whole, or a long list element by element in the memory of one.
+
+A printed Python literal (``{'name': 'a.jpg', 'crowd': False}``), as notebooks and reports show annotations, is read as well.
+"""
 
 from __future__ import annotations
 
+import ast
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from mmstreet.files.text import check_encoding, read_text
+
 CHUNK = 1 << 20
 """Characters read at a time."""
+MAX_LITERAL = 1 << 25
+"""Characters of the longest Python literal read; Python's parser needs about a hundred times its memory."""
+
+
+def compact_json(value: Any) -> str:
+    """Return JSON without blanks; NaN is refused, because no other reader takes it."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def load_json(path: str | Path) -> Any:
+    """Return what a JSON file, or a file that holds one Python literal, says.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not UTF-8, cut off or malformed; the message names it.
+    """
+    text = read_text(path)
+    if is_python_literal(text):
+        return _parse_literal(text, path)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not whole JSON ({error}); fetch or write the file again") from error
+
+
+def is_python_literal(text: str) -> bool:
+    """Whether the first key or value is in single quotes, which Python prints and JSON does not know."""
+    return re.match(r"[\s\[{]*'", text) is not None
+
+
+def _parse_literal(text: str, path: str | Path) -> Any:
+    try:
+        if len(text) > MAX_LITERAL:
+            raise ValueError(f"it has {len(text)} characters, at most {MAX_LITERAL} are read")
+        return json.loads(json.dumps(ast.literal_eval(text.strip())))  # tuples become lists, foreign types are refused
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise ValueError(f"{path} is a Python literal that cannot be read ({error}); write it with json.dump") from error
 
 
 class JsonElements:
@@ -17,8 +61,10 @@ class JsonElements:
     Args:
         path: The JSON file, UTF-8.
         key: Key of the list when the top level is an object.
+        element_keys: An object without that list that has all these keys is itself the only element.
 
     Attributes:
+        is_object: Whether the top level is an object; known at the first element.
         header: The object's other entries; complete once the iteration has ended.
 
     Raises:
@@ -26,18 +72,38 @@ class JsonElements:
             the file, the place and the number of elements before it.
     """
 
-    def __init__(self, path: str | Path, *, key: str):
-        self.path, self.key = Path(path), key
+    def __init__(self, path: str | Path, *, key: str, element_keys: Collection[str] = ()):
+        self.path, self.key, self.element_keys = Path(path), key, element_keys
+        self.is_object = False
         self.header: dict[str, Any] = {}
         self._count = 0
 
     def __iter__(self) -> Iterator[Any]:
         self.header, self._count = {}, 0
+        check_encoding(self.path)
         with open(self.path, encoding="utf-8-sig") as file:
             self._file, self._text, self._pos, self._passed, self._ended = file, "", 0, 0, False
-            yield from self._elements() if self._take("[{") == "[" else self._entries()
+            while len(self._text) < 16 and self._refill():
+                pass
+            if is_python_literal(self._text):
+                yield from self._whole(load_json(self.path))
+                return
+            self.is_object = self._take("[{") == "{"
+            yield from self._entries() if self.is_object else self._elements()
             if self._peek():
                 raise self._error("there is more text after the end")
+
+    def _whole(self, content: Any) -> Iterator[Any]:
+        self.is_object = isinstance(content, dict)
+        elements = content.pop(self.key, None) if self.is_object else content
+        if self.is_object:
+            self.header = content
+        yield from elements if isinstance(elements, list) else self._only_element()
+
+    def _only_element(self) -> list[dict]:
+        if not self.element_keys or not set(self.element_keys) <= self.header.keys():
+            raise ValueError(f"{self.path} has no list '{self.key}'; it has: {', '.join(self.header) or 'nothing'}")
+        return [self.header]
 
     def _entries(self) -> Iterator[Any]:
         found = False
@@ -53,7 +119,7 @@ class JsonElements:
             else:
                 self.header[name] = self._value()
         if not found:
-            raise ValueError(f"{self.path} has no list '{self.key}'; it has: {', '.join(self.header) or 'nothing'}")
+            yield from self._only_element()
 
     def _elements(self) -> Iterator[Any]:
         for _ in self._items("]"):
@@ -101,6 +167,8 @@ class JsonElements:
             except json.JSONDecodeError as error:
                 if self._ended:
                     raise self._error("the file ends too early" if error.pos >= len(self._text) else error.msg, error.pos) from error
+            except (ValueError, RecursionError) as error:  # a number of more digits, or more brackets, than Python reads
+                raise self._error(str(error)) from error
             self._refill()
         self._pos = end
         return value

@@ -1,25 +1,23 @@
-"""What every instance format has in common: an image and its instances, as readers hand them to writers."""
+"""What every label format has in common: images with their instances, and how readers and writers exchange them.
+
+A new format is one file with a :class:`Reader` and a :class:`Writer`. Both are small picklable objects. ``tasks()`` and ``open()`` run
+in the main process, in the order of the images; ``read()`` and ``render()`` do the work and run in any process.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from mmstreet.files.rle import runs_from_counts
-from mmstreet.formats.bitmask import FLAGS, BitmaskInstance
 from mmstreet.formats.conversion_report import ConversionReport
-from mmstreet.labels import LabelTable
 
-
-class Task(NamedTuple):
-    """One image's worth of work: its path below the image folder, how many labels it has, and what the reader needs to read it."""
-
-    name: str
-    labels: int
-    payload: Any
+FLAGS = ("truncated", "occluded", "crowd", "ignored")
+"""The flags of an instance, in the order of the bits 3 to 0 of a bitmask's green channel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +27,7 @@ class InstanceRecord:
     Attributes:
         category_id: ``raw_id`` in the class table.
         source_id: Id of the label in the file that it came from; empty when it had none.
-        bbox: COCO box ``(x, y, width, height)``.
+        bbox: COCO box ``(x, y, width, height)``, inside the image.
         counts: COCO run lengths of the mask, int64; ``None`` when only a box is known.
         truncated: The object leaves the image.
         occluded: Something stands before the object.
@@ -53,53 +51,82 @@ class InstanceRecord:
         """Pixels of the mask, or of the box when there is no mask."""
         return self.bbox[2] * self.bbox[3] if self.counts is None else int(self.counts[1::2].sum())
 
+    @property
+    def flags(self) -> dict[str, bool]:
+        """The four flags by name."""
+        return {flag: getattr(self, flag) for flag in FLAGS}
+
 
 @dataclass(frozen=True, eq=False)
 class ImageRecord:
-    """One image: path below the image folder, size, attributes (weather, scene, time of day) and instances."""
+    """One image.
+
+    Attributes:
+        name: Path below the image folder.
+        size_hw: Height and width.
+        attributes: Weather, scene and time of day, as far as the file tells them.
+        instances: The instances.
+        source_id: Id of the image in the file that it came from; ``None`` when it had none.
+    """
 
     name: str
     size_hw: tuple[int, int]
     attributes: dict
     instances: tuple[InstanceRecord, ...]
+    source_id: int | str | None = None
 
 
-def record_from_bitmask(instance: BitmaskInstance) -> InstanceRecord:
-    """Return an instance of a bitmask as a record; its id there becomes the source id."""
-    flags = {flag: getattr(instance, flag) for flag in FLAGS}
-    return InstanceRecord(instance.category_id, str(instance.ann_id), instance.bbox, instance.counts, **flags)
+class Task(NamedTuple):
+    """One image's worth of work: its path below the image folder, how many labels it has, and what the reader needs to read it."""
+
+    name: str
+    labels: int
+    payload: Any
 
 
-def drop_unknown_categories(
-    name: str, instances: Iterable[InstanceRecord], table: LabelTable, report: ConversionReport
-) -> Iterator[InstanceRecord]:
-    """Yield the instances whose category id is in the table; count the others as skipped."""
-    known = {label.raw_id for label in table.labels}
-    for instance in instances:
-        if instance.category_id in known:
-            yield instance
-        else:
-            sentence = f"bitmask of '{name}', id {instance.source_id}: table '{table.name}' has no category id {instance.category_id}"
-            report.skip_instance("category id is not in the table", sentence)
+class Reader(Protocol):
+    """Reads the images of ``path``."""
+
+    path: Path
+
+    def tasks(self) -> Iterable[Task]:
+        """Give one task per image in the order of the file; raise ``ValueError`` if the input is malformed as a whole."""
+
+    def read(self, task: Task, report: ConversionReport) -> ImageRecord | None:
+        """Return the image; count in ``report`` what came in and what cannot be used."""
 
 
-def resolve_overlaps(image: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
-    """Give each pixel to one instance: to the highest score when all have one, else to the last in the list.
+class Writer(Protocol):
+    """Writes images to ``path``; files appear when the block of ``open()`` ends well."""
 
-    Args:
-        image: Every instance must have a mask.
+    path: Path
 
-    Returns:
-        The owner of each pixel, int32 ``[H, W]``: 0 for none, else position in the list + 1; and the positions that own at
-        least one pixel, int64 ``[K]``, ascending.
-    """
-    order = range(len(image.instances))
-    if all(instance.score is not None for instance in image.instances):
-        # Among equal scores the first one wins, so it is painted last.
-        order = sorted(reversed(order), key=lambda position: image.instances[position].score)
-    owner = np.zeros(image.size_hw[0] * image.size_hw[1], np.int32)
-    for position in order:
-        for start, end in runs_from_counts(image.instances[position].counts).tolist():
-            owner[start:end] = position + 1
-    visible = np.flatnonzero(np.bincount(owner, minlength=len(image.instances) + 1)[1:])
-    return owner.reshape(image.size_hw[::-1]).T, visible
+    def target(self, name: str) -> str:
+        """Return where an image's labels go; of the images with one target only the first is written."""
+
+    def render(self, image: ImageRecord, report: ConversionReport) -> Any:
+        """Do the work for one image; count in ``report`` what goes out and what cannot be written."""
+
+    def open(self) -> AbstractContextManager[Callable[[Any], None]]:
+        """Give the function that takes the rendered images in order."""
+
+
+def first_of_each(tasks: Iterable[Task], report: ConversionReport, *, target: Callable[[str], str] = str) -> Iterator[Task]:
+    """Pass the first task for each target, count the others as duplicates."""
+    targets: set[str] = set()
+    for task in tasks:
+        if target(task.name) not in targets:
+            targets.add(target(task.name))
+            yield task
+            continue
+        report.images_in += 1
+        report.instances_in += task.labels
+        report.skip_image("duplicate image", f"image '{task.name}' is listed twice, the first one is kept", instances=task.labels)
+
+
+def read_images(reader: Reader, report: ConversionReport) -> Iterator[ImageRecord]:
+    """Read the images of a reader one by one in this process; what is not yielded is counted in ``report``."""
+    for task in first_of_each(reader.tasks(), report):
+        image = reader.read(task, report)
+        if image is not None:
+            yield image

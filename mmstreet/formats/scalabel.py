@@ -1,275 +1,230 @@
-"""Scalabel's JSON, the label format of BDD100K: from text to frames with boxes, outlines and masks.
-
-Three layouts are read: a list of frames; an object with ``frames``; and the 2018 release's one file per image, whose
-``frames`` hold ``objects``. A label that cannot be used raises :class:`LabelError`, which names the frame, the label and a
-short reason to count by; whoever reads a whole split decides whether to stop or to skip. Source: the label format pages
-of the BDD100K and Scalabel documentation.
-"""
+"""Scalabel JSON, as BDD100K publishes it: masks from outlines, from run lengths, or from bitmasks beside the JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
-import numpy as np
+from mmstreet.files.atomic import atomic_path
+from mmstreet.files.rle import encode_counts
+from mmstreet.formats.bitmask import read_bitmask
+from mmstreet.formats.bitmask_codec import decode_bitmask
+from mmstreet.formats.conversion_report import ConversionReport
+from mmstreet.formats.json_stream import compact_json
+from mmstreet.formats.overlaps import without_overlaps
+from mmstreet.formats.records import ImageRecord, InstanceRecord, Task
+from mmstreet.formats.rules import (
+    RecordError,
+    build_image,
+    build_instance,
+    check_image,
+    known_categories,
+    parse_attributes,
+    parse_each,
+    read_mask,
+)
+from mmstreet.formats.scalabel_labels import frame_name, frame_size, iter_raw_frames, name_label, parse_box, parse_label, parse_poly2d
+from mmstreet.labels import BDD100K_INS8, LabelTable
 
-from mmstreet.formats.json_stream import JsonElements
-from mmstreet.formats.poly2d import flatten_poly2d
-
-ALIASES = {"person": "pedestrian", "motor": "motorcycle", "bike": "bicycle", "caravan": "car", "van": "car"}
-"""Names that releases of BDD100K use for the same class."""
-IGNORED_AS = {"other person": "pedestrian", "other vehicle": "car", "trailer": "truck"}
-"""Uncertain regions: kept as this class, and ignored in an evaluation."""
-
-
-class LabelError(ValueError):
-    """A label that cannot be used; ``reason`` is the same short text for all labels with this fault."""
-
-    def __init__(self, reason: str, sentence: str):
-        super().__init__(sentence)
-        self.reason = reason
+BDD100K_SIZE_HW = (720, 1280)
+"""Size of every image of BDD100K."""
 
 
 @dataclass(frozen=True)
-class Box2D:
-    """A box in pixels, x to the right and y down; the pixels ``x2`` and ``y2`` belong to it."""
+class ScalabelReader:
+    """Frames of a Scalabel JSON file, or of a folder with one JSON file per image.
 
-    x1: float
-    y1: float
-    x2: float
-    y2: float
+    An image's size is that of its frame, else ``config.imageSize``, else that of its run lengths; else that of the image file or the
+    bitmask; else the default, which is noted.
 
-    def to_coco(self, size_hw: tuple[int, int]) -> tuple[float, float, float, float]:
-        """Return ``(x, y, width, height)``, clipped to the image; width or height 0 means that nothing is inside.
+    Attributes:
+        path: JSON file or folder.
+        table: The classes wanted; others are counted and left out.
+        image_root: Image folder, to check names and sizes; ``None`` trusts the JSON.
+        bitmask_root: Folder of bitmasks whose masks, flags and classes replace those of the JSON.
+        default_size_hw: Size of images for which nothing tells one.
+    """
 
-        Example:
-            >>> Box2D(0, 1.5, 356, 701.5).to_coco((720, 1280))
-            (0, 1.5, 357, 701.0)
+    path: Path
+    table: LabelTable = BDD100K_INS8
+    image_root: Path | None = None
+    bitmask_root: Path | None = None
+    default_size_hw: tuple[int, int] = BDD100K_SIZE_HW
+
+    def tasks(self) -> Iterator[Task]:
+        """Yield the raw frames in the order of the file.
+
+        Raises:
+            ValueError: If a name is missing or leads out of the image folder, or labels are no list.
         """
-        x, y = max(self.x1, 0), max(self.y1, 0)
-        return x, y, max(min(self.x2 + 1, size_hw[1]) - x, 0), max(min(self.y2 + 1, size_hw[0]) - y, 0)
+        for number, raw in enumerate(iter_raw_frames(self.path), start=1):
+            try:
+                name, labels = frame_name(raw), raw.get("labels") or []
+                if not isinstance(labels, list):
+                    raise ValueError(f"labels must be a list, got {type(labels).__name__}")
+            except ValueError as error:
+                raise ValueError(f"{self.path}: frame {number} ({raw.get('name')!r:.100}): {error}") from error
+            yield Task(name, len(labels), raw)
 
+    def read(self, task: Task, report: ConversionReport) -> ImageRecord | None:
+        """Turn one raw frame into an image record.
 
-@dataclass(frozen=True)
-class Poly2D:
-    """One outline: vertices ``(x, y)``, one letter ``L`` or ``C`` for each, and whether it returns to its start."""
-
-    vertices: tuple[tuple[float, float], ...]
-    types: str
-    closed: bool = True
-
-    def flatten(self) -> np.ndarray:
-        """Return the outline's corners, float ``[M, 2]``, curves replaced by straight pieces."""
-        return flatten_poly2d(np.array(self.vertices), self.types, closed=self.closed)
-
-
-@dataclass(frozen=True)
-class ScalabelLabel:
-    """One label. ``id`` is text, empty when the file gives none; ``rle`` is a COCO run-length mask as it stands in the file."""
-
-    id: str
-    category: str
-    occluded: bool = False
-    truncated: bool = False
-    crowd: bool = False
-    ignored: bool = False
-    score: float | None = None
-    box2d: Box2D | None = None
-    poly2d: tuple[Poly2D, ...] = ()
-    rle: dict | None = None
-    attributes: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One image: its path below the image folder, its attributes (weather, scene, time of day) and its labels."""
-
-    name: str
-    labels: tuple[ScalabelLabel, ...] = ()
-    attributes: dict[str, Any] = field(default_factory=dict)
-    size_hw: tuple[int, int] | None = None
-
-
-def resolve_category(category: str, names: Container[str]) -> tuple[str, bool]:
-    """Find the class that a category stands for.
-
-    Args:
-        category: Name in the file; blanks around it and capitals do not matter.
-        names: The classes wanted.
-
-    Returns:
-        The class, and whether the label is ignored because its category is an uncertain one.
-
-    Raises:
-        LabelError: If the category stands for none of them.
-    """
-    name = category.strip().lower()
-    for table, ignored in (({name: name}, False), (ALIASES, False), (IGNORED_AS, True)):
-        if table.get(name) in names:
-            return table[name], ignored
-    raise LabelError(f"category '{name}' is not among the classes", f"category '{name}' is not among the classes")
-
-
-def check_name(name: Any) -> str:
-    """Return a file's path below its folder with forward slashes.
-
-    Raises:
-        ValueError: If it is no text, empty, absolute, or leads out of the folder.
-    """
-    if not isinstance(name, str) or not name.strip():
-        raise ValueError(f"a frame needs a name, got {name!r}")
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or PureWindowsPath(name).drive or ".." in path.parts or "\0" in name or not path.parts:
-        raise ValueError(f"the name {name!r} leads outside the image folder; names must be relative and without '..'")
-    return str(path)
-
-
-def frame_name(raw: dict) -> str:
-    """Return the path of a raw frame's image below the image folder; see :func:`check_name`."""
-    name = check_name(raw.get("name"))
-    # Names repeat between the videos of the tracking sets, whose frames carry an index.
-    if raw.get("videoName") and raw.get("frameIndex") is not None:
-        return f"{check_name(raw['videoName'])}/{name}"
-    return name
-
-
-def iter_raw_frames(path: str | Path) -> Iterator[dict]:
-    """Yield the frames of a file, or of all ``*.json`` files of a folder, as the layout with ``labels`` has them.
-
-    Raises:
-        FileNotFoundError: If there is nothing at ``path``.
-        ValueError: If a file is cut off or of another layout; the message names it.
-    """
-    path = Path(path)
-    files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
-    if not files or not path.exists():
-        raise FileNotFoundError(f"no labels at {path}: expected a JSON file or a folder of them")
-    for file in files:
-        stream, per_image = JsonElements(file, key="frames"), []
-        for raw in stream:
-            if not isinstance(raw, dict):
-                raise ValueError(f"{file}: a frame must be an object, found {type(raw).__name__}")
-            if "objects" in raw and "labels" not in raw:
-                per_image.append(raw)
-            else:
-                yield raw
-        for raw in per_image:  # name and attributes stand beside the list, maybe behind it
-            name = stream.header.get("name", file.stem)
-            name = f"{name}.jpg" if isinstance(name, str) and not PurePosixPath(name).suffix else name
-            yield {"name": name, "attributes": stream.header.get("attributes"), "labels": raw["objects"]}
-
-
-def load_frames(path: str | Path, *, on_bad_label: Callable[[LabelError], None] | None = None) -> Iterator[Frame]:
-    """Yield the frames of a file or folder one by one; see :func:`iter_raw_frames` and :func:`parse_frame`."""
-    for raw in iter_raw_frames(path):
-        yield parse_frame(raw, on_bad_label=on_bad_label)
-
-
-def parse_frame(raw: dict, *, on_bad_label: Callable[[LabelError], None] | None = None) -> Frame:
-    """Check one frame and its labels.
-
-    Args:
-        raw: The frame as JSON gives it.
-        on_bad_label: Called with each label that cannot be used, which is then left out; ``None`` raises it.
-
-    Raises:
-        ValueError: If the frame itself is unusable: no name, a name that leads out of the folder, a malformed size, or
-            labels that are no list.
-        LabelError: If a label is unusable and ``on_bad_label`` is ``None``.
-    """
-    name = frame_name(raw)
-    size, attributes, raw_labels = raw.get("size"), raw.get("attributes") or {}, raw.get("labels") or []
-    if size is not None:
-        if not isinstance(size, dict) or not all(isinstance(size.get(k), int) and size[k] > 0 for k in ("height", "width")):
-            raise ValueError(f"frame '{name}': size must give width and height in pixels, got {size!r}")
-        size = (size["height"], size["width"])
-    if not isinstance(raw_labels, list) or not isinstance(attributes, dict):
-        raise ValueError(f"frame '{name}': labels must be a list and attributes an object")
-    labels = []
-    for position, raw_label in enumerate(raw_labels):
+        Raises:
+            ValueError: If the frame's size or attributes are malformed.
+        """
+        name, labels = task.name, task.payload.get("labels") or []
+        report.images_in += 1
+        report.instances_in += len(labels)
         try:
-            labels.append(parse_label(raw_label))
-        except LabelError as error:
-            label_id = raw_label.get("id") if isinstance(raw_label, dict) else None
-            which = f"at position {position}" if label_id is None else label_id
-            named = LabelError(error.reason, f"frame '{name}', label {which}: {error}")
-            if on_bad_label is None:
-                raise named from error
-            on_bad_label(named)
-    return Frame(name, tuple(labels), attributes, size)
-
-
-def parse_label(raw: dict) -> ScalabelLabel:
-    """Check one label.
-
-    Raises:
-        LabelError: If it is no object, has no category, or has a malformed flag, box or outline.
-    """
-    if not isinstance(raw, dict):
-        raise LabelError("malformed label", f"a label must be an object, got {type(raw).__name__}")
-    category, attributes = raw.get("category"), raw.get("attributes") or {}
-    if not isinstance(category, str) or not category.strip():
-        raise LabelError("no category", f"category must be a name, got {category!r}")
-    if not isinstance(attributes, dict):
-        raise LabelError("malformed label", f"attributes must be an object, got {type(attributes).__name__}")
-    label_id = "" if raw.get("id") is None else str(raw["id"])
-    flags = {flag: _parse_flag(flag, attributes.get(flag)) for flag in ("occluded", "truncated", "crowd", "ignored")}
-    if label_id == "-1":  # the tracking sets' id of regions that hold many objects
-        flags |= {"crowd": True, "ignored": True}
-    score = raw.get("score")
-    return ScalabelLabel(
-        id=label_id,
-        category=category.strip().lower(),
-        **flags,
-        score=None if score is None else _parse_number("score", score),
-        box2d=_parse_box(raw["box2d"]) if raw.get("box2d") is not None else None,
-        poly2d=_parse_poly2d(raw["poly2d"]) if raw.get("poly2d") else (),
-        rle=raw.get("rle"),
-        attributes=attributes,
-    )
-
-
-def _parse_flag(name: str, value: Any) -> bool:
-    if value not in (None, True, False):
-        raise LabelError("malformed flag", f"{name} must be true or false, got {value!r}")
-    return bool(value)
-
-
-def _parse_number(name: str, value: Any) -> float:
-    # Python's JSON reader lets NaN, Infinity and whole numbers of any length pass.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e9:
-        raise LabelError("malformed number", f"{name} must be a finite number, got {value!r:.40}")
-    return value
-
-
-def _parse_box(raw: Any) -> Box2D:
-    if not isinstance(raw, dict):
-        raise LabelError("malformed box", f"box2d must be an object with x1, y1, x2, y2, got {raw!r}")
-    box = Box2D(*(_parse_number(key, raw.get(key)) for key in ("x1", "y1", "x2", "y2")))
-    if box.x2 < box.x1 or box.y2 < box.y1:
-        raise LabelError("inverted box", f"box2d is inverted, x {box.x1} … {box.x2}, y {box.y1} … {box.y2}")
-    return box
-
-
-def _parse_poly2d(raw: Any) -> tuple[Poly2D, ...]:
-    """Read today's list of outlines, or the 2018 release's one outline of ``[x, y, letter]``."""
-    if not isinstance(raw, list):
-        raise LabelError("malformed outline", f"poly2d must be a list, got {type(raw).__name__}")
-    if all(isinstance(part, (list, tuple)) for part in raw):
-        raw = [{"vertices": [p[:2] for p in raw], "types": "".join(str(p[2]) if len(p) > 2 else "L" for p in raw), "closed": True}]
-    outlines = []
-    for part in raw:
-        vertices = part.get("vertices") if isinstance(part, dict) else None
-        if not isinstance(vertices, list) or not all(isinstance(v, (list, tuple)) and len(v) == 2 for v in vertices):
-            raise LabelError("malformed outline", "each outline of poly2d needs vertices, a list of [x, y]")
-        points = tuple((_parse_number("x", x), _parse_number("y", y)) for x, y in vertices)
-        types, closed = part.get("types"), part.get("closed")
-        outline = Poly2D(points, "L" * len(points) if types is None else str(types), True if closed is None else bool(closed))
-        try:
-            outline.flatten()
+            attributes, size_hw = parse_attributes(task.payload.get("attributes")), frame_size(task.payload)
         except ValueError as error:
-            raise LabelError("malformed outline", str(error)) from error
-        outlines.append(outline)
-    return tuple(outlines)
+            raise ValueError(f"{self.path}: frame '{name}': {error}") from error
+        try:
+            size_hw, pixels = check_image(name, size_hw, self.image_root), None
+            if self.bitmask_root is not None:
+                pixels, size_hw = self._read_bitmask(name, size_hw)
+        except RecordError as error:
+            report.skip_image(error.reason, f"frame '{name}': {error}", instances=len(labels))
+            return None
+        if size_hw is None:
+            size_hw = self.default_size_hw
+            report.note("image size unknown, default taken", f"frame '{name}': taken as {size_hw[1]}×{size_hw[0]} pixels")
+        if pixels is None:
+            instances = parse_each(
+                lambda raw: self._read_label(raw, size_hw), labels, lambda position, raw: name_label(name, position, raw), report
+            )
+        else:
+            instances = self._join(name, labels, pixels, report)
+        return build_image(name, size_hw, attributes, instances, report)
+
+    def _read_label(self, raw: dict, size_hw: tuple[int, int]) -> InstanceRecord:
+        entries, box = parse_label(raw, self.table), parse_box(raw.get("box2d"))
+        outlines = (lambda: parse_poly2d(raw["poly2d"])) if raw.get("poly2d") else None
+        return build_instance(entries, box, read_mask(raw.get("rle"), outlines, size_hw), size_hw)
+
+    def _read_bitmask(self, name: str, size_hw: tuple[int, int] | None) -> tuple[list[InstanceRecord], tuple[int, int]]:
+        path = Path(self.bitmask_root) / PurePosixPath(name).with_suffix(".png")
+        try:
+            rgba = read_bitmask(path)
+            instances = decode_bitmask(rgba)
+        except (FileNotFoundError, ValueError) as error:
+            raise RecordError("bitmask is missing or unreadable", str(error)) from error
+        if size_hw not in (None, rgba.shape[:2]):
+            sentence = f"the image has {size_hw[1]}×{size_hw[0]} pixels, {path} has {rgba.shape[1]}×{rgba.shape[0]}"
+            raise RecordError("bitmask size disagrees with the image", sentence)
+        return instances, rgba.shape[:2]
+
+    def _join(self, name: str, labels: list, pixels: list[InstanceRecord], report: ConversionReport) -> list[InstanceRecord]:
+        """Give each instance of a bitmask the id of its label."""
+        malformed = _count_malformed(report)
+        entries = parse_each(
+            lambda raw: parse_label(raw, self.table), labels, lambda position, raw: name_label(name, position, raw), report
+        )
+        names = [(x["category_id"], x["source_id"]) for x in entries]
+        # With a label missing, places in the frame are shifted and say nothing.
+        by_place = _count_malformed(report) == malformed
+        return known_categories(name, match_bitmask(name, names, pixels, report, by_place=by_place), self.table, report)
+
+
+def _count_malformed(report: ConversionReport) -> int:
+    return sum(count for reason, count in report.skipped_instances.items() if not reason.startswith("category '"))
+
+
+def match_bitmask(
+    frame: str, labels: list[tuple[int, str]], pixels: list[InstanceRecord], report: ConversionReport, *, by_place: bool
+) -> list[InstanceRecord]:
+    """Give each instance of a bitmask the id of its label.
+
+    The id in a bitmask is either the label's own or, in the published files, its place among the frame's labels,
+    counted from 1. Whichever reading pairs more instances with a label of the same class is taken.
+
+    Args:
+        frame: Name, for messages.
+        labels: Category id and id of each label.
+        pixels: Instances of the bitmask; ``source_id`` is their id there.
+        report: Labels without pixels are counted as skipped, instances without a label are kept and noted.
+        by_place: Whether places may be tried.
+    """
+    readings = [labels]
+    if by_place:
+        readings.append([(category_id, str(place)) for place, (category_id, _) in enumerate(labels, start=1)])
+    wanted = {(instance.category_id, instance.source_id) for instance in pixels}
+    names = max(readings, key=lambda reading: len(wanted.intersection(reading)))
+    free: dict[tuple[int, str], list[str]] = {}
+    for name, (_, label_id) in zip(names, labels):
+        free.setdefault(name, []).append(label_id)
+    instances = []
+    for instance in pixels:
+        ids = free.get((instance.category_id, instance.source_id))
+        if ids:
+            instances.append(replace(instance, source_id=ids.pop(0)))
+        else:
+            report.instances_in += 1
+            report.note("bitmask instance without a label, kept", f"frame '{frame}': id {instance.source_id} of the bitmask has no label")
+            instances.append(instance)
+    for label_id in (label_id for ids in free.values() for label_id in ids):
+        report.skip_instance("label owns no pixel of the bitmask", f"frame '{frame}', label {label_id}: owns no pixel of the bitmask")
+    return instances
+
+
+@dataclass(frozen=True)
+class ScalabelWriter:
+    """A Scalabel JSON file with boxes and run-length masks.
+
+    Attributes:
+        path: JSON file.
+        table: Gives the names of the categories.
+        overlaps: Keep masks as they are; ``False`` gives each pixel to one instance, as BDD100K's evaluation of
+            predictions demands (by score when all instances have one, else to the later instance).
+    """
+
+    path: Path
+    table: LabelTable = BDD100K_INS8
+    overlaps: bool = True
+
+    def target(self, name: str) -> str:
+        """Return the image's name."""
+        return name
+
+    def render(self, image: ImageRecord, report: ConversionReport) -> str:
+        """Return the frame as JSON text."""
+        report.images_out += 1
+        instances = image.instances if self.overlaps else without_overlaps(image, report)
+        report.instances_out += len(instances)
+        names = {label.raw_id: label.name for label in self.table.labels}
+        labels = [_render_label(index, instance, names, image.size_hw) for index, instance in enumerate(instances, start=1)]
+        size = {"width": image.size_hw[1], "height": image.size_hw[0]}
+        return compact_json({"name": image.name, "attributes": image.attributes, "size": size, "labels": labels})
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Callable[[str], None]]:
+        """Give the function that adds a rendered frame."""
+        with atomic_path(self.path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+            file.write('{"frames":[')
+            separator = "\n"
+
+            def add(frame: str) -> None:
+                nonlocal separator
+                file.write(separator + frame)
+                separator = ",\n"
+
+            yield add
+            file.write("]}\n")
+
+
+def _render_label(index: int, instance: InstanceRecord, names: dict[int, str], size_hw: tuple[int, int]) -> dict:
+    x, y, width, height = instance.bbox
+    label = {
+        "id": instance.source_id or str(index),
+        "index": index,
+        "category": names[instance.category_id],
+        "attributes": instance.flags,
+        "box2d": {"x1": x, "y1": y, "x2": x + width - 1, "y2": y + height - 1},
+    }
+    if instance.counts is not None:
+        label["rle"] = {"counts": encode_counts(instance.counts), "size": list(size_hw)}
+    if instance.score is not None:
+        label["score"] = instance.score
+    return label

@@ -16,9 +16,9 @@ from mmengine.dataset import ClassBalancedDataset, pseudo_collate
 from pycocotools import mask as coding
 
 from mmstreet.datasets.ins_seg import BDD100KInsSeg, detect_format
+from mmstreet.formats.coco import CocoWriter
 from mmstreet.formats.convert import convert
-from mmstreet.formats.scalabel_reader import ScalabelReader
-from mmstreet.formats.writers import CocoWriter
+from mmstreet.formats.scalabel import ScalabelReader
 from mmstreet.labels import BDD100K_INS8
 from tests.helpers.instance_labels import SIZE_HW, frame, random_frames, rectangle, write_json
 
@@ -133,7 +133,7 @@ def test_what_comes_in_is_what_goes_out_plus_what_is_counted_and_said(tmp_path, 
     logger.removeHandler(caplog.handler)
     report = dataset.report
     assert (report.images_in, report.images_out, report.instances_in, report.instances_out) == (3, 1, 7, 1)
-    assert report.skipped_images == {"image stands twice": 1, "image file is missing": 1}
+    assert report.skipped_images == {"duplicate image": 1, "image file is missing": 1}
     assert report.skipped_instances.total() == 6
     assert any(record.levelno == logging.WARNING and "labels.json" in record.message for record in caplog.records)
     assert "category 'lane' is not among the classes" in caplog.text

@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmstreet.formats.bitmask import decode_bitmask, encode_bitmask, read_bitmask, write_bitmask
+from mmstreet.files.rle import mask_from_counts
+from mmstreet.formats.bitmask import BitmaskReader, read_bitmask, write_bitmask
+from mmstreet.formats.bitmask_codec import decode_bitmask, encode_bitmask
+from mmstreet.formats.convert import coco_dict
 
 
 def scene(seed=0, ids=(1, 255, 256, 300, 65535), size=(37, 53)):
@@ -32,14 +35,14 @@ def test_each_flag_has_its_bit_and_comes_back(flag, bit):
 @pytest.mark.parametrize("seed", range(5))
 def test_every_instance_comes_back_with_its_pixels(seed):
     owner, category, ids, flags = scene(seed)
-    found = {x.ann_id: x for x in decode_bitmask(encode_bitmask(owner, category, ids, **flags))}
+    found = {int(x.source_id): x for x in decode_bitmask(encode_bitmask(owner, category, ids, **flags))}
     assert sorted(found) == sorted(ids[np.unique(owner[owner > 0]) - 1])
     for row, ann_id in enumerate(ids):
         mask = owner == row + 1
         instance, (ys, xs) = found[ann_id], np.nonzero(mask)
         assert instance.category_id == category[row]
         assert all(getattr(instance, name) == values[row] for name, values in flags.items())
-        np.testing.assert_array_equal(instance.mask(), mask)
+        np.testing.assert_array_equal(mask_from_counts(instance.counts, owner.shape), mask)
         assert instance.area == mask.sum()
         assert instance.bbox == (xs.min(), ys.min(), np.ptp(xs) + 1, np.ptp(ys) + 1)
 
@@ -50,15 +53,15 @@ def test_runs_are_the_ones_of_pycocotools():
     owner[-3:, -3:] = 1  # a mask that reaches the last pixel has no closing run
     owner[0, 0] = 2  # a mask that starts at the first pixel has an empty first run
     for instance in decode_bitmask(encode_bitmask(owner, category, ids, **flags)):
-        rle = coco.frPyObjects({"counts": instance.counts.tolist(), "size": list(instance.size_hw)}, *instance.size_hw)
-        expected = coco.encode(np.asfortranarray(instance.mask(), np.uint8))
+        rle = coco.frPyObjects({"counts": instance.counts.tolist(), "size": list(owner.shape)}, *owner.shape)
+        expected = coco.encode(np.asfortranarray(mask_from_counts(instance.counts, owner.shape), np.uint8))
         assert rle == expected
         np.testing.assert_array_equal(coco.toBbox(expected), instance.bbox)
 
 
 def test_one_id_under_two_classes_gives_two_instances():
     rgba = np.array([[[1, 0, 0, 9], [3, 0, 0, 9]]], np.uint8)
-    assert [(x.category_id, x.ann_id) for x in decode_bitmask(rgba)] == [(1, 9), (3, 9)]
+    assert [(x.category_id, x.source_id) for x in decode_bitmask(rgba)] == [(1, "9"), (3, "9")]
 
 
 def test_background_and_empty_pictures_hold_nothing():
@@ -130,3 +133,23 @@ def test_bad_files_are_named(tmp_path, decoder):
 def test_impossible_input_is_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         encode_bitmask(np.array(arguments[0]), *arguments[1:])
+
+
+def test_bitmasks_are_read_in_the_order_of_their_paths(tmp_path):
+    for name in ("v2/b.png", "v2/a.png", "c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_bitmask(tmp_path / name, encode_bitmask(np.eye(6, 8, dtype=int), [3], [1]))
+    found, _ = coco_dict(BitmaskReader(tmp_path, image_suffix=".png"), workers=1)
+    assert [(x["id"], x["file_name"]) for x in found["images"]] == [(1, "c.png"), (2, "v2/a.png"), (3, "v2/b.png")]
+
+
+def test_unusable_bitmasks_are_counted(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    write_bitmask(tmp_path / "b.png", encode_bitmask(np.array([[1, 2]]), [3, 99], [1, 2]))
+    write_bitmask(tmp_path / "c.png", encode_bitmask(np.array([[1, 2]]), [3, 4], [1, 2])[..., [2, 1, 0, 3]])
+    found, report = coco_dict(BitmaskReader(tmp_path), workers=1)
+    assert len(found["annotations"]) == 1
+    assert report.skipped_images == {"bitmask is unreadable": 2}
+    assert report.skipped_instances == {"category id is not in the table": 1}
+    with pytest.raises(FileNotFoundError, match="no bitmasks below"):
+        coco_dict(BitmaskReader(tmp_path / "none"), workers=1)

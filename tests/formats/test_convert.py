@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmstreet.formats.bitmask import read_bitmask
+from mmstreet.formats.bitmask import BitmaskReader, BitmaskWriter, read_bitmask
+from mmstreet.formats.coco import CocoReader, CocoWriter
 from mmstreet.formats.convert import coco_dict, convert
-from mmstreet.formats.readers import BitmaskReader, CocoReader
-from mmstreet.formats.scalabel_reader import ScalabelReader
-from mmstreet.formats.writers import BitmaskWriter, CocoWriter, ScalabelWriter
+from mmstreet.formats.scalabel import ScalabelReader, ScalabelWriter
 from mmstreet.labels import BDD100K_DET10, BDD100K_INS8
 from mmstreet.mini.writer import MiniSettings, write_mini_dataset
 from tests.helpers.instance_labels import SIZE_HW, frame, instances_by_key, random_frames, rectangle, write_json
@@ -104,14 +103,14 @@ def test_boxes_only_are_written_without_masks_and_it_is_said(tmp_path):
         (9, [50, 0, 10, 1], 10),
     ]
     assert not any("segmentation" in x for x in found["annotations"])
-    assert report.notes == {"frame has boxes only, written without masks": 1}
+    assert report.notes == {"instance has a box but no mask": 2}
     run(ScalabelReader(path, BDD100K_DET10), ScalabelWriter(tmp_path / "again.json", BDD100K_DET10))
     again = load(tmp_path / "again.json")["frames"][0]["labels"]
     assert again[0]["box2d"] == boxes[0]["box2d"]
 
 
 BAD_LABELS = {
-    "box without a mask": {"id": 1, "category": "car", "box2d": {"x1": 1, "y1": 1, "x2": 5, "y2": 5}},
+    "malformed box": {"id": 1, "category": "car", "box2d": [1, 1, 5, 5]},
     "neither box nor mask": {"id": 2, "category": "car"},
     "mask holds no pixel of the image": {"id": 3, "category": "car", "poly2d": rectangle(100, 100, 5, 5)},
     "inverted box": {"id": 4, "category": "car", "box2d": {"x1": 9, "y1": 1, "x2": 5, "y2": 5}},
@@ -119,7 +118,7 @@ BAD_LABELS = {
     "category 'lane' is not among the classes": {"id": 6, "category": "lane", "poly2d": rectangle(1, 1, 5, 5)},
     "malformed outline": {"id": 7, "category": "car", "poly2d": [{"vertices": [[1, 2]], "types": "LL"}]},
     "malformed run-length mask": {"id": 8, "category": "car", "rle": {"counts": [5], "size": list(SIZE_HW)}},
-    "malformed number": {"id": 9, "category": "car", "poly2d": [{"vertices": [[1, None]]}]},
+    "malformed number": {"id": 9, "category": "car", "box2d": {"x1": None, "y1": 1, "x2": 5, "y2": 5}},
     "malformed label": "car",
     "malformed flag": {"id": 10, "category": "car", "attributes": {"crowd": "some"}},
 }
@@ -170,11 +169,11 @@ def test_names_that_lead_outside_write_nothing(tmp_path, name):
 def test_a_second_image_of_one_name_is_counted_with_its_labels(tmp_path):
     path = write_json(tmp_path / "a.json", [frame("a.jpg", [GOOD]), frame("a.jpg", [GOOD, GOOD]), frame("a.png", [GOOD])])
     report = run(ScalabelReader(path), CocoWriter(tmp_path / "out.json"))
-    assert report.skipped_images == {"image stands twice": 1}
-    assert report.skipped_instances == {"image stands twice": 2}
+    assert report.skipped_images == {"duplicate image": 1}
+    assert report.skipped_instances == {"duplicate image": 2}
     # Bitmasks are named after the image without its suffix, so there a.png stands in the way, too.
     report = run(ScalabelReader(path), BitmaskWriter(tmp_path / "masks"))
-    assert report.skipped_images == {"image stands twice": 2}
+    assert report.skipped_images == {"duplicate image": 2}
 
 
 def test_labels_with_one_id_are_both_kept(tmp_path):
@@ -182,7 +181,7 @@ def test_labels_with_one_id_are_both_kept(tmp_path):
     path = write_json(tmp_path / "a.json", [frame("a.jpg", twins)])
     found, report = coco_dict(ScalabelReader(path), workers=1)
     assert [x["id"] for x in found["annotations"]] == [1, 2]
-    assert report.notes == {"label id stands twice in a frame, all kept": 1}
+    assert report.notes == {"label id is not unique in its image, all kept": 1}
     report = run(ScalabelReader(path), BitmaskWriter(tmp_path / "masks"))
     assert report.notes["ids do not fit a bitmask, numbered from 1"] == 1
     rgba = read_bitmask(tmp_path / "masks" / "a.png")

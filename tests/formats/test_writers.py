@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 
 from mmstreet.files.rle import counts_from_mask, mask_from_counts, parse_rle
-from mmstreet.formats.bitmask import decode_bitmask, read_bitmask
+from mmstreet.formats.bitmask import BitmaskWriter, read_bitmask
+from mmstreet.formats.bitmask_codec import decode_bitmask
+from mmstreet.formats.coco import CocoWriter
 from mmstreet.formats.conversion_report import ConversionReport
-from mmstreet.formats.records import ImageRecord, InstanceRecord, resolve_overlaps
-from mmstreet.formats.writers import BitmaskWriter, CocoWriter, ScalabelWriter
+from mmstreet.formats.overlaps import resolve_overlaps
+from mmstreet.formats.records import ImageRecord, InstanceRecord
+from mmstreet.formats.scalabel import ScalabelWriter
 
 SIZE_HW = (6, 8)
 
@@ -25,7 +28,7 @@ def image(*instances):
     return ImageRecord("a.jpg", SIZE_HW, {}, instances)
 
 
-LEFT, MIDDLE, HIDDEN = (slice(0, 4), slice(0, 4)), (slice(2, 6), slice(2, 6)), (slice(3, 4), slice(3, 4))
+LEFT, MIDDLE, COVERED = (slice(0, 4), slice(0, 4)), (slice(2, 6), slice(2, 6)), (slice(3, 4), slice(3, 4))
 
 
 def test_later_label_owns_the_common_pixels():
@@ -46,12 +49,12 @@ def test_higher_score_owns_the_common_pixels(scores, winner):
 
 
 def test_predictions_are_written_so_that_each_pixel_belongs_to_one(tmp_path):
-    record = image(instance(*LEFT, score=0.9), instance(*HIDDEN, score=0.3), instance(*MIDDLE, score=0.5))
+    record = image(instance(*LEFT, score=0.9), instance(*COVERED, score=0.3), instance(*MIDDLE, score=0.5))
     writer, report = ScalabelWriter(tmp_path / "a.json", overlaps=False), ConversionReport(instances_in=3, images_in=1)
     with writer.open() as add:
         add(writer.render(record, report))
     report.check()
-    assert report.skipped_instances == {"instance is hidden by others": 1}
+    assert report.skipped_instances == {"instance is covered by others": 1}
     (frame,) = json.loads((tmp_path / "a.json").read_text())["frames"]
     masks = [mask_from_counts(parse_rle(label["rle"], SIZE_HW), SIZE_HW) for label in frame["labels"]]
     assert sum(masks).max() == 1
@@ -76,17 +79,17 @@ def test_bitmask_keeps_ids_that_fit_and_numbers_the_others(tmp_path, ids, writte
     report = ConversionReport()
     record = image(instance(*LEFT, source_id=ids[0]), instance(*MIDDLE, source_id=ids[1]))
     BitmaskWriter(tmp_path).render(record, report)
-    assert {x.ann_id for x in decode_bitmask(read_bitmask(tmp_path / "a.png"))} == written
+    assert {int(x.source_id) for x in decode_bitmask(read_bitmask(tmp_path / "a.png"))} == written
     assert report.notes == ({"ids do not fit a bitmask, numbered from 1": 1} if noted else {})
 
 
 def test_what_cannot_be_painted_is_counted(tmp_path):
     report = ConversionReport(instances_in=3, images_in=1)
     boxed = InstanceRecord(3, "5", (0, 0, 2, 2))
-    BitmaskWriter(tmp_path).render(image(boxed, instance(*HIDDEN, source_id="6"), instance(*MIDDLE, source_id="7")), report)
+    BitmaskWriter(tmp_path).render(image(boxed, instance(*COVERED, source_id="6"), instance(*MIDDLE, source_id="7")), report)
     report.check()
-    assert report.skipped_instances == {"box without a mask": 1, "instance is hidden by others": 1}
-    assert [x.ann_id for x in decode_bitmask(read_bitmask(tmp_path / "a.png"))] == [7]
+    assert report.skipped_instances == {"box without a mask": 1, "instance is covered by others": 1}
+    assert [x.source_id for x in decode_bitmask(read_bitmask(tmp_path / "a.png"))] == ["7"]
 
 
 @pytest.mark.parametrize("writer_type", [CocoWriter, ScalabelWriter])

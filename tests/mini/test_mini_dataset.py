@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmstreet.files.rle import counts_from_runs, parse_rle
-from mmstreet.formats.bitmask import decode_bitmask, read_bitmask
-from mmstreet.formats.poly2d import fill_outlines
-from mmstreet.formats.scalabel import load_frames
+from mmstreet.formats.bitmask import read_bitmask
+from mmstreet.formats.bitmask_codec import decode_bitmask
+from mmstreet.formats.conversion_report import ConversionReport
+from mmstreet.formats.records import read_images
+from mmstreet.formats.scalabel import ScalabelReader
 from mmstreet.labels import BDD100K_INS8, BDD100K_SEM19, STREET6
 from mmstreet.mini.sheet import write_contact_sheet
 from mmstreet.mini.writer import MARKER, MiniSettings, parse_size, render_scene, write_mini_dataset
@@ -99,34 +100,34 @@ def test_thing_pixels_are_the_union_of_their_instances(dataset, masks):
 
 
 def test_json_boxes_outlines_and_run_lengths_are_those_of_the_bitmask(dataset):
-    polygons, rles = (list(load_frames(dataset / f"labels/ins_seg/{kind}/ins_seg_val.json")) for kind in ("polygons", "rles"))
-    assert [frame.name for frame in polygons] == [f"val_{i:05d}.jpg" for i in range(40)]
-    for frame, rle_frame in zip(polygons, rles):
-        rgba = read_bitmask(dataset / "labels/ins_seg/bitmasks/val" / frame.name.replace(".jpg", ".png"))
-        instances = {instance.ann_id: instance for instance in decode_bitmask(rgba)}
-        assert len(instances) == len(frame.labels) == len(rle_frame.labels)
-        for label, rle_label in zip(frame.labels, rle_frame.labels):
-            instance = instances[int(label.id)]
-            rows, cols = np.nonzero(rgba[..., 2].astype(int) * 256 + rgba[..., 3] == int(label.id))
-            assert (label.box2d.x1, label.box2d.y1, label.box2d.x2, label.box2d.y2) == (cols.min(), rows.min(), cols.max(), rows.max())
-            assert BDD100K_INS8.labels[instance.category_id - 1].name == label.category
-            assert (label.occluded, label.truncated) == (instance.occluded, instance.truncated)
-            runs = fill_outlines([outline.flatten() for outline in label.poly2d], frame.size_hw)
-            np.testing.assert_array_equal(counts_from_runs(runs, frame.size_hw), instance.counts)
-            np.testing.assert_array_equal(parse_rle(rle_label.rle, frame.size_hw), instance.counts)
+    paths = [dataset / f"labels/ins_seg/{kind}/ins_seg_val.json" for kind in ("polygons", "rles")]
+    frames = json.loads(paths[0].read_text())["frames"]
+    polygons, rles = (list(read_images(ScalabelReader(path), ConversionReport(strict=True))) for path in paths)
+    assert [frame["name"] for frame in frames] == [image.name for image in polygons] == [f"val_{i:05d}.jpg" for i in range(40)]
+    for frame, outlined, run_lengths in zip(frames, polygons, rles):
+        rgba = read_bitmask(dataset / "labels/ins_seg/bitmasks/val" / frame["name"].replace(".jpg", ".png"))
+        instances = {instance.source_id: instance for instance in decode_bitmask(rgba)}
+        assert len(instances) == len(frame["labels"]) == len(outlined.instances) == len(run_lengths.instances)
+        for label, *masks in zip(frame["labels"], outlined.instances, run_lengths.instances):
+            instance = instances[str(label["id"])]
+            rows, cols = np.nonzero(rgba[..., 2].astype(int) * 256 + rgba[..., 3] == int(label["id"]))
+            assert label["box2d"] == {"x1": cols.min(), "y1": rows.min(), "x2": cols.max(), "y2": rows.max()}
+            assert BDD100K_INS8.labels[instance.category_id - 1].name == label["category"]
+            for mask in masks:
+                assert mask.flags == instance.flags
+                np.testing.assert_array_equal(mask.counts, instance.counts)
 
 
 def test_rider_and_two_wheeler_are_separate_instances(dataset):
-    frames = list(load_frames(dataset / "labels/ins_seg/polygons/ins_seg_val.json"))
-    ridden = [frame for frame in frames if any(label.category == "rider" for label in frame.labels)]
+    frames = json.loads((dataset / "labels/ins_seg/polygons/ins_seg_val.json").read_text())["frames"]
+    ridden = [names for frame in frames if "rider" in (names := [label["category"] for label in frame["labels"]])]
     assert ridden
-    for frame in ridden:
-        names = [label.category for label in frame.labels]
+    for names in ridden:
         assert names.count("rider") <= names.count("bicycle") + names.count("motorcycle")
 
 
 def test_attributes_use_the_words_of_bdd100k_and_vary(dataset):
-    attributes = [frame.attributes for frame in load_frames(dataset / "labels/ins_seg/polygons/ins_seg_val.json")]
+    attributes = [frame["attributes"] for frame in json.loads((dataset / "labels/ins_seg/polygons/ins_seg_val.json").read_text())["frames"]]
     words = {key: {a[key] for a in attributes} for key in ("weather", "scene", "timeofday")}
     assert words["scene"] == {"city street", "residential", "highway"}
     assert words["timeofday"] == {"daytime", "dawn/dusk", "night"}

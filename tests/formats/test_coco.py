@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from mmstreet.files.rle import counts_from_mask, encode_counts
-from mmstreet.formats.bitmask import encode_bitmask, write_bitmask
+from mmstreet.formats.coco import CocoReader
 from mmstreet.formats.convert import coco_dict
-from mmstreet.formats.readers import BitmaskReader, CocoReader
 from tests.helpers.instance_labels import write_json
 
 SIZE_HW = (6, 8)
@@ -74,13 +73,13 @@ def test_crowd_and_ignored_are_told_apart(tmp_path, entries, crowd, ignored):
     ("annotation", "reason"),
     [
         ({}, "neither box nor mask"),
-        ({"bbox": [1, 2, 3]}, "neither box nor mask"),
+        ({"bbox": [1, 2, 3]}, "malformed box"),
         ({"bbox": [1, 2, 0, 4]}, "box holds no pixel of the image"),
         ({"segmentation": [[20, 20, 30, 20, 30, 30]]}, "mask holds no pixel of the image"),
-        ({"segmentation": [[1, 2, 3]]}, "malformed mask"),
-        ({"segmentation": [[1, 2, float("nan"), 4, 5, 6]]}, "malformed mask"),
-        ({"segmentation": {"counts": "~~", "size": [6, 8]}}, "malformed mask"),
-        ({"segmentation": {"counts": [48], "size": [8, 6]}}, "malformed mask"),
+        ({"segmentation": [[1, 2, 3]]}, "malformed outline"),
+        ({"segmentation": [[1, 2, float("nan"), 4, 5, 6]]}, "malformed outline"),
+        ({"segmentation": {"counts": "~~", "size": [6, 8]}}, "malformed run-length mask"),
+        ({"segmentation": {"counts": [48], "size": [8, 6]}}, "malformed run-length mask"),
     ],
 )
 def test_unusable_annotations_are_counted(tmp_path, annotation, reason):
@@ -105,9 +104,9 @@ def test_predictions_take_the_place_of_annotations(tmp_path):
     [
         ([], "is no COCO file"),
         ({"images": []}, "is no COCO file"),
-        (coco(images=[{"id": 1}]), "an image needs id, file_name, height and width"),
-        (coco(images=[IMAGE | {"height": 0}]), "needs height and width in pixels"),
-        (coco(images=[IMAGE, IMAGE]), "image id 7 stands twice"),
+        (coco(images=[{"id": 1}]), r"coco\.json: image 1 .*an image needs a name"),
+        (coco(images=[IMAGE | {"height": 0}]), r"image 7 \('a\.jpg'\): needs height and width in pixels"),
+        (coco(images=[IMAGE, IMAGE]), r"coco\.json: image id 7 is given twice"),
         (coco({"image_id": 8}), "no image has the image_id of annotation"),
     ],
 )
@@ -121,23 +120,3 @@ def test_coco_file_cut_off_in_the_middle_is_explained(tmp_path):
     (tmp_path / "coco.json").write_text((tmp_path / "coco.json").read_text()[:-20])
     with pytest.raises(ValueError, match=re.escape("coco.json is not whole JSON")):
         coco_dict(CocoReader(tmp_path / "coco.json"), workers=1)
-
-
-def test_bitmasks_are_read_in_the_order_of_their_paths(tmp_path):
-    for name in ("v2/b.png", "v2/a.png", "c.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        write_bitmask(tmp_path / name, encode_bitmask(MASK.astype(int), [3], [1]))
-    found, _ = coco_dict(BitmaskReader(tmp_path, image_suffix=".png"), workers=1)
-    assert [(x["id"], x["file_name"]) for x in found["images"]] == [(1, "c.png"), (2, "v2/a.png"), (3, "v2/b.png")]
-
-
-def test_unusable_bitmasks_are_counted(tmp_path):
-    (tmp_path / "a.png").write_bytes(b"no picture")
-    write_bitmask(tmp_path / "b.png", encode_bitmask(np.array([[1, 2]]), [3, 99], [1, 2]))
-    write_bitmask(tmp_path / "c.png", encode_bitmask(np.array([[1, 2]]), [3, 4], [1, 2])[..., [2, 1, 0, 3]])
-    found, report = coco_dict(BitmaskReader(tmp_path), workers=1)
-    assert len(found["annotations"]) == 1
-    assert report.skipped_images == {"bitmask is unreadable": 2}
-    assert report.skipped_instances == {"category id is not in the table": 1}
-    with pytest.raises(FileNotFoundError, match="no bitmasks below"):
-        coco_dict(BitmaskReader(tmp_path / "none"), workers=1)

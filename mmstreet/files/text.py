@@ -1,0 +1,33 @@
+"""Reading text files as UTF-8, with or without a byte order mark; a file in another encoding is named."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+
+def check_encoding(path: str | Path) -> None:
+    """Refuse UTF-16 and UTF-32, by the byte order mark or by zero bytes at the beginning.
+
+    Raises:
+        ValueError: If the file begins like one of them.
+    """
+    with open(path, "rb") as file:
+        head = file.read(4)
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\0" in head:
+        raise ValueError(f"{path} is not UTF-8 text, it looks like UTF-16 or UTF-32; save it as UTF-8")
+
+
+def read_text(path: str | Path) -> str:
+    """Return a file's text without the byte order mark.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not UTF-8; the message names the file and the first byte that is not.
+    """
+    check_encoding(path)
+    data = Path(path).read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text (byte {data[error.start]:#04x} at position {error.start}); save it as UTF-8") from error

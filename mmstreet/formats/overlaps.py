@@ -1,0 +1,61 @@
+"""One owner per pixel, as bitmasks and BDD100K's evaluation of predictions demand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mmstreet.files.rle import bbox_from_counts, counts_from_mask, runs_from_counts
+from mmstreet.formats.conversion_report import ConversionReport
+from mmstreet.formats.records import ImageRecord, InstanceRecord
+
+
+def resolve_overlaps(image: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
+    """Give each pixel to one instance: to the highest score when all have one, else to the last in the list.
+
+    Args:
+        image: Every instance must have a mask.
+
+    Returns:
+        The owner of each pixel, int32 ``[H, W]``: 0 for none, else position in the list + 1; and the positions that own at
+        least one pixel, int64 ``[K]``, ascending.
+    """
+    order = range(len(image.instances))
+    if all(instance.score is not None for instance in image.instances):
+        # Among equal scores the first one wins, so its pixels are set last.
+        order = sorted(reversed(order), key=lambda position: image.instances[position].score)
+    owner = np.zeros(image.size_hw[0] * image.size_hw[1], np.int32)
+    for position in order:
+        for start, end in runs_from_counts(image.instances[position].counts).tolist():
+            owner[start:end] = position + 1
+    visible = np.flatnonzero(np.bincount(owner, minlength=len(image.instances) + 1)[1:])
+    return owner.reshape(image.size_hw[::-1]).T, visible
+
+
+def visible_instances(image: ImageRecord, report: ConversionReport) -> tuple[np.ndarray, list[tuple[int, InstanceRecord]]]:
+    """Resolve the overlaps of an image; count instances without a mask and those that others cover.
+
+    Returns:
+        The owner of each pixel, int32 ``[H, W]``, 0 for none; and each instance that owns a pixel with its number there.
+    """
+    where = "image '{}', label {}: {}".format
+    for instance in image.instances:
+        if instance.counts is None:
+            report.skip_instance("box without a mask", where(image.name, instance.source_id, "has a box but no mask"))
+    image = replace(image, instances=tuple(x for x in image.instances if x.counts is not None))
+    owner, visible = resolve_overlaps(image)
+    for position in sorted(set(range(len(image.instances))) - set(visible.tolist())):
+        sentence = where(image.name, image.instances[position].source_id, "other instances cover all of its pixels")
+        report.skip_instance("instance is covered by others", sentence)
+    return owner, [(position + 1, image.instances[position]) for position in visible.tolist()]
+
+
+def without_overlaps(image: ImageRecord, report: ConversionReport) -> list[InstanceRecord]:
+    """Return the instances with the pixels that they own; the others are counted."""
+    owner, visible = visible_instances(image, report)
+    instances = []
+    for number, instance in visible:
+        counts = counts_from_mask(owner == number)
+        instances.append(replace(instance, counts=counts, bbox=bbox_from_counts(counts, image.size_hw[0])))
+    return instances
