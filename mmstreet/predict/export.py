@@ -16,6 +16,7 @@ from mmstreet import __version__
 from mmstreet.deps import require
 from mmstreet.engine.errors import LaunchError
 from mmstreet.files.atomic import atomic_path
+from mmstreet.predict.binary import log_odds
 from mmstreet.predict.exported import FORMAT, METADATA_KEY, SUFFIXES, ExportedModel, load_exported, prepare
 from mmstreet.predict.image_pipeline import inference_steps
 from mmstreet.predict.semantic_model import SemanticModel
@@ -48,11 +49,13 @@ class InferenceGraph(nn.Module):
 
     Args:
         model: A segmentor of mmseg.
+        threshold: Probability above which a binary head's pixel is of class 1; the greater of both logits then says so.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, threshold: float | None = None) -> None:
         super().__init__()
         self.model = model
+        self.cut = None if threshold is None else log_odds(threshold)
         prep = model.data_preprocessor
         mean, std = getattr(prep, "mean", torch.zeros(3, 1, 1)), getattr(prep, "std", torch.ones(3, 1, 1))
         self.register_buffer("mean", mean.detach().clone().float())
@@ -61,11 +64,12 @@ class InferenceGraph(nn.Module):
         self.swap = not (prep.channel_conversion if hasattr(prep, "channel_conversion") else prep._channel_conversion)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return logits, float32 ``[B, C, h, w]``, of images, float32 ``[B, 3, h, w]``."""
+        """Return logits, float32 ``[B, C, h, w]``, of images, float32 ``[B, 3, h, w]``; a binary head's one channel becomes two."""
         if self.swap:
             image = image.flip(1)
         inputs = (image - self.mean) / self.std
-        return self.model.encode_decode(inputs, [dict(img_shape=inputs.shape[2:], ori_shape=inputs.shape[2:])])
+        logits = self.model.encode_decode(inputs, [dict(img_shape=inputs.shape[2:], ori_shape=inputs.shape[2:])])
+        return logits if self.cut is None else torch.cat([torch.zeros_like(logits), logits - self.cut], dim=1)
 
 
 def describe(model: SemanticModel, *, size_hw: tuple[int, int] | None) -> dict:
@@ -104,6 +108,7 @@ def describe(model: SemanticModel, *, size_hw: tuple[int, int] | None) -> dict:
         "fingerprint": model.fingerprint,
         "classes": list(model.classes),
         "palette": model.palette.tolist(),
+        "threshold": model.threshold,
         "input": "float32 [B, 3, h, w], RGB, 0 to 255; normalised inside",
         "mean": graph.mean.flatten().tolist(),
         "std": graph.std.flatten().tolist(),
@@ -153,7 +158,7 @@ def export_model(
             "only semantic models can be exported: mmdet's detectors choose boxes with operators that ONNX files cannot carry"
         )
     metadata = describe(model, size_hw=size_hw)
-    graph = InferenceGraph(model.model).eval()
+    graph = InferenceGraph(model.model, model.threshold).eval()
     first = torch.from_numpy(prepare(images[0], metadata)[0][None])
     with atomic_path(path) as temporary:
         write = _write_onnx if SUFFIXES[path.suffix.lower()] == "onnx" else _write_torchscript

@@ -14,6 +14,7 @@ import numpy as np
 from mmstreet.deps import require
 from mmstreet.files.argmax import first_argmax
 from mmstreet.files.colors import check_palette
+from mmstreet.predict.binary import check_scores, shift_probs
 from mmstreet.predict.scaling import fit_size, resize_scores
 
 METADATA_KEY = "mmstreet"
@@ -78,6 +79,7 @@ class ExportedModel:
         self.metadata = metadata
         self.path = Path(path)
         self.fingerprint = fingerprint_of(self.path.read_bytes())
+        self.threshold = metadata.get("threshold")
         self.classes = tuple(metadata["classes"])
         self.palette = check_palette(metadata["palette"], len(self.classes))
 
@@ -96,7 +98,7 @@ class ExportedModel:
         found: list[np.ndarray | None] = [None] * len(images)
         for shape in dict.fromkeys(array.shape for array, _ in inputs):
             batch = [i for i, (array, _) in enumerate(inputs) if array.shape == shape]
-            for i, logits in zip(batch, self.run(np.stack([inputs[i][0] for i in batch]))):
+            for i, logits in zip(batch, check_scores(self.run(np.stack([inputs[i][0] for i in batch])))):
                 height, width = inputs[i][1]
                 found[i] = resize_scores(logits[:, :height, :width], images[i].shape[:2], align_corners=self.metadata["align_corners"])
         return found
@@ -107,13 +109,12 @@ class ExportedModel:
 
     def predict_probs(self, images: Sequence[np.ndarray], *, scale: float = 1.0) -> list[np.ndarray]:
         """Return probabilities, float32 ``[C, H, W]`` of each image."""
-        return [softmax(logits) for logits in self.predict_logits(images, scale=scale)]
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Return probabilities over the first axis, float32 ``[C, H, W]``."""
-    shifted = np.exp(logits - logits.max(0))
-    return shifted / shifted.sum(0)
+        found = []
+        for logits in self.predict_logits(images, scale=scale):
+            odds = np.exp(logits - logits.max(0))
+            probs = odds / odds.sum(0)
+            found.append(probs if self.threshold is None else shift_probs(probs, 1 - self.threshold))
+        return found
 
 
 def load_exported(path: str | Path, *, device: str | None = None) -> ExportedModel:

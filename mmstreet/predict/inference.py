@@ -132,5 +132,5 @@ def count_classes(model: nn.Module) -> int:
             head = getattr(head, step, None)
             head = head[-1] if isinstance(head, nn.ModuleList) else head
         if head is not None and hasattr(head, "num_classes"):
-            return int(head.num_classes)
+            return 2 if getattr(head, "out_channels", None) == 1 else int(head.num_classes)  # one channel tells two classes apart
     raise LaunchError(f"{type(model).__name__} has no head with num_classes; mmstreet predicts with segmentors and instance segmentors")

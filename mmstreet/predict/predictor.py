@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmstreet.deps import require
-from mmstreet.files.argmax import first_argmax
 from mmstreet.files.images import as_rgb
+from mmstreet.predict.binary import labels_of, shift_probs
 from mmstreet.predict.exported import is_exported, load_exported
 from mmstreet.predict.result import Result
 from mmstreet.predict.views import make_views, mean_scores, unite_instances
@@ -117,9 +117,9 @@ class Predictor:
         results = []
         for image, scores in zip(images, zip(*seen)):
             probs = mean_scores(scores)
-            labels, changes = first_argmax(probs), None
+            labels, changes = labels_of(probs, self.model.threshold), None
             if self.refiner is not None:
-                labels, record = self.refiner(image, probs)
+                labels, record = self.refiner(image, shift_probs(probs, self.model.threshold))
                 changes = json.loads(record.to_json())
             results.append(Result(labels, self.classes, self.palette, probs=probs if self.keep_probs else None, changes=changes))
         return results

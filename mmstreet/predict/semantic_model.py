@@ -9,9 +9,10 @@ import torch
 from mmseg.models import EncoderDecoder
 from mmseg.models.segmentors import BaseSegmentor
 from mmseg.models.utils import resize
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmstreet.files.argmax import first_argmax
+from mmstreet.predict.binary import check_scores
 from mmstreet.predict.trained_model import TrainedModel
 
 
@@ -20,13 +21,20 @@ class SemanticModel(TrainedModel):
 
     kind = "semantic"
 
+    @property
+    def threshold(self) -> float | None:
+        """Probability above which a pixel is of class 1, for a head of one channel; ``None`` for others."""
+        head = self.model.decode_head
+        head = head[-1] if isinstance(head, nn.ModuleList) else head
+        return float(head.threshold) if self.model.out_channels == 1 else None
+
     def predict_labels(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return train ids, uint8 ``[H, W]``, of RGB images, uint8 ``[H, W, 3]``."""
-        return self._run(images, 1.0, _to_labels)
+        return self._run(images, 1.0, self._to_labels)
 
     def predict_probs(self, images: Sequence[np.ndarray], *, scale: float = 1.0) -> list[np.ndarray]:
         """Return probabilities, float32 ``[C, H, W]``, of RGB images, seen at ``scale`` times the usual size."""
-        return self._run(images, scale, lambda logits: logits.float().softmax(0).cpu().numpy())
+        return self._run(images, scale, lambda logits: _to_probs(check_scores(logits.float())).cpu().numpy())
 
     @torch.inference_mode()
     def _run(self, images: Sequence[np.ndarray], scale: float, finish: Callable[[Tensor], np.ndarray]) -> list[np.ndarray]:
@@ -37,12 +45,11 @@ class SemanticModel(TrainedModel):
         return found
 
     def _logits(self, inputs: Tensor, samples: Sequence) -> Iterator[Tensor]:
-        """Give the logits ``[C, H, W]`` of each image at its own size."""
+        """Give the logits ``[C, H, W]`` of each image at its own size, of a binary head the one channel."""
         if not self._is_plain:
             for sample in self.model.predict(inputs, samples):
                 scores = sample.seg_logits.data
-                # For a single channel mmseg gives the probability of class 1.
-                yield torch.cat([1 - scores, scores]).log() if len(scores) == 1 else scores
+                yield scores.logit() if len(scores) == 1 else scores  # of one channel mmseg gives the probability
             return
         # As EncoderDecoder.predict, but for its argmax over the first axis, which on a CPU takes as long as a small network.
         for scores, sample in zip(self.model.inference(inputs, [sample.metainfo for sample in samples]), samples):
@@ -54,11 +61,19 @@ class SemanticModel(TrainedModel):
     @property
     def _is_plain(self) -> bool:
         kind = type(self.model)
-        inherited = kind.predict is EncoderDecoder.predict and kind.postprocess_result is BaseSegmentor.postprocess_result
-        return inherited and self.model.out_channels > 1
+        return kind.predict is EncoderDecoder.predict and kind.postprocess_result is BaseSegmentor.postprocess_result
+
+    def _to_labels(self, logits: Tensor) -> np.ndarray:
+        check_scores(logits)
+        if self.threshold is not None:
+            return (logits[0].sigmoid() > self.threshold).to(torch.uint8).cpu().numpy()
+        if logits.is_cuda:
+            return logits.argmax(0).to(torch.uint8).cpu().numpy()
+        return first_argmax(logits.float().numpy())
 
 
-def _to_labels(logits: Tensor) -> np.ndarray:
-    if logits.is_cuda:
-        return logits.argmax(0).to(torch.uint8).cpu().numpy()
-    return first_argmax(logits.float().numpy())
+def _to_probs(logits: Tensor) -> Tensor:
+    if len(logits) > 1:
+        return logits.softmax(0)
+    prob = logits.sigmoid()
+    return torch.cat([1 - prob, prob])

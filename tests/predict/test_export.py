@@ -115,8 +115,8 @@ def test_a_file_that_prepares_images_in_another_way_is_not_kept(tmp_path, monkey
     model = load_trained(*write_model(tmp_path), device="cpu")
     honest = InferenceGraph.__init__
 
-    def swapped(self, network):
-        honest(self, network)
+    def swapped(self, *settings):
+        honest(self, *settings)
         self.swap = not self.swap
 
     monkeypatch.setattr(InferenceGraph, "__init__", swapped)
