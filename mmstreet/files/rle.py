@@ -47,7 +47,9 @@ def merge_runs(runs: np.ndarray) -> np.ndarray:
 
 def counts_from_runs(runs: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     """Turn runs, int64 ``[R, 2]``, into COCO run lengths, int64; a last length of zero is left out, as COCO does."""
-    counts = np.diff(runs.ravel(), prepend=0, append=size_hw[0] * size_hw[1])
+    edges = np.zeros(runs.size + 2, np.int64)
+    edges[1:-1], edges[-1] = runs.ravel(), size_hw[0] * size_hw[1]
+    counts = edges[1:] - edges[:-1]
     return counts if counts[-1] else counts[:-1]
 
 

@@ -44,6 +44,8 @@ def flatten_poly2d(vertices: np.ndarray, types: str, *, closed: bool = True) -> 
     kinds = types.upper()
     if len(kinds) != len(vertices) or set(kinds) - {"L", "C"}:
         raise ValueError(f"expected one letter L or C per vertex ({len(vertices)}), got '{types}'")
+    if "C" not in kinds:
+        return vertices
     pieces, i = [vertices[:1]], 1
     while i < len(vertices):
         if kinds[i] == "L":
@@ -79,21 +81,29 @@ def fill_outlines(outlines: Sequence[np.ndarray], size_hw: tuple[int, int]) -> n
         Column-major runs, int64 ``[R, 2]``, as :func:`mmstreet.files.rle.runs_from_mask` gives; empty when no pixel's
         centre lies inside.
     """
-    runs = np.concatenate([np.zeros((0, 2), np.int64), *(_cut_columns(np.asarray(x, np.float64), size_hw) for x in outlines)])
-    return merge_runs(runs)
+    runs = [_fill_outline(np.asarray(corners, np.float64), size_hw) for corners in outlines]
+    return runs[0] if len(runs) == 1 else merge_runs(np.concatenate([np.zeros((0, 2), np.int64), *runs]))
 
 
-def _cut_columns(corners: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
-    """Runs of one outline by the even–odd rule; they may touch or be empty."""
+def _fill_outline(corners: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+    """Runs of one outline by the even–odd rule, sorted, no two touching."""
     height, width = size_hw
-    (x0, y0), (x1, y1) = corners.T, np.roll(corners, -1, axis=0).T
+    start, end = corners.T, np.concatenate([corners[1:], corners[:1]]).T
     # Columns whose centre lies in [left end, right end) of the edge: a corner on a centre line counts once.
-    first = np.clip(np.ceil(np.minimum(x0, x1) - 0.5), 0, width).astype(np.int64)
-    count = np.clip(np.ceil(np.maximum(x0, x1) - 0.5), 0, width).astype(np.int64) - first
-    edge = np.repeat(np.arange(len(corners)), count)
-    column = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + first[edge]
-    crossing = y0[edge] + (column + 0.5 - x0[edge]) * ((y1 - y0)[edge] / (x1 - x0)[edge])
-    row = np.clip(np.ceil(crossing - 0.5), 0, height).astype(np.int64)
-    # Sorted by column and row, every two cuts enclose a piece; the key leaves room for row == height.
-    column, row = np.divmod(np.sort(column * (height + 1) + row), height + 1)
-    return (column * height + row).reshape(-1, 2)
+    column = np.ceil(corners[:, 0] - 0.5).clip(0, width).astype(np.int64)
+    next_column = np.concatenate([column[1:], column[:1]])
+    first, count = np.minimum(column, next_column), np.abs(next_column - column)
+    crossed = np.flatnonzero(count)
+    start, end, first, count = start[:, crossed], end[:, crossed], first[crossed], count[crossed]
+    slope = (end[1] - start[1]) / (end[0] - start[0])
+    offset, edge = np.cumsum(count) - count, np.repeat(np.arange(len(count)), count)
+    column = np.arange(len(edge)) + (first - offset)[edge]
+    crossing = start[1, edge] + (column + 0.5 - start[0, edge]) * slope[edge]
+    row = np.ceil(crossing - 0.5).clip(0, height).astype(np.int64)
+    # Every two cuts in the order of their positions enclose a run; cuts at one place cancel each other in pairs.
+    cuts = np.sort(column * height + row)
+    distinct = np.flatnonzero(np.concatenate([[True], cuts[1:] != cuts[:-1]])[: len(cuts)])
+    if len(distinct) < len(cuts):
+        times = np.diff(distinct, append=len(cuts))
+        cuts = cuts[distinct[times % 2 == 1]]
+    return cuts.reshape(-1, 2)
