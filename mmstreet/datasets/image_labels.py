@@ -22,6 +22,7 @@ from mmstreet.datasets.label_files import read_labels
 from mmstreet.datasets.layouts import Layout, list_pairs
 from mmstreet.files.atomic import atomic_path
 from mmstreet.files.parallel import available_cores, map_parcels
+from mmstreet.formats.json_stream import load_json
 from mmstreet.labels import get_table
 
 
@@ -34,7 +35,7 @@ class ImageLabels:
         labels: Ascending class ids by image key; an image may show none.
 
     Raises:
-        ValueError: If a name stands twice, or an id is no place in ``classes``; the message names the image.
+        ValueError: If a name is given twice, or an id is no place in ``classes``; the message names the image.
     """
 
     classes: tuple[str, ...]
@@ -45,7 +46,9 @@ class ImageLabels:
             raise ValueError(f"image labels need class names that differ, got {list(self.classes)}")
         for key, ids in self.labels.items():
             if not all(isinstance(i, int) and not isinstance(i, bool) and 0 <= i < len(self.classes) for i in ids):
-                raise ValueError(f"image '{key}': class ids must be whole numbers from 0 to {len(self.classes) - 1}, got {list(ids)}")
+                raise ValueError(
+                    f"image '{key}': class ids must be whole numbers from 0 to {len(self.classes) - 1}, got {list(ids)!r:.200}"
+                )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -93,19 +96,21 @@ def load_image_labels(path: str | Path, *, classes: Sequence[str] | None = None)
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"no image-level labels at {path}; make them with tools/make_image_labels.py")
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not whole JSON ({error}); make it again") from error
+    content = load_json(path)
     names, labels = (content.get("classes"), content.get("labels")) if isinstance(content, dict) else (None, None)
-    if not isinstance(names, list) or not isinstance(labels, dict) or not all(isinstance(ids, list) for ids in labels.values()):
+    if not _all_are(names, list, str) or not _all_are(labels, dict, list):
         raise ValueError(f'{path} is no file of image-level labels: expected {{"classes": [names], "labels": {{key: [class ids]}}}}')
     if classes is not None and list(classes) != names:
         raise ValueError(f"{path} is made for other classes: expected {list(classes)}, found {names}")
     try:
         return ImageLabels(tuple(names), {key: tuple(ids) for key, ids in labels.items()})
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _all_are(values: object, container: type, kind: type) -> bool:
+    items = values.values() if isinstance(values, dict) else values
+    return isinstance(values, container) and all(isinstance(item, kind) for item in items)
 
 
 def image_key(image_path: str | Path, image_dir: str | Path, suffix: str) -> str:

@@ -108,7 +108,8 @@ def read_label_arrays(path: str | Path, *, classes: Sequence[str]) -> ImageLabel
             raise pickle.UnpicklingError("it holds no dictionary of label vectors")
     # A damaged pickle can fail in nearly any way; whatever it is, the file is not one that we read.
     except Exception as error:
-        raise ValueError(f"{path} is not read as image-level labels: {error}") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path} is not read as image-level labels: {reason:.300}") from error
     return ImageLabels(tuple(classes), {str(key): _class_ids(path, key, vector, len(classes)) for key, vector in vectors.items()})
 
 
@@ -118,5 +119,5 @@ def _class_ids(path: str | Path, key: Any, vector: Any, num_classes: int) -> tup
         found = f"shape {list(values.shape)}" if isinstance(values, np.ndarray) else type(values).__name__
         raise ValueError(f"{path}: image '{key}' needs a vector of {num_classes} values, one per class, found {found}")
     if not np.isin(values, (0, 1)).all():
-        raise ValueError(f"{path}: the vector of image '{key}' must hold zeros and ones, found {values.tolist()}")
+        raise ValueError(f"{path}: the vector of image '{key}' must hold zeros and ones, found {values.tolist()!r:.200}")
     return tuple(np.flatnonzero(values).tolist())

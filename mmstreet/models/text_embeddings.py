@@ -48,20 +48,21 @@ def load_text_embeddings(path: str | Path, *, classes: Sequence[str], width: int
         raise FileNotFoundError(f"no text embeddings at '{path}'; make them with tools/make_text_embeddings.py")
     try:
         with np.load(path, allow_pickle=False) as content:
-            embeddings, found = content["embeddings"], [str(name) for name in content["classes"]]
-    except (ValueError, KeyError, OSError) as error:
-        raise ValueError(f"'{path}' is no file of text embeddings ({error}); make it with tools/make_text_embeddings.py") from error
+            embeddings, found = np.asarray(content["embeddings"], np.float32), [str(name) for name in content["classes"]]
+    # A damaged archive can fail in nearly any way; whatever it is, the file is not one that we read.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"'{path}' is no file of text embeddings ({reason:.300}); make it with tools/make_text_embeddings.py") from error
     if len(found) != len(classes):
         raise ValueError(f"'{path}' has text embeddings of {len(found)} classes, but the model has {len(classes)}; make them for its table")
     wrong = [i for i, (a, b) in enumerate(zip(found, classes)) if a != b]
     if wrong:
         i = wrong[0]
         raise ValueError(f"'{path}' has '{found[i]}' in row {i}, but class {i} of the model is '{classes[i]}'; make them for its table")
-    if embeddings.shape != (len(classes), width or embeddings.shape[-1]):
+    if embeddings.ndim != 2 or embeddings.shape != (len(classes), width or embeddings.shape[-1]):
         raise ValueError(f"'{path}' has text embeddings {list(embeddings.shape)}, but the model needs {[len(classes), width]}")
     lengths = np.linalg.norm(embeddings, axis=1)
-    if not np.allclose(lengths, 1, atol=1e-3):
-        raise ValueError(
-            f"'{path}': text embeddings must be unit vectors, but row {int(np.abs(lengths - 1).argmax())} is not; make it again"
-        )
-    return embeddings.astype(np.float32)
+    wrong = np.flatnonzero(~(np.abs(lengths - 1) < 1e-3))
+    if len(wrong):
+        raise ValueError(f"'{path}': text embeddings must be unit vectors, but row {wrong[0]} ('{found[wrong[0]]}') is not; make it again")
+    return embeddings
