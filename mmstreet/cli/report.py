@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jinja2
 
 from mmstreet.report.page import write_page
+from mmstreet.report.pictures import draw_kept_images
+
+if TYPE_CHECKING:
+    from mmstreet.evaluation.result_folder import ResultFolder
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
@@ -24,6 +32,24 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     out = args.out or (first if len(args.work_dirs) == 1 else first.resolve().parent) / "report.html"
     try:
         print(f"written: {write_page(args.work_dirs, out, names=args.names)}")
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise SystemExit(f"no report: {error}") from None
     return 0
+
+
+def show_run(folder: str | Path, results: ResultFolder | None = None) -> None:
+    """Draw what a run has just left and write its page, ``report.html``; what fails is logged, for the run is done by then.
+
+    Args:
+        folder: The folder of the run.
+        results: Where a test has written its results.
+    """
+    from mmengine.logging import print_log
+
+    try:
+        for name in results.read() if results else ():
+            if name.endswith("index.json"):
+                results.add(draw_kept_images((results.path / name).parent))
+        print_log(f"page of the run: {write_page([folder], Path(folder) / 'report.html')}", logger="current")
+    except (OSError, ValueError, jinja2.TemplateError) as error:
+        print_log(f"the page of the run was not written: {error}", logger="current", level=logging.WARNING)

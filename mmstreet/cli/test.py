@@ -1,4 +1,4 @@
-"""``mmstreet test`` and ``tools/test.py``: test a checkpoint, and write tables and pictures."""
+"""``mmstreet test`` and ``tools/test.py``: test a checkpoint, and write tables and a page."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import DictAction
+from mmengine.dist import is_main_process
 
+from mmstreet.cli.report import show_run
 from mmstreet.engine.errors import TrainingStopped
 from mmstreet.engine.launch import LAUNCHERS, build_runner, load_config
 from mmstreet.engine.safe_load import safe_loading
 from mmstreet.evaluation.refinement import add_refinement
+from mmstreet.evaluation.result_folder import ResultFolder
 from mmstreet.evaluation.run_record import command_line, home_of, recorded
 from mmstreet.evaluation.scene_safety import add_safety_metric
 from mmstreet.evaluation.splits import SPLITS, run_splits
@@ -25,15 +28,15 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument("checkpoint", help="checkpoint by path or URL, or the folder of a run for its newest one")
     parser.add_argument("--out", help="folder for the results; default: 'test' in the work dir")
     parser.add_argument("--work-dir", help="folder for logs; default: the config's, else work_dirs/<config name>")
-    parser.add_argument("--worst", type=int, default=8, metavar="K", help="images on worst.png (default: 8; 0: no page)")
+    parser.add_argument("--worst", type=int, default=8, metavar="K", help="images of the lowest mIoU to keep and show (default: 8)")
     parser.add_argument(
         "--splits",
         nargs="+",
         choices=SPLITS,
         metavar="SPLIT",
-        help="test on these splits, e.g. train val, a folder each, with results.html about all; default: the config's test set",
+        help="test on these splits, e.g. train val, a folder each, and one page about all; default: the config's test set",
     )
-    parser.add_argument("--examples", type=int, default=4, metavar="K", help="with --splits: rows on examples.png (default: 4; 0: none)")
+    parser.add_argument("--examples", type=int, default=4, metavar="K", help="with --splits: images of each to keep and show (default: 4)")
     parser.add_argument("--safety", action="store_true", help="also the road-safety score: RoadSafetyMetric is added to the evaluator")
     parser.add_argument(
         "--refine",
@@ -73,11 +76,14 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             add_refinement(cfg, refiners, out=out, keep=args.worst)
         with safe_loading():
             runner = None if args.splits else build_runner(cfg)
-            with recorded(cfg, command_line(argv, prog), kind="test", folder=home_of(cfg, out)):
+            home = home_of(cfg, out)
+            with recorded(cfg, command_line(argv, prog), kind="test", folder=home):
                 if runner is None:
                     run_splits(cfg, args.splits, out=out, worst=args.worst, examples=args.examples)
                 else:
                     run_test(runner, out=out, worst=args.worst)
+            if is_main_process():
+                show_run(home or out, ResultFolder(out, cfg.get("load_from")))
     except TrainingStopped as stop:
         raise SystemExit(f"the test cannot run: {stop}") from None
     return 0

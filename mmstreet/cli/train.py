@@ -9,6 +9,7 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 from mmengine.dist import barrier, is_main_process
 
+from mmstreet.cli.report import show_run
 from mmstreet.engine.errors import LaunchError, TrainingStopped
 from mmstreet.engine.launch import LAUNCHERS, build_runner, load_config
 from mmstreet.engine.safe_load import safe_loading
@@ -64,6 +65,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
                     runner.train()
                     if is_main_process():
                         write_validation(runner, out=Path(cfg.work_dir) / "validation")
+                if is_main_process():
+                    show_run(cfg.work_dir)
                 before = cfg
     except TrainingStopped as stop:
         raise SystemExit(f"training stopped: {stop}") from None

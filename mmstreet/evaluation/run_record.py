@@ -6,7 +6,6 @@ import ast
 import contextlib
 import datetime
 import json
-import logging
 import os
 import platform
 import shlex
@@ -16,16 +15,13 @@ from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 
-import jinja2
 import torch
 from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
-from mmengine.logging import print_log
 
 from mmstreet import __version__
 from mmstreet.files.atomic import write_json
 from mmstreet.files.config_text import compare_configs, parse_config
-from mmstreet.report.page import write_page
 
 NAME = "run.json"
 _MODULES = ("mmengine", "mmcv", "mmseg", "mmdet", "numpy", "transformers")
@@ -33,9 +29,7 @@ _MODULES = ("mmengine", "mmcv", "mmseg", "mmdet", "numpy", "transformers")
 
 @contextlib.contextmanager
 def recorded(cfg: Config, command: Sequence[str], *, kind: str, folder: str | Path | None) -> Iterator[None]:
-    """Note a run in ``run.json`` of its folder, and write its page, ``report.html``, when it has come to its end.
-
-    Only the main process writes. A page that cannot be written is logged; the run is done by then.
+    """Note a run in ``run.json`` of its folder, its start and, when it has come to it, its end. Only the main process writes.
 
     Args:
         cfg: The config as it will run.
@@ -50,10 +44,6 @@ def recorded(cfg: Config, command: Sequence[str], *, kind: str, folder: str | Pa
     record_start(cfg, command, kind=kind, folder=folder)
     yield
     record_end(folder)
-    try:
-        print_log(f"page of the run: {write_page([folder], Path(folder) / 'report.html')}", logger="current")
-    except (OSError, ValueError, jinja2.TemplateError) as error:
-        print_log(f"the page of the run was not written: {error}", logger="current", level=logging.WARNING)
 
 
 def home_of(cfg: Config, out: str | Path) -> Path | None:

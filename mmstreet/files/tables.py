@@ -1,35 +1,25 @@
-"""Results as text: CSV per class and per image, Markdown tables."""
+"""Tables as text: CSV files, and Markdown for terminals and documents."""
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mmstreet.files.atomic import atomic_path
 
-_CLASS_COLUMNS = ("class", "IoU", "Acc", "Precision", "truth_pixels", "predicted_pixels", "group", "frequency")
 
-
-def write_class_csv(summary: Mapping, path: str | Path) -> Path:
-    """Write one line per class: IoU, accuracy and precision in per cent (empty where not measurable), pixels, group and frequency.
+def write_csv(rows: Iterable[Sequence], path: str | Path) -> Path:
+    """Write rows of cells, the header first: floats with four decimals, ``None`` as an empty cell.
 
     Args:
-        summary: The evaluation of one run, with ``per_class``.
-        path: The file.
+        rows: The lines of the table.
+        path: The file; its folder is made if it is missing.
     """
-    return _write_csv(_CLASS_COLUMNS, summary["per_class"], path)
-
-
-def write_image_csv(summary: Mapping, path: str | Path) -> Path:
-    """Write one line per image with its mIoU in per cent, the worst first.
-
-    Args:
-        summary: The evaluation of one run, with ``images``.
-        path: The file.
-    """
-    return _write_csv(("img_path", "mIoU"), summary["images"], path)
+    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([f"{cell:.4f}" if isinstance(cell, float) else cell for cell in row] for row in rows)
+    return Path(path)
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence]) -> str:
@@ -62,12 +52,3 @@ def format_cell(value: object) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "n/a"
     return f"{value:.2f}" if isinstance(value, float) else str(value)
-
-
-def _write_csv(columns: Sequence[str], rows: Iterable[Mapping], path: str | Path) -> Path:
-    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({key: f"{value:.4f}" if isinstance(value, float) else value for key, value in row.items()})
-    return Path(path)

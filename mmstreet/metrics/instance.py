@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 
 from mmstreet.deps import require
 from mmstreet.metrics.average_precision import match_image
-from mmstreet.metrics.instance_summary import PROTOCOLS, flatten_scores, format_report, summarize_matches
+from mmstreet.metrics.instance_summary import PROTOCOLS, flatten_scores, format_report, list_curves, list_scores, summarize_matches
 from mmstreet.metrics.mask_overlaps import Predictions, Truth, bitmask_overlaps, coco_overlaps, encode_masks
 from mmstreet.registry import METRICS
 
@@ -49,6 +49,8 @@ class BDD100KInsMetric(BaseMetric):
     """
 
     default_prefix = ""
+    folder = "instances"
+    """Where a test run writes to if another metric has taken the folder of the results."""
 
     def __init__(
         self, *, by: Sequence[str] = (), collect_device: str = "cpu", prefix: str | None = None, collect_dir: str | None = None
@@ -75,6 +77,15 @@ class BDD100KInsMetric(BaseMetric):
         if not names:
             raise ValueError("the data set names no classes; set metainfo=dict(classes=...) there")
         return names
+
+    def files(self) -> dict[str, dict | list]:
+        """What a test run writes of the last evaluation: content of JSON files and rows of CSV files by file name."""
+        content = {name: self.report[name] for name in ("protocols", "by", "classes")}
+        return {
+            "metrics.json": {"evaluation": content},
+            "per_class_ap.csv": list_scores(self.report),
+            "precision_recall.csv": list_curves(self.report),
+        }
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Match the predictions of one batch.

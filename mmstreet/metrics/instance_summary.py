@@ -85,6 +85,34 @@ def flatten_scores(protocols: Mapping[str, Mapping], by: Mapping[str, Mapping]) 
     return scores
 
 
+def list_scores(report: Mapping) -> list[list]:
+    """Lay out a line per protocol, group of images and class, the header first, as ``per_class_ap.csv`` has them.
+
+    The line with an empty ``class`` is that of all classes; ``group`` is empty for the whole split, else ``weather=rainy``.
+    """
+    groups = {"": report["protocols"]}
+    groups |= {f"{name}={value}": parts for name, values in report["by"].items() for value, parts in values.items()}
+    rows = [["protocol", "group", "class", "images", "instances", *SCORES]]
+    for group, parts in groups.items():
+        for protocol, summary in parts.items():
+            total = {"class": "", "instances": summary["instances"], **summary["metrics"]}
+            for row in (total, *summary["per_class"]):
+                rows.append([protocol, group, row["class"], summary["images"], row["instances"], *(row[name] for name in SCORES)])
+    return rows
+
+
+def list_curves(report: Mapping) -> list[list]:
+    """Lay out a line per protocol, class and recall, the header first: precision, and the score threshold that gives it."""
+    rows = [["protocol", "iou", "class", "recall", "precision", "score"]]
+    for protocol, summary in report["protocols"].items():
+        curve = summary["curve"]
+        for name, values in curve["classes"].items():
+            for recall, *point in zip(curve["recall"], values["precision"], values["score"]):
+                cells = (None if value is None else f"{value:.6f}" for value in point)
+                rows.append([protocol, f"{curve['iou']:g}", name, f"{recall:.2f}", *cells])
+    return rows
+
+
 def format_report(report: Mapping) -> str:
     """Lay out both protocols side by side, one line per class and per group of images, and say what is absent.
 

@@ -62,6 +62,8 @@ class StreetIoUMetric(BaseMetric):
     """
 
     default_prefix = ""
+    folder = "semantic"
+    """Where a test run writes to if another metric has taken the folder of the results."""
 
     def __init__(
         self,
@@ -110,6 +112,15 @@ class StreetIoUMetric(BaseMetric):
     def counts_background(self) -> bool:
         """Whether the true id after the last class is background, not an error."""
         return self.scope == "scene" or tuple((self.dataset_meta or {}).get("classes") or ())[len(self.names) :] == (BACKGROUND,)
+
+    def files(self) -> dict[str, dict | list]:
+        """What a test run writes of the last evaluation: content of JSON files and rows of CSV files by file name."""
+        classes = ("class", "IoU", "Acc", "Precision", "truth_pixels", "predicted_pixels", "group", "frequency")
+        return {
+            "metrics.json": {"evaluation": {name: value for name, value in self.report.items() if name not in ("metrics", "images")}},
+            "per_class.csv": [classes, *([row[name] for name in classes] for row in self.report["per_class"])],
+            "per_image.csv": [("img_path", "mIoU"), *((image["img_path"], image["mIoU"]) for image in self.report["images"])],
+        }
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Count the pixels of one batch.

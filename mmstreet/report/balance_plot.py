@@ -6,6 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from mmstreet.report.run_folder import RunFolder
 from mmstreet.report.run_logs import read_scalars
 
 CONSISTENT, INCONSISTENT = "#3b6ea5", "#c8803a"
@@ -21,7 +22,7 @@ def plot_balance(work_dir: str | Path, path: str | Path) -> Path:
     Raises:
         ValueError: If the logs hold no such training.
     """
-    rows = {row["step"]: row for row in read_scalars(work_dir).train if "decode.balance" in row}
+    rows = {row["step"]: row for row in read_scalars(RunFolder(work_dir)).train if "decode.balance" in row}
     if not rows:
         raise ValueError(f"'{work_dir}' holds no run of CARB: no line of its logs (<start>/vis_data/scalars.json) has 'decode.balance'")
     steps = sorted(rows)

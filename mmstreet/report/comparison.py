@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 
 from mmstreet.files.config_text import compare_configs
@@ -25,7 +26,7 @@ def compare_runs(runs: Sequence[Run]) -> dict:
         JSON-ready: ``names``; ``scores`` and ``classes``, rows with ``name`` and ``cells`` (``value``, ``difference``, ``better``);
         ``warnings``, why numbers of different runs may not be comparable; ``charts``; ``configs``, changes from each run to the next.
     """
-    tables = [_metrics_of(run) for run in runs]
+    tables = [scores_of(run) for run in runs]
     names = list(dict.fromkeys(name for table in tables for name in table))
     overall = [name for name in names if "/" not in name and name not in _TIMES]
     per_class = [name for name in names if name.startswith("IoU/")] or [name for name in names if "/AP/" in name]
@@ -84,16 +85,18 @@ def compare_values(name: str, values: Sequence[float | None]) -> dict:
     return {"name": name, "cells": cells}
 
 
-def _metrics_of(run: Run) -> dict[str, float | None]:
+def scores_of(run: Run) -> dict[str, float | None]:
+    """The scalars that speak for a run: of its main evaluation, or of its last validation; ``None`` where not measured."""
     if run.main is not None:
         return dict(run.main.content["metrics"])
-    return {name: run.scalars.val[-1].get(name) for name in run.scalars.names("val")} if run.scalars.val else {}
+    last = run.scalars.val[-1] if run.scalars.val else {}
+    return {name: last[name] if math.isfinite(last[name]) else None for name in run.scalars.names("val") if name in last}
 
 
 def _find_warnings(runs: Sequence[Run]) -> list[str]:
     warnings = []
     tested = [run.main.semantic for run in runs if run.main is not None and run.main.semantic]
-    classes = {frozenset(name for name in _metrics_of(run) if name.startswith("IoU/")) for run in runs}
+    classes = {frozenset(name for name in scores_of(run) if name.startswith("IoU/")) for run in runs}
     if len(classes) > 1 or len({one["scope"] for one in tested}) > 1:
         warnings.append(
             "The runs are scored on different classes or pixels: a model of few classes, scored on their pixels only, is spared "
@@ -114,7 +117,13 @@ def _join_curves(runs: Sequence[Run], part: str, name: str, title: str, x_label:
     return line_chart(title, series, x_label=x_label or step_name(runs[0].config), smooth=part == "train")
 
 
+def train_settings(config: Mapping) -> Mapping:
+    """The settings of a config's training loop; empty where it has none."""
+    train = config.get("train_cfg")
+    return train if isinstance(train, Mapping) else {}
+
+
 def step_name(config: Mapping) -> str:
     """What a validation's step counts: epochs, or iterations for a run by iterations."""
-    train = config.get("train_cfg") or {}
+    train = train_settings(config)
     return "iteration" if train.get("by_epoch") is False or "Iter" in str(train.get("type", "")) else "epoch"

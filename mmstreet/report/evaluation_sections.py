@@ -1,48 +1,70 @@
-"""What a test left, as plain data for a page: classes, confusion, curves, worst images, refiners, safety."""
+"""What a test left, as plain data for a page: classes, confusion, curves, kept images, refiners, safety."""
 
 from __future__ import annotations
 
-import base64
-import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-
-from PIL import Image
 
 from mmstreet.report.charts import label, line_chart, ticks
 from mmstreet.report.comparison import compare_values
-from mmstreet.report.precision_recall import TITLES
 from mmstreet.report.run_files import Evaluation
+from mmstreet.report.run_folder import RunFolder
+
+TITLES = {"coco": "COCO protocol: masks may overlap", "bitmask": "bitmask protocol: one owner per pixel"}
+MEAN = "mean of the classes"
+SCORES = {
+    "mIoU": "mean IoU",
+    "fwIoU": "weighted IoU (by true pixels)",
+    "catIoU": "category IoU",
+    "aAcc": "pixel accuracy",
+    "mAcc": "mean class accuracy",
+}
+_KEPT = {"worst": "Worst images", "examples": "Examples"}
 
 
-def describe_evaluation(one: Evaluation, *, pictures: bool) -> dict:
-    """Lay out scores, classes, confusion, curves and worst images of one evaluation."""
+def describe_evaluation(one: Evaluation, folder: RunFolder) -> dict:
+    """Lay out scores, classes, confusion, curves and kept images of one evaluation."""
     semantic, instances = one.semantic, one.instances
     return {
         "name": one.name,
-        "checkpoint": one.content.get("checkpoint"),
         "scope": semantic["scope"] if semantic else None,
         "convention": semantic["convention"] if semantic else None,
         "classes": _list_classes(semantic) if semantic else [],
-        "mean": _mean_of(one) if semantic else None,
+        "mean": one.score("mIoU") if semantic else None,
         "confusion": _lay_confusion(semantic) if semantic else None,
         "scatter": _scatter(semantic) if semantic else None,
         "protocols": _list_protocols(instances) if instances else [],
-        "worst": _list_worst(one, pictures=pictures),
-        "legend": one.worst.get("legend", []),
+        "kept": [{"id": what, "title": _KEPT[what], **_describe_kept(kept, folder)} for what, kept in one.kept.items()],
     }
 
 
-def _mean_of(one: Evaluation) -> float | None:
-    """The mIoU of this evaluation; that of a metric with a prefix stands under its prefix, which is also its folder."""
-    metrics = one.content["metrics"]
-    return metrics.get(f"{one.folder.name}/mIoU", metrics.get("mIoU"))
+def compare_evaluations(evaluations: Sequence[Evaluation]) -> dict | None:
+    """Put the scores of the semantic evaluations of a run side by side: means, categories and, of several, classes.
+
+    Returns:
+        ``names``, and ``rows`` with ``name`` and ``cells``; ``None`` if there is nothing beyond what each shows by itself.
+    """
+    shown = [one for one in evaluations if one.semantic]
+    rows = [(words, [one.score(name) for one in shown]) for name, words in SCORES.items()]
+    categories = dict.fromkeys(name for one in shown for name in one.semantic.get("categories") or {})
+    rows += [(f"category {name}", [one.semantic.get("categories", {}).get(name) for one in shown]) for name in categories]
+    if len(shown) > 1:
+        ious = [{row["class"]: row["IoU"] for row in one.semantic["per_class"]} for one in shown]
+        rows += [(name, [found.get(name) for found in ious]) for name in dict.fromkeys(name for found in ious for name in found)]
+    elif not categories:
+        return None
+    names = [one.name for one in shown]
+    return {"names": names, "rows": [_plain_row(name, cells) for name, cells in rows if any(cell is not None for cell in cells)]}
+
+
+def _plain_row(name: str, values: Sequence) -> dict:
+    return {"name": name, "cells": [{"value": value, "difference": "", "better": None} for value in values]}
 
 
 def _list_classes(semantic: Mapping) -> list[dict]:
     total = max(1, sum(map(sum, semantic["confusion"])))
-    return [row | {"share": 100 * row["truth_pixels"] / total} for row in semantic["per_class"]]
+    return [{"frequency": None} | row | {"share": 100 * row["truth_pixels"] / total} for row in semantic["per_class"]]
 
 
 def _lay_confusion(semantic: Mapping) -> dict:
@@ -86,15 +108,20 @@ def _scatter(semantic: Mapping) -> dict | None:
 
 def _list_protocols(instances: Mapping) -> list[dict]:
     shown = []
-    for name, summary in instances["protocols"].items():
+    for protocol, summary in instances["protocols"].items():
         curve = summary["curve"]
-        lines = {label_: (curve["recall"], values["precision"]) for label_, values in curve["classes"].items()}
+        lines = {name: (curve["recall"], values["precision"]) for name, values in curve["classes"].items()}
+        # A class counts with precision 0 beyond the recall that it reaches, so the area under the mean is the AP at this IoU.
+        if lines:
+            lines[MEAN] = (curve["recall"], [sum(v or 0 for v in values) / len(lines) for values in zip(*(y for _, y in lines.values()))])
         title = f"Precision over recall at IoU {curve['iou']:g}"
-        chart = line_chart(title, lines, x_label="recall", y_range=(0, 1), x_range=(0, 1), show_last=False) if lines else None
+        chart = (
+            line_chart(title, lines, x_label="recall", y_range=(0, 1), x_range=(0, 1), show_last=False, emphasis=[MEAN]) if lines else None
+        )
         scores = list(summary["metrics"])
         shown.append(
             {
-                "name": TITLES.get(name, name),
+                "name": TITLES.get(protocol, protocol),
                 "scores": scores,
                 # The mean over images of each one's own precision pools the classes, so a class has none.
                 "rows": [
@@ -108,67 +135,57 @@ def _list_protocols(instances: Mapping) -> list[dict]:
     return shown
 
 
-def _list_worst(one: Evaluation, *, pictures: bool) -> list[dict]:
-    if not pictures:
-        return []
-    return [
-        {
-            "title": row["title"],
-            "mIoU": row["mIoU"],
-            "wrong": row["wrong"],
-            "pictures": [(kind, embed(one.folder / "worst" / row[kind])) for kind in ("image", "truth", "prediction", "error")],
-        }
-        for row in one.worst.get("images", [])
-    ]
+def _describe_kept(kept: Mapping, folder: RunFolder) -> dict:
+    rows = []
+    for image in kept["images"]:
+        score, right = image.get("mIoU"), image.get("right", {})
+        words = [] if score is None else [f"mIoU {score:.1f} %"]
+        if list(right) == ["prediction"]:
+            words.append(f"{100 - right['prediction']:.1f} % of the scored pixels wrong")
+        elif right:
+            words.append("right pixels: " + ", ".join(f"{name} {value:.1f} %" for name, value in right.items()))
+        pictures = [(kind, folder.picture(kept["folder"] / file)) for kind, file in image["pictures"].items()]
+        rows.append({"title": image["title"], "note": ", ".join(words), "pictures": pictures})
+    legend = [{"class": entry["class"], "color": _css_color(entry["color"])} for entry in kept["legend"]]
+    return {"images": rows, "legend": legend}
 
 
-def describe_refinement(found: Mapping, *, pictures: bool) -> dict:
-    """Lay out refiners beside their baseline: ``refinement.json`` of a test, with its folder."""
+def _css_color(color: str | Sequence[int]) -> str:
+    return color if isinstance(color, str) else "#" + "".join(f"{part:02x}" for part in color)
+
+
+def describe_refinement(found: Mapping, folder: RunFolder) -> dict:
+    """Lay out refiners beside their baseline: ``refinement.json`` of a test, and the images that changed most."""
     systems = found["systems"]
     measures = {
-        "mIoU": [one.get("mIoU") for one in systems],
-        f"boundary IoU, {found.get('boundary_radius_px')} px": [one.get("boundary_IoU") for one in systems],
-        "IoU of thin classes": [one.get("thin_IoU") for one in systems],
+        "mIoU": [one["mIoU"] for one in systems],
+        f"boundary IoU, {found['boundary_radius_px']} px": [one["boundary_IoU"] for one in systems],
+        "IoU of thin classes": [one["thin_IoU"] for one in systems],
     }
     rows = [compare_values(name, values) for name, values in measures.items()]
-    for name, key in (("seconds per image", "seconds_per_image"), ("pixels changed, %", "changed_percent")):
-        rows.append({"name": name, "cells": [{"value": one.get(key), "difference": "", "better": None} for one in systems]})
-    for i, row in enumerate(systems[0].get("per_class", [])):
+    rows.append(_plain_row("seconds per image", [one["seconds_per_image"] for one in systems]))
+    rows.append(_plain_row("pixels changed, %", [one["changed_percent"] for one in systems]))
+    for i, row in enumerate(systems[0]["per_class"]):
         rows.append(compare_values(f"IoU {row['class']}", [one["per_class"][i]["IoU"] for one in systems]))
-    picture = found["folder"] / "refinement.png"
-    return {
-        "names": [one["name"] for one in systems],
-        "rows": rows,
-        "picture": embed_small(picture) if pictures and picture.is_file() else None,
-    }
+    names = [one["name"] for one in systems]
+    regions = {"names": names[1:], "rows": [_plain_row(name, counts) for name, counts in _list_regions(systems[1:])]}
+    return {"names": names, "rows": rows, "regions": regions, "kept": _describe_kept(found["kept"], folder) if found["kept"] else None}
 
 
-def describe_safety(one: Evaluation, *, pictures: bool) -> dict:
+def _list_regions(refiners: Sequence[Mapping]) -> Iterator[tuple[str, list[int]]]:
+    """What became of the regions that asked for a change: of all, then of each class, by verdict."""
+    parts = [{"all": one.get("regions", {})} | one.get("regions_per_class", {}) for one in refiners]
+    for name in dict.fromkeys(name for part in parts for name in part):
+        for verdict in dict.fromkeys(verdict for part in parts for verdict in part.get(name, {})):
+            yield f"{name}: {verdict}", [part.get(name, {}).get(verdict, 0) for part in parts]
+
+
+def describe_safety(one: Evaluation, folder: RunFolder) -> dict:
     """Lay out the road-safety score of one evaluation, with the worst and the best scenes."""
 
     def show(image: Mapping) -> dict:
-        picture = embed(one.folder / image["picture"]) if pictures else None
+        picture = folder.picture(one.folder / image["picture"])
         return {"title": Path(image["img_path"]).name, "picture": picture, "truth": image.get("truth"), **image["safety"]}
 
-    safety = one.safety
+    safety = one.content["safety"]
     return {"name": one.name, "metrics": safety["metrics"], **{side: [show(image) for image in safety[side]] for side in ("worst", "best")}}
-
-
-def embed_small(path: Path, *, width_px: int = 1800) -> str:
-    """Return a large picture as a ``data:`` address of a smaller photograph of it."""
-    with Image.open(path) as picture:
-        small = picture.convert("RGB")
-    small.thumbnail((width_px, 20 * width_px))
-    data = io.BytesIO()
-    small.save(data, "JPEG", quality=80, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
-
-
-def embed(path: Path) -> str | None:
-    """Return a picture as a ``data:`` address; ``None`` when the file is gone."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    kind = "jpeg" if path.suffix.lower() in (".jpg", ".jpeg") else "png"
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 
 from mmstreet import __version__
+from mmstreet.files.atomic import write_text
 from mmstreet.files.tables import format_cell
 from mmstreet.report.charts import label
 from mmstreet.report.comparison import compare_runs
@@ -20,7 +21,8 @@ def write_page(work_dirs: Sequence[str | Path], path: str | Path, *, names: Sequ
     """Write the page.
 
     Args:
-        work_dirs: One folder of a run, or several to compare; differences are against the first.
+        work_dirs: One folder of a run, or several to compare; differences are against the first. Nothing outside these folders is read,
+            and a file in them that cannot be used is named on the page.
         path: The HTML file.
         names: What to call the runs; default: the names of their folders, made unique.
 
@@ -46,10 +48,8 @@ def write_page(work_dirs: Sequence[str | Path], path: str | Path, *, names: Sequ
             written=datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
         )
     )
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
-    return path
+    # A link at this path is replaced and not followed, so nothing elsewhere is overwritten.
+    return write_text(page, path)
 
 
 def _unique_names(work_dirs: Sequence[str | Path]) -> list[str]:

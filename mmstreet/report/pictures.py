@@ -1,85 +1,138 @@
-"""Single pictures as small files, for pages that lay them out themselves."""
+"""Pictures of images: where a prediction is wrong, what a refiner changed, and pictures as part of a page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import io
+import json
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from mmstreet.files.atomic import write_json
-from mmstreet.report.panels import Panel, fit_nearest, paint, paint_errors
+from mmstreet.files.colors import IGNORED, NO_CLASS
+from mmstreet.files.contained import path_inside
+from mmstreet.files.label_ids import IGNORE_INDEX
+from mmstreet.files.pictures import WIDTH_PX, write_photo
 
-WIDTH_PX = 640
+WRONG = (225, 35, 35)
+NOT_SCORED = (44, 62, 110)
+BETTER = (40, 170, 70)
+WORSE = WRONG
+STILL_WRONG = (240, 190, 40)
+ERRORS = {"error map: right": NO_CLASS, "error map: wrong": WRONG}
+CHANGES = {"changes: became right": BETTER, "changes: became wrong": WORSE, "changes: wrong before and after": STILL_WRONG}
 
 
-def write_picture(image: np.ndarray, path: str | Path, *, width_px: int = WIDTH_PX) -> Path:
-    """Write a picture no wider than ``width_px``: ``.jpg`` for photographs, ``.png`` for painted label maps.
+def render_errors(
+    image: np.ndarray, truth: np.ndarray, preds: np.ndarray, *, num_classes: int, background_scored: bool = True
+) -> np.ndarray:
+    """Show where a prediction is wrong: red; right is the image in dark grey, not scored is dark blue, ignored is black.
 
     Args:
         image: RGB, uint8 ``[H, W, 3]``.
-        path: The file; its folder is made if it is missing.
-        width_px: Wider pictures are made smaller, photographs by averaging, label maps by their nearest pixels.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    photograph = path.suffix == ".jpg"
-    picture = Image.fromarray(np.ascontiguousarray(image))
-    if picture.width > width_px:
-        height = max(1, round(picture.height * width_px / picture.width))
-        picture = picture.resize((width_px, height), Image.Resampling.LANCZOS if photograph else Image.Resampling.NEAREST)
-    if photograph:
-        picture.save(path, quality=82, optimize=True)
-    else:
-        picture.save(path, optimize=True)
-    return path
-
-
-def write_panels(
-    panels: Sequence[Panel],
-    *,
-    names: Sequence[str],
-    palette: Sequence[Sequence[int]],
-    scores: Sequence[float],
-    folder: str | Path,
-    ignore_index: int = 255,
-    background_scored: bool = True,
-) -> list[Path]:
-    """Write image, truth, prediction and error of each panel as files of their own, and ``index.json``, which names them.
-
-    Args:
-        panels: The rows; a panel's title is the name of its image.
-        names: Class names.
-        palette: RGB of each class.
-        scores: One number per panel, mIoU in per cent.
-        folder: Where to.
-        ignore_index: Id of ignored pixels.
-        background_scored: Whether pixels that are labelled as none of the classes count; see
-            :func:`~mmstreet.report.panels.paint_errors`.
+        truth: True ids ``[H, W]``; 255 is ignored.
+        preds: Predicted ids ``[H, W]``; all ids from ``num_classes`` on are the same "no class".
+        num_classes: Number of classes.
+        background_scored: Whether pixels that are labelled as none of the classes count; what is predicted there is an error then.
 
     Returns:
-        The files, ``index.json`` first.
+        RGB, uint8 ``[H, W, 3]``.
+    """
+    picture = _darken(image)
+    picture[truth != np.minimum(preds, num_classes)] = WRONG
+    if not background_scored:
+        picture[truth >= num_classes] = NOT_SCORED
+    picture[truth == IGNORE_INDEX] = IGNORED
+    return picture
+
+
+def render_changes(image: np.ndarray, truth: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Show what a refiner changed: green became right, red became wrong, yellow stayed wrong; the rest is the image in dark grey.
+
+    Args:
+        image: RGB, uint8 ``[H, W, 3]``.
+        truth: True ids ``[H, W]``; 255 is ignored and shown black.
+        before: Ids before.
+        after: Ids after.
+
+    Returns:
+        RGB, uint8 ``[H, W, 3]``.
+    """
+    picture, changed = _darken(image), before != after
+    picture[changed] = STILL_WRONG
+    picture[changed & (after == truth)] = BETTER
+    picture[changed & (before == truth)] = WORSE
+    picture[truth == IGNORE_INDEX] = IGNORED
+    return picture
+
+
+def draw_kept_images(folder: str | Path) -> list[Path]:
+    """Add error maps, or maps of changes where there is a ``baseline``, to the images that a test has just kept in a folder.
+
+    Args:
+        folder: Holds ``index.json`` with photographs and label maps; the names of the new pictures and their legend are added to it.
+
+    Returns:
+        The new pictures; none where they are there already.
     """
     folder = Path(folder)
-    written, rows = [], []
-    for i, (panel, score) in enumerate(zip(panels, scores, strict=True), 1):
-        image = fit_nearest(panel.image, panel.labels.shape)
-        scored = {"ignore_index": ignore_index, "background_scored": background_scored}
-        pictures = {
-            "image.jpg": panel.image,
-            "truth.png": paint(panel.labels, palette, ignore_index=ignore_index),
-            "prediction.png": paint(panel.preds, palette, ignore_index=ignore_index),
-            "error.jpg": paint_errors(image, panel.labels, panel.preds, num_classes=len(names), **scored),
-        }
-        files = {Path(kind).stem: write_picture(picture, folder / f"{i:02d}_{kind}") for kind, picture in pictures.items()}
-        valid = (panel.labels != ignore_index) & (background_scored | (panel.labels < len(names)))
-        wrong = (panel.labels != np.minimum(panel.preds, len(names))) & valid
-        rows.append(
-            {"title": panel.title, "mIoU": score, "wrong": float(100 * wrong.sum() / max(1, valid.sum()))}
-            | {kind: file.name for kind, file in files.items()}
-        )
-        written += files.values()
-    present = sorted({int(i) for panel in panels for ids in (panel.labels, panel.preds) for i in np.unique(ids) if i < len(names)})
-    legend = [{"class": names[i], "color": [int(part) for part in paint(np.array([[i]]), palette)[0, 0]]} for i in present]
-    return [write_json({"images": rows, "legend": legend}, folder / "index.json"), *written]
+    content = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    written, meanings = [], {}
+    for i, row in enumerate(content["images"], 1):
+        pictures = row["pictures"]
+        maps = {name: _read_small(folder / file) for name, file in pictures.items() if file.endswith(".png")}
+        truth = maps.pop("truth")
+        image = np.asarray(Image.open(folder / pictures["image"]).convert("RGB").resize(truth.shape[::-1]))
+        if "baseline" in maps:
+            before = maps.pop("baseline")
+            drawn = {f"{name}: changes": render_changes(image, truth, before, after) for name, after in maps.items()}
+            meanings |= CHANGES
+        else:
+            rules = {name: content[name] for name in ("num_classes", "background_scored")}
+            drawn = {"error": render_errors(image, truth, maps["prediction"], **rules)}
+            unscored = not rules["background_scored"] and bool((truth == rules["num_classes"]).any())
+            meanings |= ERRORS | ({"error map: not scored": NOT_SCORED} if unscored else {})
+        for name in [name for name in drawn if name not in pictures]:
+            file = f"{i:02d}_{name.replace(': ', '_')}.jpg"
+            written.append(write_photo(drawn[name], path_inside(folder, file)))
+            pictures[name] = file
+    if written:
+        content["legend"] += [{"class": name, "color": color} for name, color in meanings.items()]
+        write_json(content, folder / "index.json")
+    return written
+
+
+def embed(path: Path) -> str:
+    """Return a picture, at most 640 pixels wide, as a ``data:`` address that holds its pixels and nothing else of the file.
+
+    Raises:
+        ValueError: If the file is no picture.
+    """
+    data = io.BytesIO()
+    try:
+        with Image.open(path, formats=("JPEG", "PNG")) as picture:
+            kind = picture.format
+            size = (WIDTH_PX, max(1, round(picture.height * WIDTH_PX / picture.width)))
+            small = picture.resize(size, _sampling(picture)) if picture.width > WIDTH_PX else picture.copy()
+        small.info = {}  # comments, profiles and positions
+        small.save(data, kind, **({"quality": 82} if kind == "JPEG" else {}), optimize=True)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"it is no picture that can be shown ({error})") from error
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+def _read_small(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        if picture.width > WIDTH_PX:
+            picture = picture.resize((WIDTH_PX, max(1, round(picture.height * WIDTH_PX / picture.width))), Image.Resampling.NEAREST)
+        return np.asarray(picture)
+
+
+def _sampling(picture: Image.Image) -> Image.Resampling:
+    return Image.Resampling.LANCZOS if picture.format == "JPEG" else Image.Resampling.NEAREST
+
+
+def _darken(image: np.ndarray) -> np.ndarray:
+    return np.broadcast_to(40 + 0.3 * image.mean(2, keepdims=True), image.shape).astype(np.uint8)

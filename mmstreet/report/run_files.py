@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmstreet.files.config_text import parse_config
+from mmstreet.report import shapes
+from mmstreet.report.run_folder import RunFolder
 from mmstreet.report.run_logs import Scalars, read_scalars
 
 
@@ -18,64 +19,50 @@ class Evaluation:
     Attributes:
         name: The folder within the work dir, such as ``'test'`` or ``'test/scene'``.
         folder: Where it is.
-        content: What the file holds: ``metrics``, and of ``evaluation``, ``safety`` what there is.
-        worst: Rows of the worst images: ``images`` and ``legend``; empty where there are none.
+        content: What the file holds: ``metrics``, ``checkpoint`` and perhaps ``safety``.
+        semantic: The evaluation of a semantic metric.
+        instances: The evaluation of an instance metric, by protocol.
+        kept: By ``'worst'`` and ``'examples'`` the images that were kept, as ``index.json`` lists them.
     """
 
     name: str
     folder: Path
     content: Mapping
-    worst: Mapping
+    semantic: Mapping | None
+    instances: Mapping | None
+    kept: Mapping[str, Mapping]
 
-    @property
-    def semantic(self) -> Mapping | None:
-        """The evaluation of a semantic metric."""
-        evaluation = self.content.get("evaluation") or {}
-        return evaluation if "confusion" in evaluation else None
-
-    @property
-    def instances(self) -> Mapping | None:
-        """The evaluation of an instance metric, by protocol."""
-        evaluation = self.content.get("evaluation") or {}
-        return evaluation if "protocols" in evaluation else None
-
-    @property
-    def safety(self) -> Mapping | None:
-        """The road-safety score of the set."""
-        return self.content.get("safety")
+    def score(self, name: str) -> float | None:
+        """A scalar of this evaluation; that of a metric with a prefix stands under its prefix, which is also its folder."""
+        metrics = self.content["metrics"]
+        return metrics.get(f"{self.folder.name}/{name}", metrics.get(name))
 
 
 @dataclass(frozen=True)
 class Run:
-    """One work dir.
+    """One work dir, or the folder of a test.
 
     Attributes:
         name: Its last part.
-        path: The folder.
+        folder: Reads its files; names those that were left out.
         scalars: What was logged.
         evaluations: The tests, the one in ``test/`` first, a training split last.
-        config_text: The config of the training as mmengine dumped it; of the test where nothing was trained; empty if there is none.
+        config: Values of the config of the training as mmengine dumped it; of the test where nothing was trained; empty without one.
+        config_text: Its text.
         record: ``run.json``; empty if there is none.
         environment_text: The environment as mmengine logged it, for runs without ``run.json``.
-        refinement: ``refinement.json`` of the first evaluation that has one, with ``folder``, where it lies.
+        refinement: ``refinement.json`` of the first folder that has one, with ``folder``, where it lies, and ``kept``.
     """
 
     name: str
-    path: Path
+    folder: RunFolder
     scalars: Scalars
     evaluations: Sequence[Evaluation]
+    config: Mapping
     config_text: str
     record: Mapping
     environment_text: str
     refinement: Mapping
-
-    @property
-    def config(self) -> dict:
-        """The dumped config's values; empty without a config that can be read."""
-        try:
-            return parse_config(self.config_text)
-        except SyntaxError:
-            return {}
 
     @property
     def main(self) -> Evaluation | None:
@@ -91,77 +78,120 @@ def read_run(work_dir: str | Path, *, name: str | None = None) -> Run:
         name: What to call the run; default: the folder's name.
 
     Raises:
-        ValueError: If the folder does not exist, or holds neither logs nor results.
+        ValueError: If the folder does not exist, or holds neither logs nor results that can be read.
     """
-    path = Path(work_dir)
-    if not path.is_dir():
-        raise ValueError(f"'{path}' is no folder; give the work dir of a run, e.g. work_dirs/deeplabv3_mini_v3")
-    scalars = read_scalars(path)
-    evaluations = _read_evaluations(path)
+    folder = RunFolder(work_dir)
+    if not folder.path.is_dir():
+        raise ValueError(f"'{folder.path}' is no folder; give the work dir of a run, e.g. work_dirs/deeplabv3_mini_v3")
+    scalars = read_scalars(folder)
+    evaluations = _read_evaluations(folder)
     if not (scalars.train or scalars.val or evaluations):
         raise ValueError(
-            f"nothing to report in '{path}': it has neither logs (<start>/vis_data/scalars.json) nor results (test/metrics.json); "
-            "train or test a config with --work-dir pointing there first"
+            f"nothing to report in '{folder.path}': it has neither logs (<start>/vis_data/scalars.json) nor results (test/metrics.json); "
+            "train or test a config with --work-dir pointing there first" + "".join(f"; {problem}" for problem in folder.problems[:3])
         )
+    config_text = _find_config(folder)
     return Run(
-        name=name or path.resolve().name,
-        path=path,
+        name=name or folder.path.resolve().name,
+        folder=folder,
         scalars=scalars,
         evaluations=evaluations,
-        config_text=_find_config(path),
-        record=_read_json(path / "run.json") or {},
-        environment_text=_find_environment(path),
-        refinement=_find_refinement([one.folder for one in evaluations]),
+        config=_read_config(config_text, folder),
+        config_text=config_text,
+        record=folder.json(folder.path / "run.json", shapes.RECORD) or {},
+        environment_text=_find_environment(folder),
+        refinement=_find_refinement(folder, [one.folder for one in evaluations]),
     )
 
 
-def _read_evaluations(path: Path) -> list[Evaluation]:
+def _read_evaluations(folder: RunFolder) -> list[Evaluation]:
     found = []
-    for depth in ("*", "*/*", "*/*/*"):
-        for file in path.glob(f"{depth}/metrics.json"):
-            content = _read_json(file)
-            if content and isinstance(content.get("metrics"), dict):
+    for depth in ("", "*/", "*/*/", "*/*/*/"):
+        for file in sorted(folder.path.glob(f"{depth}metrics.json")):
+            content = folder.json(file, shapes.EVALUATION)
+            if content is not None:
+                parts = content.get("evaluation") or {}
                 found.append(
-                    Evaluation(str(file.parent.relative_to(path)), file.parent, content, _read_json(file.parent / "worst/index.json") or {})
+                    Evaluation(
+                        file.parent.relative_to(folder.path).as_posix() if depth else file.parent.resolve().name,
+                        file.parent,
+                        content,
+                        _read_semantic(folder, file, parts) if "confusion" in parts else None,
+                        _read_instances(folder, file, parts) if "protocols" in parts else None,
+                        {what: kept for what in ("worst", "examples") if (kept := _read_kept(folder, file.parent / what))},
+                    )
                 )
     if any(one.name.partition("/")[0] == "test" for one in found):
         found = [one for one in found if one.name.partition("/")[0] != "validation"]  # the end of the training, measured again
     return sorted(found, key=_rank)
 
 
+def _read_semantic(folder: RunFolder, file: Path, content: Mapping) -> Mapping | None:
+    try:
+        shapes.check_shape(content, shapes.SEMANTIC, "evaluation")
+        size = len(content["classes"])
+        if [len(row) for row in content["confusion"]] != [size + 1] * (size + 1):
+            raise ValueError(f"'evaluation.confusion' should have {size + 1} rows and columns for {size} classes")
+        if [row["class"] for row in content["per_class"]] != content["classes"]:
+            raise ValueError("'evaluation.per_class' should have one row for each of 'evaluation.classes'")
+    except ValueError as error:
+        return folder.leave_out(file, error)
+    return content
+
+
+def _read_instances(folder: RunFolder, file: Path, content: Mapping) -> Mapping | None:
+    try:
+        shapes.check_shape(content, {"protocols": {...: shapes.PROTOCOL}}, "evaluation")
+        for name, part in content["protocols"].items():
+            if any(len(values["precision"]) != len(part["curve"]["recall"]) for values in part["curve"]["classes"].values()):
+                raise ValueError(f"'evaluation.protocols.{name}.curve' should have as many values of 'precision' as of 'recall'")
+    except ValueError as error:
+        return folder.leave_out(file, error)
+    return content
+
+
+def _read_kept(folder: RunFolder, path: Path) -> Mapping | None:
+    content = folder.json(path / "index.json", shapes.KEPT_IMAGES)
+    return content and content | {"folder": path}
+
+
 def _rank(one: Evaluation) -> tuple:
     """What speaks for a run comes first: its test, or the test's validation split; the training split comes last."""
-    return one.name not in ("test", "validation"), one.name.endswith("train"), one.name.partition("/")[0] != "test", one.name
+    parts = one.name.split("/")
+    return one.name not in ("test", "validation"), "train" in parts, parts[0] != "test", one.name
 
 
-def _find_refinement(folders: Sequence[Path]) -> dict:
-    for folder in folders:
-        found = _read_json(folder / "refinement.json")
-        if found and found.get("systems"):
-            return found | {"folder": folder}
+def _find_refinement(folder: RunFolder, places: Sequence[Path]) -> dict:
+    for place in places:
+        found = folder.json(place / "refinement.json", shapes.REFINEMENT)
+        if found and found["systems"]:
+            labels = [[row["class"] for row in system["per_class"]] for system in found["systems"]]
+            if labels.count(labels[0]) == len(labels):
+                return found | {"kept": _read_kept(folder, place / "refinement")}
+            folder.leave_out(place / "refinement.json", ValueError("'systems' should all have the same classes in 'per_class'"))
     return {}
 
 
-def _find_config(path: Path) -> str:
-    dumped = [file.parent / "config.py" for file in sorted(path.glob("*/vis_data/scalars.json")) if file.stat().st_size]
-    files = [*reversed(dumped), *sorted(path.glob("*.py"))]
-    return next((file.read_text(encoding="utf-8") for file in files if file.is_file()), "")
+def _find_config(folder: RunFolder) -> str:
+    dumped = [
+        file.parent / "config.py" for file in sorted(folder.path.glob("*/vis_data/scalars.json")) if file.is_file() and file.stat().st_size
+    ]
+    files = [*reversed(dumped), *sorted(folder.path.glob("*.py"))]
+    return next((text for file in files if (text := folder.text(file)) is not None), "")
 
 
-def _find_environment(path: Path) -> str:
-    for log in sorted(path.glob("*/*.log")):
-        with open(log, encoding="utf-8", errors="replace") as file:
-            head = file.read(20_000)
-        _, found, rest = head.partition("System environment:\n")
+def _read_config(text: str, folder: RunFolder) -> Mapping:
+    try:
+        return parse_config(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        folder.problems.append(f"the config of the run cannot be read ({type(error).__name__}: {error}); it is shown as text only")
+        return {}
+
+
+def _find_environment(folder: RunFolder) -> str:
+    for log in sorted(folder.path.glob("*/*.log")):
+        _, found, rest = (folder.text(log, limit=20_000) or "").partition("System environment:\n")
         if found:
             lines = [line.strip() for line in rest.partition("\n----")[0].splitlines()]
             return "\n".join(line for line in lines if line and len(line) < 200 and not line.startswith("- "))
     return ""
-
-
-def _read_json(path: Path) -> dict | None:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None

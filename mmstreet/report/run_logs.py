@@ -6,9 +6,12 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+
+from mmstreet.report.run_folder import RunFolder
 
 _PLACES = {"epoch", "iter", "step"}
+_LARGEST = 1e15
+"""A curve has a gap where a value is larger: the scale of a chart could not show it."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +41,18 @@ class Scalars:
         return [row["step"] for row in rows], [value if math.isfinite(value) else None for value in values]
 
 
-def read_scalars(work_dir: str | Path) -> Scalars:
+def read_scalars(folder: RunFolder) -> Scalars:
     """Read every ``<start>/vis_data/scalars.json`` of a work dir, the oldest first.
 
     Where a later start repeats steps, because it resumed from a checkpoint before the last logged step, the later values count.
 
     Args:
-        work_dir: Folder of the run.
+        folder: The run.
     """
-    files = [path for path in sorted(Path(work_dir).glob("*/vis_data/scalars.json")) if path.stat().st_size]
     train, val, broken, starts = [], [], 0, 0
-    for path in files:
+    for path in sorted(folder.path.glob("*/vis_data/scalars.json")):
         fresh_train, fresh_val = [], []
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in (folder.text(path) or "").splitlines():
             row = _read_line(line)
             if row is None:
                 broken += bool(line.strip())
@@ -64,9 +66,12 @@ def read_scalars(work_dir: str | Path) -> Scalars:
 def _read_line(line: str) -> dict[str, float] | None:
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return {name: value for name, value in row.items() if isinstance(value, int | float)} if isinstance(row, dict) else None
+    if not isinstance(row, dict):
+        return None
+    numbers = {name: value if abs(value) < _LARGEST else math.nan for name, value in row.items() if type(value) in (int, float)}
+    return None if any(math.isnan(numbers.get(place, 0)) for place in _PLACES) else numbers
 
 
 def _go_on(rows: list[dict], fresh: list[dict]) -> list[dict]:

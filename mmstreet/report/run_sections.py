@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmstreet.report.charts import line_chart
-from mmstreet.report.comparison import step_name
-from mmstreet.report.evaluation_sections import describe_evaluation, describe_refinement, describe_safety
+from mmstreet.report.comparison import scores_of, step_name, train_settings
+from mmstreet.report.evaluation_sections import compare_evaluations, describe_evaluation, describe_refinement, describe_safety
 from mmstreet.report.run_files import Run
 
 _TILES = {
@@ -26,41 +26,46 @@ _TILES = {
 _NOT_APART = ("lr", "base_lr", "data_time", "time")
 
 
-def describe_run(run: Run, *, pictures: bool = True) -> dict:
-    """Turn a run into the data that the page shows.
-
-    Args:
-        run: The run.
-        pictures: Whether the images are embedded.
-
-    Returns:
-        A dict of plain data; what the run did not leave is empty or ``None``.
-    """
+def describe_run(run: Run) -> dict:
+    """Turn a run into the data that the page shows; what the run did not leave is empty or ``None``."""
     main = run.main
-    metrics = main.content["metrics"] if main else (dict(run.scalars.val[-1]) if run.scalars.val else {})
-    changes = (run.record.get("config") or {}).get("changes") or []
-    return {
+    config = dict.fromkeys(("file", "question", "base", "problem")) | run.record.get("config", {})
+    checkpoints = {one.name: _shorten(one.content.get("checkpoint"), run.folder.path) for one in run.evaluations}
+    shown = {
         "name": run.name,
-        "path": str(run.path),
-        "question": (run.record.get("config") or {}).get("question"),
+        "path": str(run.folder.path),
+        "question": config.get("question"),
         "facts": _list_facts(run),
-        "tiles": [{"name": text, "key": name, "value": metrics[name]} for name, text in _TILES.items() if metrics.get(name) is not None]
-        or [{"name": name, "key": name, "value": value} for name, value in metrics.items() if "AP" in name and name.count("/") <= 1][:8],
+        "tiles": _list_tiles(scores_of(run)),
         "tested": main.name if main else None,
-        "checkpoint": _shorten(main.content.get("checkpoint"), run.path) if main else None,
+        "checkpoint": checkpoints[main.name] if main else None,
         "curves": _draw_curves(run),
-        "evaluations": [describe_evaluation(one, pictures=pictures) for one in run.evaluations if one.semantic or one.instances],
-        "refinement": describe_refinement(run.refinement, pictures=pictures) if run.refinement else None,
-        "safety": [describe_safety(one, pictures=pictures) for one in run.evaluations if one.safety],
-        "base": (run.record.get("config") or {}).get("base"),
-        "base_problem": (run.record.get("config") or {}).get("problem"),
-        "config_file": (run.record.get("config") or {}).get("file"),
-        "changes": [{"key": key, "before": before, "after": after} for key, before, after in changes],
+        "scores": compare_evaluations(run.evaluations),
+        "evaluations": [describe_evaluation(one, run.folder) for one in run.evaluations if one.semantic or one.instances],
+        "refinement": describe_refinement(run.refinement, run.folder) if run.refinement else None,
+        "safety": [describe_safety(one, run.folder) for one in run.evaluations if one.content.get("safety")],
+        "config": config,
+        "changes": [dict(zip(("key", "before", "after"), change)) for change in config.get("changes", []) if len(change) == 3],
         "config_text": run.config_text,
         "environment": run.record.get("environment") or {},
         "environment_text": run.environment_text,
         "commands": run.record.get("commands") or [],
     }
+    # Last, for a picture that cannot be shown is a problem too.
+    return shown | {"problems": [*_mixed_checkpoints(checkpoints), *run.folder.problems]}
+
+
+def _list_tiles(scores: Mapping[str, float | None]) -> list[dict]:
+    known = {name: value for name, value in scores.items() if value is not None}
+    names = {name: text for name, text in _TILES.items() if name in known}
+    names = names or {name: name for name in [name for name in known if "AP" in name and name.count("/") <= 1][:8]}
+    return [{"name": text, "key": name, "value": known[name]} for name, text in names.items()]
+
+
+def _mixed_checkpoints(checkpoints: Mapping[str, str | None]) -> list[str]:
+    if len({checkpoint for checkpoint in checkpoints.values() if checkpoint}) < 2:
+        return []
+    return ["The results are of different checkpoints: " + ", ".join(f"{name} of {file}" for name, file in checkpoints.items() if file)]
 
 
 def _shorten(checkpoint: str | None, folder: Path) -> str | None:
@@ -72,7 +77,7 @@ def _shorten(checkpoint: str | None, folder: Path) -> str | None:
 def _list_facts(run: Run) -> list[str]:
     config, scalars, facts = run.config, run.scalars, []
     unit = step_name(config)
-    planned = (config.get("train_cfg") or {}).get("max_epochs" if unit == "epoch" else "max_iters")
+    planned = train_settings(config).get("max_epochs" if unit == "epoch" else "max_iters")
     if scalars.train:
         done = int(scalars.train[-1]["epoch" if unit == "epoch" and "epoch" in scalars.train[-1] else "step"])
         facts.append(f"{done} of {planned} {unit}s" if planned else f"{unit} {done}")
@@ -99,9 +104,9 @@ def _list_facts(run: Run) -> list[str]:
 def _minutes(command: Mapping) -> float | None:
     try:
         ended, started = (datetime.datetime.fromisoformat(command[key]) for key in ("ended", "started"))
+        return (ended - started).total_seconds() / 60
     except (KeyError, TypeError, ValueError):
         return None
-    return (ended - started).total_seconds() / 60
 
 
 def _draw_curves(run: Run) -> list[dict]:

@@ -1,13 +1,10 @@
-"""Pictures of the road-safety score: the best and worst scenes of a data set, and the score under a video."""
+"""The road-safety score over time, drawn under the frames of a video."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -16,79 +13,6 @@ LEVEL_COLORS = {"LOW": "#2e8b57", "MODERATE": "#d9a514", "HIGH": "#d9661f", "CRI
 
 _FRAME_WIDTH_PX = 1280
 _DPI = 100
-_SCENE_INCHES = 4.0
-
-
-@dataclass(frozen=True)
-class Scene:
-    """One scored image: RGB uint8 ``[h, w, 3]``, its title, and its score as from ``SafetyScore.to_dict``."""
-
-    image: np.ndarray
-    title: str
-    safety: Mapping
-
-
-def plot_scenes(best: Sequence[Scene], worst: Sequence[Scene], path: str | Path) -> Path:
-    """Draw the worst scenes in one row and the best in another, each with its level, its score and its five parts as bars.
-
-    Args:
-        best: Scenes, the best first.
-        worst: Scenes, the worst first.
-        path: The PNG.
-
-    Raises:
-        ValueError: If there is no scene to draw.
-    """
-    rows = [(title, scenes) for title, scenes in (("Lowest scores", worst), ("Highest scores", best)) if scenes]
-    if not rows:
-        raise ValueError("there is no scene to draw; expected at least one")
-    columns = max(len(scenes) for _, scenes in rows)
-    ratio = max(scene.image.shape[0] / scene.image.shape[1] for _, scenes in rows for scene in scenes)
-    heights = [_SCENE_INCHES * ratio + 0.45, 1.15] * len(rows)
-    figure = Figure(figsize=(_SCENE_INCHES * columns + 0.4, sum(heights) + 0.3 * len(rows)), dpi=_DPI, layout="constrained")
-    for block, (title, scenes) in zip(np.atleast_1d(figure.subfigures(len(rows), 1)), rows):
-        block.suptitle(title, fontsize=13, weight="bold", x=0.01, ha="left")
-        axes = block.subplots(2, columns, height_ratios=heights[:2], squeeze=False)
-        for column in range(columns):
-            if column < len(scenes):
-                _draw_scene(axes[0, column], scenes[column])
-                _draw_parts(axes[1, column], scenes[column].safety["components"], with_names=column == 0)
-            else:
-                axes[0, column].set_axis_off()
-                axes[1, column].set_axis_off()
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    return path
-
-
-def _draw_scene(axes: Axes, scene: Scene) -> None:
-    level, score = scene.safety["level"], scene.safety["score"]
-    axes.imshow(scene.image)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_color(LEVEL_COLORS[level])
-        spine.set_linewidth(3)
-    axes.set_title(f"{'n/a' if score is None else f'{score:.0f}'}  {level}\n{scene.title}", fontsize=10, loc="left")
-
-
-def _draw_parts(axes: Axes, components: Mapping[str, float | None], *, with_names: bool) -> None:
-    names = list(components)
-    for y, name in enumerate(names):
-        value = components[name]
-        if value is None:
-            axes.text(0.02, y, "not known", va="center", fontsize=8, color="#777777")
-            continue
-        axes.barh(y, 1, color="#eeeeee", height=0.7)
-        axes.barh(y, value, color="#4a7096", height=0.7)
-        axes.text(1.02, y, f"{value:.2f}", va="center", fontsize=8)
-    axes.set_yticks(range(len(names)), [name.replace("_", " ") if with_names else "" for name in names], fontsize=8)
-    axes.set_xticks([])
-    axes.set_xlim(0, 1.15)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
 
 
 class SafetyStrip:

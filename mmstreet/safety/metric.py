@@ -38,7 +38,7 @@ class RoadSafetyMetric(BaseMetric):
         collect_dir: Shared folder for ``collect_device='cpu'``; default: ``.dist_test`` in the working directory.
     """
 
-    default_prefix = "safety"
+    default_prefix = folder = "safety"
 
     def __init__(
         self,
@@ -76,6 +76,11 @@ class RoadSafetyMetric(BaseMetric):
             names = {"classes": classes} if self.table is None else {"table": self.table}
             self._analyzer = RoadSafetyAnalyzer(settings=self.settings, roles=self.roles, **names)
         return self._analyzer
+
+    def files(self) -> dict[str, dict | list]:
+        """What a test run writes of the last evaluation: content of JSON files and rows of CSV files by file name."""
+        scenes = {name: self.report[name] for name in ("metrics", "best", "worst")}
+        return {"metrics.json": {"safety": scenes}, "per_image.csv": list_safety(self.report["images"])}
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Score the images of one batch.
@@ -158,6 +163,17 @@ def compare_safety(pairs: Sequence[tuple[dict, dict]]) -> dict[str, float | None
         "score_error": _mean([abs(pred["score"] - truth["score"]) for pred, truth in known]),
         "level_agreement": _mean([100.0 * (pred["level"] == truth["level"]) for pred, truth in known]),
     }
+
+
+def list_safety(images: Sequence[Mapping]) -> list[list]:
+    """Lay out a line per image, the header first, as ``per_image.csv`` has them."""
+    rows = [["img_path", "score", "level", "true_score", "true_level", *COMPONENTS, "explanation"]]
+    for image in images:
+        safety, truth = image["safety"], image["truth"] or {}
+        parts = (safety["components"][part] for part in COMPONENTS)
+        known = (safety["score"], safety["level"], truth.get("score"), truth.get("level"))
+        rows.append([image["img_path"], *known, *parts, safety["explanation"]])
+    return rows
 
 
 def format_safety(report: dict) -> str:

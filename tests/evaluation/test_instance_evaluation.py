@@ -73,5 +73,6 @@ def test_run_test_writes_the_evaluation_of_instances(tmp_path):
     assert written["evaluation"]["by"]["weather"]["rainy"]["coco"]["images"] == 2
     rows = list(csv.DictReader((tmp_path / "out" / "per_class_ap.csv").read_text().splitlines()))
     assert [row["AP50"] for row in rows if row["class"] == "car" and not row["group"]] == ["100.0000", "100.0000"]
-    assert Image.open(tmp_path / "out" / "precision_recall.png").format == "PNG"
-    assert (tmp_path / "out" / "precision_recall.csv").is_file()
+    curve = list(csv.DictReader((tmp_path / "out" / "precision_recall.csv").read_text().splitlines()))
+    assert {(row["protocol"], row["iou"]) for row in curve} == {("coco", "0.5"), ("bitmask", "0.5")}
+    assert [row["precision"] for row in curve if row["class"] == "car"] == ["1.000000"] * 202

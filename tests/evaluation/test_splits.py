@@ -3,6 +3,7 @@
 import json
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from mmengine.config import Config
 from PIL import Image
@@ -52,19 +53,21 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.rows, self.pictures, self._in_cell = [], [], False
+        self.rows, self.pictures, self._in_cell = [], set(), False
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         if tag == "tr":
             self.rows.append([])
         elif tag == "img":
-            self.pictures.append(dict(attrs)["src"])
+            self.pictures.add(dict(attrs)["alt"])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
         self._in_cell = tag in ("td", "th")
 
     def handle_data(self, data):
         if self._in_cell:
-            self.rows[-1].append(data)
+            self.rows[-1][-1] += data
             self._in_cell = False
 
 
@@ -78,42 +81,42 @@ def test_one_command_scores_training_and_validation_without_augmentation_and_wri
         own = {name: value for name, value in found.items() if value is not None and not name.startswith("toolkit/")}
         assert own == pytest.approx(expected[split])
         expected[split]["toolkit"] = found["toolkit/mIoU"]
-        assert {"confusion_matrix.png", "examples.png", "worst.png"} <= {path.name for path in (out / split).iterdir()}
+        files = json.loads((out / "files.json").read_text())["files"]
+        assert {f"{split}/{name}" for name in ("per_class.csv", "examples/index.json", "worst/index.json")} <= set(files)
+        assert all((out / file).is_file() for file in files)
     assert expected["train"]["mIoU"] > expected["val"]["mIoU"]
     summary = json.loads((out / "splits.json").read_text())
     assert {split: values["mIoU"] for split, values in summary["splits"].items()} == pytest.approx(
         {split: values["mIoU"] for split, values in expected.items()}
     )
 
-    page = Page((out / "results.html").read_text())
-    rows = {row[0]: row[1:] for row in page.rows}
-    assert rows["per cent"] == ["train", "train/toolkit", "val", "val/toolkit"]
-    assert rows["mean IoU"][1::2] == [f"{expected[split]['toolkit']:.2f}" for split in ("train", "val")]
+    page = Page((out / "report.html").read_text())
+    assert page.rows[0] == ["", "val", "val/toolkit", "train", "train/toolkit"]
+    rows = {row[0]: row[1:] for row in page.rows[::-1]}
+    assert rows["mean IoU"][1::2] == [f"{expected[split]['toolkit']:.2f}" for split in ("val", "train")]
     for words, key in (("mean IoU", "mIoU"), ("weighted IoU (by true pixels)", "fwIoU"), ("category IoU", "catIoU"), ("road", "IoU/road")):
-        assert rows[words][::2] == [f"{expected[split][key]:.2f}" for split in ("train", "val")]
-    assert rows["train"] == ["n/a"] * 4, "the class of that name is absent"
-    assert "flat" in rows
-    matrices = [f"{folder}/confusion_matrix.png" for folder in ("train", "train/toolkit", "val", "val/toolkit")]
-    assert page.pictures[:6] == [*matrices, "train/examples.png", "val/examples.png"]
-    assert all((out / picture).is_file() for picture in page.pictures)
+        assert rows[words][::2] == [f"{expected[split][key]:.2f}" for split in ("val", "train")]
+    assert "category flat" in rows
+    assert {"image of street0.jpg", "truth of street0.jpg", "prediction of street0.jpg", "error of street4.jpg"} <= page.pictures
 
 
-def test_examples_are_input_prediction_and_truth_of_images_spread_over_the_split(streets, tmp_path, monkeypatch):
-    shown = []
-    monkeypatch.setattr("mmstreet.evaluation.splits.plot_panels", lambda panels, **settings: shown.append((panels, settings["columns"])))
+def test_examples_are_input_prediction_and_truth_of_images_spread_over_the_split(streets, tmp_path):
     cfg = Config.fromfile("streets.py")
     cfg.load_from, cfg.work_dir, cfg.launcher = "epoch_1.pth", str(tmp_path / "work"), "none"
     with safe_loading():
         run_splits(cfg, ["val"], out=tmp_path / "results", worst=0, examples=3)
-    (panels, columns), *more = shown
-    assert not more
-    assert columns == ("image", "prediction", "truth")
-    assert [panel.title for panel in panels] == ["street0.jpg", "street2.jpg", "street4.jpg"]
-    for panel in panels:
-        labels, preds = streets["val"][panel.title]
-        assert (panel.labels == labels).all()
-        assert (panel.preds == preds).all()
-        assert (panel.image == Image.open(tmp_path / "data/images/10k/val" / panel.title)).all()
+    folder = tmp_path / "results/val/examples"
+    rows = json.loads((folder / "index.json").read_text())["images"]
+    assert [row["title"] for row in rows] == ["street0.jpg", "street2.jpg", "street4.jpg"]
+    for row in rows:
+        labels, preds = streets["val"][row["title"]]
+        assert (np.asarray(Image.open(folder / row["pictures"]["truth"])) == labels).all()
+        assert (np.asarray(Image.open(folder / row["pictures"]["prediction"])) == preds).all()
+        assert row["right"]["prediction"] == pytest.approx(100 * (labels == preds)[labels != 255].mean())
+        paths = (folder / row["pictures"]["image"], tmp_path / "data/images/10k/val" / row["title"])
+        kept, given = (np.asarray(Image.open(path).convert("L")).ravel() for path in paths)
+        assert np.corrcoef(kept, given)[0, 1] > 0.95
+    assert not (tmp_path / "results/val/worst").exists()
 
 
 def test_a_split_takes_its_files_from_its_own_loader_and_the_rest_from_the_test(streets):

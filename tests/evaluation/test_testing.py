@@ -9,7 +9,8 @@ from mmengine.structures import BaseDataElement, PixelData
 from torch import nn
 
 from mmstreet.engine.errors import LaunchError
-from mmstreet.evaluation.testing import CheckpointFitHook, WorstImagesHook
+from mmstreet.evaluation.kept_images import KeepImagesHook
+from mmstreet.evaluation.testing import CheckpointFitHook
 from mmstreet.labels import STREET6
 from mmstreet.metrics.semantic import StreetIoUMetric
 
@@ -26,12 +27,12 @@ def make_sample(name, wrong, *, label=3):
 def keep_worst(samples, *, keep, batch_size):
     metric = StreetIoUMetric()
     metric.dataset_meta = STREET6.metainfo
-    hook = WorstImagesHook(metric, keep=keep)
+    hook = KeepImagesHook(metric, worst=keep)
     for i in range(0, len(samples), batch_size):
         batch = samples[i : i + batch_size]
         metric.process(None, [sample.to_dict() for sample in batch])
         hook.after_test_iter(None, i, outputs=batch)
-    return hook.collect()
+    return hook.collect()["worst"]
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
@@ -40,9 +41,9 @@ def test_the_lowest_scores_are_kept_in_order(batch_size):
     kept = keep_worst(samples, keep=3, batch_size=batch_size)
     assert [x.img_path for x in kept] == ["9.jpg", "7.jpg", "4.jpg"]
     assert [x.score for x in kept] == pytest.approx([10, 30, 60])
-    assert kept[0].preds.tolist() == [[6] * 9 + [3]], "every prediction of no class is the id after the last class"
-    assert (kept[0].labels == 3).all()
-    assert kept[0].labels.dtype == np.int16
+    assert kept[0].maps["prediction"].tolist() == [[6] * 9 + [3]], "every prediction of no class is the id after the last class"
+    assert (kept[0].maps["truth"] == 3).all()
+    assert kept[0].maps["truth"].dtype == np.int16
 
 
 def test_images_without_a_scored_pixel_and_repeated_ones_take_no_place():

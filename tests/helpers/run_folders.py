@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from mmstreet.files.atomic import write_json
+from mmstreet.files.pictures import write_label_map, write_photo
 from mmstreet.metrics.summary import summarize
-from mmstreet.report.panels import Panel
-from mmstreet.report.pictures import write_panels, write_picture
+from mmstreet.report.pictures import draw_kept_images
 
 NAMES = ("road", "traffic light", '<b>bold</b> & "quoted"')
 PALETTE = [[128, 64, 128], [250, 170, 30], [220, 20, 60]]
@@ -49,14 +49,28 @@ def write_test(folder: Path, *, confusion: list = CONFUSION, names: tuple = NAME
     evaluation = {key: value for key, value in report.items() if key != "metrics"}
     run = {"config": "configs/a.py", "checkpoint": "epoch_3.pth", "metrics": report["metrics"]}
     write_json(run | {"evaluation": evaluation}, out / "metrics.json")
-    labels = np.arange(2).repeat(16).reshape(1, 32).repeat(18, 0)
-    image = np.full((18, 32, 3), 99, np.uint8)
-    panels = [Panel(image, labels, 1 - labels, title), Panel(image, labels, labels, "b.jpg")]
-    write_panels(panels, names=names, palette=PALETTE, scores=[0.0, 100.0], folder=out / "worst")
-    write_picture(image, out / "safety" / "scenes" / "worst_01.jpg")
+    write_kept(out / "worst", title)
+    write_photo(np.full((18, 32, 3), 99, np.uint8), out / "safety" / "scenes" / "worst_01.jpg")
     scene = {"img_path": f"data/{title}", "picture": "scenes/worst_01.jpg", "safety": SAFETY, "truth": None}
     safety = {"metrics": {"score": 42.0, "share_HIGH": 100.0}, "worst": [scene], "best": [scene]}
     write_json(run | {"safety": safety}, out / "safety" / "metrics.json")
+    return folder
+
+
+def write_kept(folder: Path, title: str, *, before: bool = False) -> Path:
+    """Write two images with their label maps, the first all wrong: a prediction, or a baseline and what a refiner made of it."""
+    truth = np.arange(2).repeat(16).reshape(1, 32).repeat(18, 0)
+    rows = []
+    for i, (name, preds) in enumerate(((title, 1 - truth), ("b.jpg", truth)), 1):
+        maps = {"baseline": 1 - truth, "crf <1>": preds} if before else {"prediction": preds}
+        pictures = {"image": write_photo(np.full((18, 32, 3), 99, np.uint8), folder / f"{i:02d}_image.jpg")}
+        pictures |= {kind: write_label_map(ids, PALETTE, folder / f"{i:02d}_{kind}.png") for kind, ids in (maps | {"truth": truth}).items()}
+        right = {kind: 100.0 * float((ids == truth).mean()) for kind, ids in maps.items()}
+        row = {"title": name, "img_path": f"data/{name}", "mIoU": None if before else right["prediction"], "right": right}
+        rows.append(row | {"pictures": {kind: path.name for kind, path in pictures.items()}})
+    legend = [{"class": name, "color": color} for name, color in zip(NAMES, PALETTE)]
+    write_json({"num_classes": 3, "background_scored": True, "legend": legend, "images": rows}, folder / "index.json")
+    draw_kept_images(folder)
     return folder
 
 
@@ -76,7 +90,7 @@ def write_instances(folder: Path) -> Path:
 
 
 def write_refinement(folder: Path) -> Path:
-    """Write what ``--refine`` leaves beside a test: two systems and a picture."""
+    """Write what ``--refine`` leaves beside a test: two systems, and the images that changed most."""
     systems = [
         {
             "name": name,
@@ -86,9 +100,11 @@ def write_refinement(folder: Path) -> Path:
             "seconds_per_image": 0.25,
             "changed_percent": 2.0 * gain,
             "per_class": [{"class": "road", "IoU": 80.0 + gain}],
+            "regions": {"refused, mixed": 14_145} if gain else {},
+            "regions_per_class": {"road": {"refused, mixed": 14_145}} if gain else {},
         }
         for name, gain in (("baseline", 0.0), ("crf <1>", 1.25))
     ]
     write_json({"boundary_radius_px": 3, "systems": systems}, folder / "test" / "refinement.json")
-    write_picture(np.zeros((20, 300, 3), np.uint8), folder / "test" / "refinement.png")
+    write_kept(folder / "test" / "refinement", "c.jpg", before=True)
     return folder

@@ -189,7 +189,9 @@ def test_refiners_stand_beside_their_baseline(run, tmp_path):
     assert "mIoU 40.00 41.25 +1.25" in reader.text
     assert "boundary IoU, 3 px 30.00 28.75 −1.25" in reader.text
     assert "IoU of thin classes n/a n/a" in reader.text
-    assert any(attributes.get("alt") == "what each refiner changed" for _, attributes in reader.tags)
+    assert "road: refused, mixed 14145" in reader.text
+    assert "right pixels: baseline 0.0 %, crf <1> 100.0 %" in reader.text
+    assert any(attributes.get("alt") == "crf <1>: changes of b.jpg" for _, attributes in reader.tags)
 
 
 def test_what_cannot_be_reported_is_one_sentence(tmp_path):
@@ -206,7 +208,7 @@ def test_what_cannot_be_reported_is_one_sentence(tmp_path):
 
 def test_pictures_that_are_gone_are_said_to_be(run, tmp_path):
     (run / "test/worst/01_truth.png").unlink()
-    assert read([run], tmp_path).text.count("file is gone") == 1
+    assert read([run], tmp_path).text.count("no picture") == 1
 
 
 def test_the_page_needs_no_framework(run, tmp_path):

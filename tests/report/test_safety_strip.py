@@ -1,16 +1,9 @@
-"""Pictures of the road-safety score show what the records say."""
+"""The strip under a video shows what the records say."""
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from mmstreet.report.safety_strip import LEVEL_COLORS, SafetyStrip, Scene, plot_scenes
-
-PARTS = {"road_visibility": 0.9, "people": 0.2, "vehicles": 1.0, "obstacles": None, "lane_clarity": None}
-
-
-def make_scene(score, level, colour=(90, 90, 90)):
-    return Scene(np.full((72, 128, 3), colour, np.uint8), "a.jpg", {"score": score, "level": level, "components": PARTS})
+from mmstreet.report.safety_strip import LEVEL_COLORS, SafetyStrip
 
 
 def rgb(level):
@@ -19,24 +12,6 @@ def rgb(level):
 
 def has_colour(picture, colour, tolerance=2):
     return bool((np.abs(picture.astype(int) - colour).max(-1) <= tolerance).any())
-
-
-def test_scenes_stand_in_two_rows_framed_in_the_colour_of_their_level(tmp_path):
-    best, worst = [make_scene(95, "LOW", (0, 0, 250))], [make_scene(12, "CRITICAL", (250, 0, 250)), make_scene(40, "HIGH")]
-    picture = np.array(Image.open(plot_scenes(best, worst, tmp_path / "sub" / "p.png")).convert("RGB"))
-    upper, lower = picture[: len(picture) // 2], picture[len(picture) // 2 :]
-    assert has_colour(upper, rgb("CRITICAL"))
-    assert has_colour(upper, rgb("HIGH"))
-    assert has_colour(upper, (250, 0, 250))
-    assert has_colour(lower, rgb("LOW"))
-    assert has_colour(lower, (0, 0, 250))
-    assert not has_colour(lower, (250, 0, 250))
-
-
-def test_a_page_without_scenes_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="no scene to draw"):
-        plot_scenes([], [], tmp_path / "p.png")
-    assert plot_scenes([], [make_scene(None, "UNKNOWN")], tmp_path / "p.png").exists()
 
 
 def record(time_s, score, level):

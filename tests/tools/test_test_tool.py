@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from mmstreet.labels import BDD100K_SEM19
-from mmstreet.report import panels
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 from tests.helpers.color_streets import CONFIG, SHAPE, write_checkpoint
 from tests.helpers.segmentation_oracle import class_iou, count_pairs, scores
@@ -44,7 +44,7 @@ def test_it_prints_the_table_and_writes_every_file(streets, run_tool, tmp_path, 
     assert "n/a and in no mean" in printed
 
     files = {path.name for path in (tmp_path / "results").iterdir()}
-    assert files == {"metrics.json", "per_class.csv", "per_image.csv", "confusion_matrix.png", "class_iou.png", "worst.png", "worst"}
+    assert files == {"metrics.json", "per_class.csv", "per_image.csv", "files.json", "worst", "report.html"}
     with open(tmp_path / "results" / "per_class.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["class"] for row in rows] == list(BDD100K_SEM19.names)
@@ -63,13 +63,18 @@ def test_worst_images_come_first_on_the_page_and_in_the_list(streets, run_tool, 
         return sum(known) / len(known)
 
     assert order == sorted(streets, key=mean_iou) == [f"street{i}.jpg" for i in (4, 3, 2, 1, 0)]
-    page = Image.open(tmp_path / "results" / "worst.png").convert("RGB")
-    row = 500 * SHAPE[0] / SHAPE[1]
-    wrong_columns = []
-    for i in (2, 1):
-        y = round(page.height - (i - 0.5) * row - (i - 1) * 32 - 10)
-        wrong_columns.append(sum(page.getpixel((x, y)) == panels.WRONG for x in range(1500, 2000)) / 500 * SHAPE[1])
-    assert wrong_columns == pytest.approx([16, 12], abs=1.5)
+    folder = tmp_path / "results" / "worst"
+    rows = json.loads((folder / "index.json").read_text())["images"]
+    assert [row["title"] for row in rows] == order[:2]
+    assert [row["mIoU"] for row in rows] == pytest.approx([100 * mean_iou(name) for name in order[:2]])
+    for row, columns in zip(rows, (16, 12)):
+        truth, preds = (np.asarray(Image.open(folder / row["pictures"][kind])) for kind in ("truth", "prediction"))
+        assert np.array_equal(truth, streets[row["title"]][0])
+        assert np.array_equal(preds, streets[row["title"]][1])
+        error = np.asarray(Image.open(folder / row["pictures"]["error"])).astype(int)
+        red = (error[4:, :, 0] > 150) & (error[4:, :, 1] < 110)
+        assert red.mean(0)[:columns].min() > 0.7
+        assert red.mean(0)[columns + 2 :].max() < 0.2
 
 
 def test_safety_on_request_scores_every_prediction_and_pictures_the_extremes(streets, run_tool, tmp_path):
@@ -87,15 +92,15 @@ def test_safety_on_request_scores_every_prediction_and_pictures_the_extremes(str
     worst = content["safety"]["worst"][0]
     assert expected[Path(worst["img_path"]).name].score == pytest.approx(min(score.score for score in expected.values()))
     assert Image.open(folder / worst["picture"]).size == SHAPE[::-1]
-    assert (folder / "scenes.png").exists()
     overall = read_metrics(tmp_path / "results" / "metrics.json")["metrics"]
     assert overall["safety/score"] == pytest.approx(sum(score.score for score in expected.values()) / len(expected))
 
 
-def test_results_go_to_the_work_dir_unless_told_otherwise_and_no_page_is_drawn_on_request(streets, run_tool, tmp_path):
+def test_results_go_to_the_work_dir_unless_told_otherwise_and_no_image_is_kept_on_request(streets, run_tool, tmp_path):
     run_tool("streets.py", "epoch_1.pth", "--work-dir", "mine", "--worst", "0")
     assert (tmp_path / "mine" / "test" / "metrics.json").exists()
-    assert not (tmp_path / "mine" / "test" / "worst.png").exists()
+    assert not (tmp_path / "mine" / "test" / "worst").exists()
+    assert (tmp_path / "mine" / "report.html").exists()
 
 
 def test_whole_scene_and_labelled_pixels_side_by_side(streets, run_tool, tmp_path):
@@ -119,16 +124,16 @@ test_evaluator = [
     assert values["scene/IoU/pole"] == 0
     assert values["scene/aAcc"] < values["aAcc"]
     for folder, not_scored in (("", True), ("scene", False)):
-        page = Image.open(tmp_path / "results" / folder / "worst.png").convert("RGB")
-        colors = {color for _, color in page.getcolors(page.width * page.height)}
-        assert (panels.NOT_SCORED in colors) == not_scored, "background counts in the scope 'scene' alone"
-        assert panels.WRONG in colors
+        index = json.loads((tmp_path / "results" / folder / "worst" / "index.json").read_text())
+        legend = {entry["class"] for entry in index["legend"]}
+        assert {"background", "ignored", "error map: wrong"} <= legend
+        assert ("error map: not scored" in legend) == not_scored, "background counts in the scope 'scene' alone"
 
 
 def test_another_metric_gets_its_numbers_written_alike(streets, run_tool, tmp_path):
     (tmp_path / "streets.py").write_text(CONFIG.format(root=str(tmp_path / "data")) + "test_evaluator = dict(type='mmseg.IoUMetric')\n")
     run_tool("streets.py", "epoch_1.pth", "--out", "results")
-    assert [path.name for path in (tmp_path / "results").iterdir()] == ["metrics.json"]
+    assert {path.name for path in (tmp_path / "results").iterdir()} == {"metrics.json", "files.json", "report.html"}
     expected = scores(count(streets.values()), BDD100K_SEM19.names, groups={}, frequencies={})
     assert read_metrics(tmp_path / "results" / "metrics.json")["metrics"]["mIoU"] == pytest.approx(expected["mIoU"], abs=0.0051)
 
@@ -165,4 +170,23 @@ def test_two_processes_give_the_numbers_and_the_page_of_one(streets, run_tool, t
     one, two = tmp_path / "one", tmp_path / "two"
     assert read_metrics(two / "metrics.json")["metrics"] == read_metrics(one / "metrics.json")["metrics"]
     assert (two / "per_image.csv").read_text() == (one / "per_image.csv").read_text()
-    assert (two / "worst.png").read_bytes() == (one / "worst.png").read_bytes()
+    files = json.loads((one / "files.json").read_text())["files"]
+    assert len(files) > 8
+    assert {file: (two / file).read_bytes() for file in files} == {file: (one / file).read_bytes() for file in files}
+
+
+def test_results_of_another_checkpoint_are_replaced_and_files_of_others_stay(streets, run_tool, tmp_path):
+    run_tool("streets.py", "epoch_1.pth", "--out", "results", "--safety", "--worst", "3")
+    run_tool("streets.py", "epoch_1.pth", "--out", "results", "--worst", "3")
+    out = tmp_path / "results"
+    assert (out / "safety/metrics.json").exists(), "the same checkpoint: its safety still holds"
+    (out / "notes.txt").write_text("mine")
+    (out / "worst/mine.png").write_text("mine")
+    write_checkpoint(tmp_path / "epoch_2.pth")
+    run_tool("streets.py", "epoch_2.pth", "--out", "results", "--worst", "1")
+    assert {path.name for path in out.iterdir()} == {
+        "metrics.json", "per_class.csv", "per_image.csv", "files.json", "worst", "report.html", "notes.txt"
+    }  # fmt: skip
+    assert sorted(path.name[:3] for path in (out / "worst").iterdir()) == ["01_"] * 4 + ["ind", "min"]
+    assert "checkpoint <code>epoch_2.pth</code>" in (out / "report.html").read_text()
+    assert "epoch_1.pth" not in (out / "report.html").read_text()

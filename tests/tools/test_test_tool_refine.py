@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmstreet.evaluation.refinement import Rules
+from mmstreet.evaluation.refinement_scores import ScoringRules
 from mmstreet.labels import BDD100K_SEM19
 from mmstreet.refine.refiners import VoteRefiner
-from tests.helpers.color_streets import SHAPE
 from tests.helpers.segmentation_oracle import count_pairs, scores
 
 SOURCE = dict(type="mmstreet.SuperpixelMasks", area_px=16)
@@ -28,11 +27,8 @@ def test_one_table_has_baseline_and_every_refiner(streets, run_tool, tmp_path, c
     by_name = {system["name"]: system for system in report["systems"]}
     assert list(by_name) == ["baseline", "grow", "same"]
     assert by_name["baseline"]["mIoU"] == pytest.approx(metrics["mIoU"])
-    assert by_name["same"] | {"name": "", "seconds_per_image": 0, "regions": {}} == by_name["baseline"] | {
-        "name": "",
-        "seconds_per_image": 0,
-        "regions": {},
-    }
+    apart = {"name": "", "seconds_per_image": 0, "regions": {}, "regions_per_class": {}}
+    assert by_name["same"] | apart == by_name["baseline"] | apart
     refine = VoteRefiner(classes="bdd100k_sem19", source=SOURCE, protect=[], purity=0.3)
     pairs = []
     for name, (labels, preds) in streets.items():
@@ -50,9 +46,38 @@ def test_one_table_has_baseline_and_every_refiner(streets, run_tool, tmp_path, c
     assert "| mIoU " in printed
     assert "boundary IoU, 3 px" in printed
     assert f"{by_name['grow']['mIoU']:.2f} ({by_name['grow']['mIoU'] - by_name['baseline']['mIoU']:+.2f})" in printed
-    page = Image.open(tmp_path / "results/refinement.png")
-    assert page.width == 320 * 7  # image, baseline, two refiners with their changes, truth
-    assert page.height > 2 * 320 * SHAPE[0] / SHAPE[1]
+    kept = json.loads((tmp_path / "results/refinement/index.json").read_text())
+    assert list(kept["images"][0]["pictures"]) == ["image", "baseline", "grow", "same", "truth", "grow: changes", "same: changes"]
+    assert len(kept["images"]) == 2
+    row = kept["images"][0]
+    labels, preds = streets[row["title"]]
+    assert row["right"]["baseline"] == pytest.approx(100 * (labels == preds)[labels != 255].mean())
+    assert (np.asarray(Image.open(tmp_path / "results/refinement" / row["pictures"]["baseline"])) == preds).all()
+
+
+def test_table_and_page_say_why_a_refiner_changed_nothing(streets, run_tool, tmp_path, capfd):
+    run_tool("streets.py", "epoch_1.pth", "--out", "results", "--refine", "same.py", "--worst", "0")
+    refine = VoteRefiner(classes="bdd100k_sem19", source=SOURCE, purity=1.1)
+    expected = {}
+    for name, (_, preds) in streets.items():
+        image = np.array(Image.open(tmp_path / f"data/images/10k/val/{name}"))
+        for region in refine(image, preds)[1].regions:
+            label = BDD100K_SEM19.names[region.class_id]
+            verdicts = expected.setdefault(label, {})
+            kind = region.verdict.split(":")[0]
+            verdicts[kind] = verdicts.get(kind, 0) + 1
+    system = json.loads((tmp_path / "results/refinement.json").read_text())["systems"][1]
+    assert system["changed_percent"] == 0
+    assert system["regions_per_class"] == expected
+    mixed = sum(found.get("refused, mixed", 0) for found in expected.values())
+    assert system["regions"]["refused, mixed"] == mixed > 0
+    printed, page = "".join(capfd.readouterr()), (tmp_path / "results/report.html").read_text()
+    assert "| all: refused, mixed" in printed
+    for label, found in expected.items():
+        for kind, number in found.items():
+            line = next(line for line in printed.splitlines() if line.startswith(f"| {label}: {kind} "))
+            assert line.split("|")[2].strip() == f"{number:,}"
+            assert f"<th>{label}: {kind}</th><td>{number}" in page
 
 
 def test_a_config_with_a_refiner_of_its_own_is_tested_with_it(streets, run_tool, tmp_path):
@@ -61,7 +86,7 @@ def test_a_config_with_a_refiner_of_its_own_is_tested_with_it(streets, run_tool,
     run_tool("best.py", "epoch_1.pth", "--out", "results", "--worst", "0")
     report = json.loads((tmp_path / "results/refinement.json").read_text())
     assert [system["name"] for system in report["systems"]] == ["baseline", "best"]
-    assert not (tmp_path / "results/refinement.png").exists()
+    assert not (tmp_path / "results/refinement").exists()
 
 
 @pytest.mark.parametrize(
@@ -89,8 +114,8 @@ def test_background_counts_as_the_scope_says():
     labels = np.zeros((8, 8), np.uint8)
     labels[:, 4:] = 2  # background of a model of two classes
     preds = np.zeros((8, 8), np.uint8)
-    scene = Rules(("a", "b"), background=True, scene=True).count(labels, preds)
-    labelled = Rules(("a", "b"), background=True).count(labels, preds)
+    scene = ScoringRules(("a", "b"), background=True, scene=True).count(labels, preds)
+    labelled = ScoringRules(("a", "b"), background=True).count(labels, preds)
     assert (scene.confusion[0, 0], scene.confusion[2, 0]) == (32, 32)
     assert (labelled.confusion[0, 0], labelled.confusion[2].sum()) == (32, 0)
     total = scene + labelled

@@ -1,0 +1,58 @@
+"""Write pictures of images and label maps as small files, with Pillow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mmstreet.files.atomic import atomic_path
+from mmstreet.files.colors import IGNORED, NO_CLASS
+from mmstreet.files.label_ids import IGNORE_INDEX
+
+WIDTH_PX = 640
+
+
+def write_photo(image: np.ndarray, path: str | Path, *, width_px: int = WIDTH_PX) -> Path:
+    """Write an image as a JPEG no wider than ``width_px``; a wider one is made smaller by averaging.
+
+    Args:
+        image: RGB, uint8 ``[H, W, 3]``.
+        path: The file; its folder is made if it is missing.
+        width_px: Greatest width.
+    """
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    if picture.width > width_px:
+        picture = picture.resize((width_px, max(1, round(picture.height * width_px / picture.width))), Image.Resampling.LANCZOS)
+    with atomic_path(path) as temporary:
+        picture.save(temporary, "JPEG", quality=82, optimize=True)
+    return Path(path)
+
+
+def write_label_map(ids: np.ndarray, palette: Sequence[Sequence[int]], path: str | Path, *, ignore_index: int = IGNORE_INDEX) -> Path:
+    """Write class ids as an indexed PNG: its pixel values are the ids, and viewers show them in the colours of the classes.
+
+    Args:
+        ids: Integers ``[H, W]``. Every id from ``len(palette)`` on is written as ``len(palette)``, "no class", dark grey; ignored
+            pixels are written as 255, black.
+        palette: RGB of each class; a black class is shown dark grey, for black means ignored.
+        path: The file; its folder is made if it is missing.
+        ignore_index: Id of ignored pixels in ``ids``.
+
+    Raises:
+        ValueError: If there are more than 254 classes.
+    """
+    count = len(palette)
+    if count >= IGNORE_INDEX:
+        raise ValueError(f"an indexed PNG holds at most 254 classes and the ids of background and ignored pixels, got {count} classes")
+    colors = np.full((IGNORE_INDEX + 1, 3), NO_CLASS, np.uint8)
+    colors[:count] = np.asarray(palette, np.uint8).reshape(count, 3)
+    colors[(colors == 0).all(1)] = NO_CLASS
+    colors[IGNORE_INDEX] = IGNORED
+    picture = Image.fromarray(np.where(ids == ignore_index, IGNORE_INDEX, np.minimum(ids, count)).astype(np.uint8))
+    picture.putpalette(colors.tobytes())
+    with atomic_path(path) as temporary:
+        picture.save(temporary, "PNG", optimize=True)
+    return Path(path)

@@ -1,0 +1,67 @@
+"""The folder of a run, which somebody else may have written: what is read stays inside it, and what cannot be used is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mmstreet.files.contained import path_inside
+from mmstreet.report.pictures import embed
+from mmstreet.report.shapes import check_shape
+
+
+class RunFolder:
+    """Reads the files of one run: none outside the folder, regular files only, and only what has the expected shape.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.problems: list[str] = []
+        """A sentence for each file that was left out, with its name and the reason."""
+
+    def text(self, path: Path, *, limit: int | None = None) -> str | None:
+        """Return the text of a file; ``None`` without a regular file of this run."""
+        found = self._find(path)
+        if found is None:
+            return None
+        try:
+            with open(found, encoding="utf-8", errors="replace") as file:
+                return file.read(limit)
+        except OSError as error:
+            return self.leave_out(path, error)
+
+    def json(self, path: Path, shape: object) -> dict | None:
+        """Return the content of a JSON file; ``None``, and perhaps a problem, if it cannot be used."""
+        text = self.text(path)
+        if text is None:
+            return None
+        try:
+            content = json.loads(text)
+            check_shape(content, shape)
+        except (ValueError, RecursionError) as error:
+            return self.leave_out(path, error)
+        return content
+
+    def picture(self, path: Path) -> str | None:
+        """Return a picture as a ``data:`` address; ``None``, and perhaps a problem, if it cannot be shown."""
+        found = self._find(path)
+        try:
+            return None if found is None else embed(found)
+        except ValueError as error:
+            return self.leave_out(path, error)
+
+    def _find(self, path: Path) -> Path | None:
+        try:
+            found = path_inside(self.path, str(path.relative_to(self.path)))
+            return found if found.is_file() else None
+        except (OSError, ValueError) as error:
+            return self.leave_out(path, error)
+
+    def leave_out(self, path: Path, error: Exception) -> None:
+        """Note that a file is not on the page, and why."""
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        problem = f"{path.relative_to(self.path)} was left out: {reason}"
+        self.problems += [problem] if problem not in self.problems else []
