@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mmstreet.predict.exported import is_exported
 from mmstreet.predict.folder import SUMMARY, PredictionFolder
-from mmstreet.predict.job import Outcome, predict_sources
+from mmstreet.predict.job import Outcome, predict_sources, say_error
 from mmstreet.predict.predictor import Predictor
 from mmstreet.predict.sharding import Shard, current_shard, publish
 from mmstreet.predict.sources import find_sources, result_stem
@@ -94,12 +94,16 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         own = shard.take(sources)
         waiting = folder.start(own, sources)
     except (ValueError, OSError, ImportError) as error:
-        print(f"mmstreet predict: {error}", file=sys.stderr)
+        print(f"mmstreet predict: {say_error(error)}", file=sys.stderr)
         return 1
     outcome = predict_sources(
         predictor, waiting, folder, analyzer=analyzer, make_strip=SafetyStrip if args.safety else None, progress=shard.index == 0
     )
-    publish(lambda: folder.summarize(sources), folder.root / SUMMARY)
+    try:
+        publish(lambda: folder.summarize(sources), folder.root / SUMMARY)
+    except OSError as error:
+        print(f"mmstreet predict: {say_error(error)}", file=sys.stderr)
+        return 1
     _report(outcome, shard, skipped=len(own) - len(waiting), total=len(sources), folder=folder)
     return 1 if outcome.failed else 0
 
@@ -120,6 +124,7 @@ def _settings(args: argparse.Namespace, predictor: Predictor) -> dict:
         "model": Path(args.model or args.config).name,
         "fingerprint": predictor.model.fingerprint,
         "classes": list(predictor.classes),
+        "threshold": getattr(predictor.model, "threshold", None),
         "tta": args.tta,
         "scales": args.scales,
         "refine": _identify_refiner(args.refine, predictor) if args.refine else None,

@@ -12,6 +12,8 @@ from mmstreet.engine.errors import LaunchError
 from mmstreet.files.colors import check_palette
 from mmstreet.labels import TABLES, get_table
 from mmstreet.predict.folder import SETTINGS, SUMMARY, PredictionFolder
+from mmstreet.predict.identity import read_object
+from mmstreet.predict.job import say_error
 from mmstreet.predict.refining import find_prediction, refine_sources, summarize_changes, with_cache
 from mmstreet.predict.sharding import current_shard, publish
 from mmstreet.predict.sources import find_sources
@@ -58,13 +60,18 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             raise LaunchError(f"--out '{args.out}' is the folder of predictions, which would be overwritten; choose another --out")
         if not args.predictions.is_dir():
             raise LaunchError(f"folder of predictions '{args.predictions}' does not exist")
-        classes = _classes(args)
+        classes, threshold = _classes(args)
         settings = read_refiner(args.refine)
         cached = settings if args.no_cache else with_cache(settings, args.cache or args.out / "masks")
         refiner = build_refiner(cached, classes)
         folder = PredictionFolder(
             args.out,
-            {"refiner": Path(args.refine).stem, "settings": identify_refiner(settings, refiner), "classes": list(classes)},
+            {
+                "refiner": Path(args.refine).stem,
+                "settings": identify_refiner(settings, refiner),
+                "classes": list(classes),
+                "threshold": threshold,
+            },
             inputs_of=lambda source: [find_prediction(args.predictions, source.name), source.path],
             overlays=not args.no_overlays,
             overwrite=args.overwrite,
@@ -72,10 +79,16 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         own = shard.take(sources)
         waiting = folder.start(own, sources)
     except (ValueError, OSError, ImportError, TypeError, KeyError) as error:
-        print(f"mmstreet refine: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+        print(f"mmstreet refine: {error.args[0] if isinstance(error, KeyError) else say_error(error)}", file=sys.stderr)
         return 1
-    outcome = refine_sources(refiner, waiting, args.predictions, folder, palette=_palette(args, classes), progress=shard.index == 0)
-    summary = json.loads(publish(lambda: summarize_changes(folder, sources), folder.root / SUMMARY))
+    outcome = refine_sources(
+        refiner, waiting, args.predictions, folder, palette=_palette(classes), threshold=threshold, progress=shard.index == 0
+    )
+    try:
+        summary = json.loads(publish(lambda: summarize_changes(folder, sources), folder.root / SUMMARY))
+    except OSError as error:
+        print(f"mmstreet refine: {say_error(error)}", file=sys.stderr)
+        return 1
     for source, reason in list(outcome.failed.items())[:_SHOWN_FAILURES]:
         print(f"failed: {source.path}: {reason}", file=sys.stderr)
     share = f" (share {shard.index + 1} of {shard.count})" if shard.count > 1 else ""
@@ -87,16 +100,24 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     return 1 if outcome.failed else 0
 
 
-def _classes(args: argparse.Namespace) -> tuple[str, ...]:
+def _classes(args: argparse.Namespace) -> tuple[tuple[str, ...], float | None]:
+    """Class names, and the threshold where the probabilities are those of a binary head."""
+    path = args.predictions / SETTINGS
+    run = (read_object(path) if path.is_file() else None) or {}
+    threshold = run.get("threshold")
+    if threshold is not None and not (isinstance(threshold, float) and 0 < threshold < 1):
+        raise LaunchError(f"'{path}' is damaged: the threshold must be a number between 0 and 1, got {threshold!r}")
     if args.classes:
-        return read_classes(args.classes if args.classes in TABLES else [name.strip() for name in args.classes.split(",")])
-    run = args.predictions / SETTINGS
-    if not run.is_file():
+        return read_classes(args.classes if args.classes in TABLES else [name.strip() for name in args.classes.split(",")]), threshold
+    if not path.is_file():
         raise LaunchError(f"'{args.predictions}' does not say which classes its ids stand for (no {SETTINGS}); give --classes")
-    return tuple(json.loads(run.read_text())["classes"])
+    names = run.get("classes")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise LaunchError(f"'{path}' is damaged: expected 'classes', a list of names; give --classes")
+    return tuple(names), threshold
 
 
-def _palette(args: argparse.Namespace, classes: tuple[str, ...]) -> object:
+def _palette(classes: tuple[str, ...]) -> object:
     table = next((table for table in map(get_table, TABLES) if table.names == classes), None)
     return check_palette(None if table is None else table.palette, len(classes))
 

@@ -22,6 +22,7 @@ METADATA_KEY = "mmstreet"
 FORMAT = 1
 SUFFIXES = {".onnx": "onnx", ".torchscript": "torchscript"}
 """Endings of exported files."""
+_MAX_SIDE = 65536
 
 
 def fingerprint_of(*parts: bytes) -> str:
@@ -98,7 +99,11 @@ class ExportedModel:
         found: list[np.ndarray | None] = [None] * len(images)
         for shape in dict.fromkeys(array.shape for array, _ in inputs):
             batch = [i for i, (array, _) in enumerate(inputs) if array.shape == shape]
-            for i, logits in zip(batch, check_scores(self.run(np.stack([inputs[i][0] for i in batch])))):
+            answer = check_scores(self.run(np.stack([inputs[i][0] for i in batch])))
+            if answer.shape != (len(batch), len(self.classes), *shape[1:]):
+                expected = [len(batch), len(self.classes), *shape[1:]]
+                raise ValueError(f"'{self.path}' gives scores of {list(answer.shape)}, expected {expected}; export the model again")
+            for i, logits in zip(batch, answer):
                 height, width = inputs[i][1]
                 found[i] = resize_scores(logits[:, :height, :width], images[i].shape[:2], align_corners=self.metadata["align_corners"])
         return found
@@ -148,6 +153,9 @@ def _load_onnx(path: Path, device: str | None) -> ExportedModel:
     except Exception as error:  # onnxruntime's errors share no other base class
         raise ValueError(f"'{path}' cannot be read as an ONNX model ({_first_line(error)}); export it again") from error
     metadata = _read_metadata(session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), path)
+    ends = [x.name for x in session.get_inputs()], [x.name for x in session.get_outputs()]
+    if ends != (["image"], ["logits"]):
+        raise ValueError(f"'{path}' goes from {ends[0]} to {ends[1]}, expected ['image'] to ['logits']; export the model again")
     return ExportedModel(lambda batch: session.run(["logits"], {"image": batch})[0], metadata, path)
 
 
@@ -157,7 +165,7 @@ def _load_torchscript(path: Path, device: str | None) -> ExportedModel:
     place = torch.device(device or (f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"))
     try:
         network = torch.jit.load(str(path), map_location=place, _extra_files=extra).eval()
-    except RuntimeError as error:
+    except Exception as error:  # damaged archives raise errors of several kinds
         raise ValueError(f"'{path}' cannot be read as TorchScript ({_first_line(error)}); export it again") from error
 
     def run(batch: np.ndarray) -> np.ndarray:
@@ -170,12 +178,51 @@ def _load_torchscript(path: Path, device: str | None) -> ExportedModel:
 def _read_metadata(text: str | bytes | None, path: Path) -> dict:
     if not text:
         raise ValueError(
-            f"'{path}' carries no metadata of mmstreet: write it with mmstreet export, for classes and preprocessing stand there"
+            f"'{path}' carries no metadata of mmstreet: write it with mmstreet export, for classes and preprocessing are in there"
         )
-    metadata = json.loads(text)
-    if metadata["format"] != FORMAT:
-        raise ValueError(f"'{path}' has metadata of format {metadata['format']}, this version reads {FORMAT}; export the model again")
+    try:
+        metadata = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the metadata of '{path}' is no JSON ({_first_line(error)}); export the model again") from error
+    check_metadata(metadata, path)
     return metadata
+
+
+def check_metadata(metadata: object, path: str | Path) -> None:
+    """Refuse metadata that lacks something, or holds what :func:`prepare` and :class:`ExportedModel` cannot use.
+
+    Raises:
+        ValueError: The message names the entry.
+    """
+    version = metadata.get("format") if isinstance(metadata, dict) else None
+    if version != FORMAT:
+        raise ValueError(f"'{path}' has metadata of format {version!r}, this version reads {FORMAT}; export the model again")
+    count = len(metadata["classes"]) if isinstance(metadata.get("classes"), list) else 0
+    rules = {
+        "classes": lambda names: count > 0 and all(isinstance(name, str) for name in names),
+        "palette": lambda rows: isinstance(rows, list) and len(rows) == count and all(_are_numbers(row, 3, 0, 255) for row in rows),
+        "resize": lambda x: x is None or (isinstance(x, dict) and _are_sizes(x.get("scale_wh")) and isinstance(x.get("keep_ratio"), bool)),
+        "size_divisor": lambda x: x is None or _are_sizes([x, x]),
+        "pad_rgb": lambda x: _are_numbers(x, 3, -_MAX_SIDE, _MAX_SIDE),
+        "size_hw": lambda x: x is None or _are_sizes(x),
+        "align_corners": lambda x: isinstance(x, bool),
+        "threshold": lambda x: x is None or (count == 2 and _are_numbers([x], 1, 0, 1)),
+    }
+    for name, holds in rules.items():
+        if (name not in metadata and name != "threshold") or not holds(metadata.get(name)):
+            raise ValueError(f"the metadata of '{path}' has no usable '{name}' ({str(metadata.get(name))[:80]}); export the model again")
+
+
+def _are_numbers(values: object, count: int, low: float, high: float) -> bool:
+    return (
+        isinstance(values, list)
+        and len(values) == count
+        and all(isinstance(x, int | float) and not isinstance(x, bool) and low <= x <= high for x in values)
+    )
+
+
+def _are_sizes(values: object) -> bool:
+    return _are_numbers(values, 2, 1, _MAX_SIDE) and all(isinstance(x, int) for x in values)
 
 
 def _first_line(error: Exception) -> str:

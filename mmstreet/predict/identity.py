@@ -42,6 +42,6 @@ def read_object(path: str | Path) -> dict | None:
     """
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError:  # bad JSON and bad UTF-8
+    except (ValueError, RecursionError):  # bad JSON, bad UTF-8, lists in lists without end
         return None
     return found if isinstance(found, dict) else None

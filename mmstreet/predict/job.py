@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -20,8 +21,6 @@ from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 
 _THREADS = 4
 _BACKLOG = 16
-_PROBLEMS = (ValueError, OSError, RuntimeError)
-"""What a file can do: not be read, not fit an exported size, be too small for a network, not fit into memory."""
 
 
 @dataclass
@@ -30,6 +29,12 @@ class Outcome:
 
     done: int = 0
     failed: dict[Source, str] = field(default_factory=dict)
+
+    def fail(self, source: Source, error: Exception, folder: PredictionFolder) -> None:
+        """Note a failure, also in the record of its source if that can be written."""
+        self.failed[source] = say_error(error)
+        with contextlib.suppress(OSError):  # a full disk stops no other file from being tried, nor the account at the end
+            folder.write_record(source, {"error": self.failed[source]})
 
 
 def predict_sources(
@@ -55,20 +60,15 @@ def predict_sources(
         What was done and what failed. A failure is also in the record of its source.
     """
     outcome = Outcome()
-
-    def fail(source: Source, error: Exception) -> None:
-        outcome.failed[source] = _say(error)
-        folder.write_record(source, {"error": outcome.failed[source]})
-
     images = [source for source in sources if not source.is_video]
     if images:
         with tqdm(total=len(images), desc="images", unit="img", disable=not progress) as bar:
-            _predict_images(predictor, images, folder, analyzer, outcome, fail, bar)
+            _predict_images(predictor, images, folder, analyzer, outcome, bar)
     for source in (source for source in sources if source.is_video):
         try:
             cut_off = predict_video(predictor, source, folder, analyzer=analyzer, make_strip=make_strip, progress=progress)
-        except _PROBLEMS as error:
-            fail(source, error)
+        except Exception as error:  # whatever is wrong with one file, the rest goes on
+            outcome.fail(source, error, folder)
             continue
         if cut_off:
             outcome.failed[source] = cut_off
@@ -83,34 +83,42 @@ def _predict_images(
     folder: PredictionFolder,
     analyzer: RoadSafetyAnalyzer | None,
     outcome: Outcome,
-    fail: Callable[[Source, Exception], None],
     bar: tqdm,
 ) -> None:
     def write(source: Source, image: np.ndarray, result: Result) -> None:
         folder.write_image(source, image, result, **({"safety": analyzer(result.labels, result.instances).to_dict()} if analyzer else {}))
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        written: deque[Future] = deque()
+        written: deque[tuple[Source, Future]] = deque()
+
+        def finish() -> None:
+            source, future = written.popleft()
+            if (error := future.exception()) is None:
+                outcome.done += 1
+            elif isinstance(error, Exception):
+                outcome.fail(source, error, folder)
+            else:
+                raise error
+
         batch: list[tuple[Source, np.ndarray]] = []
         for number, (source, image) in enumerate(_read_ahead(pool, sources, 2 * predictor.batch_size + 1), 1):
             if isinstance(image, Exception):
-                fail(source, image)
+                outcome.fail(source, image, folder)
                 bar.update()
             else:
                 batch.append((source, image))
             if batch and (len(batch) == predictor.batch_size or number == len(sources)):
                 for item, result in _predict_batch(predictor, batch):
                     if isinstance(result, Exception):
-                        fail(item[0], result)
+                        outcome.fail(item[0], result, folder)
                     else:
-                        written.append(pool.submit(write, *item, result))
-                        outcome.done += 1
+                        written.append((item[0], pool.submit(write, *item, result)))
                     bar.update()
                 batch = []
             while len(written) > _BACKLOG:
-                written.popleft().result()
-        for future in written:
-            future.result()
+                finish()
+        while written:
+            finish()
 
 
 def _read_ahead(pool: ThreadPoolExecutor, sources: Sequence[Source], depth: int) -> Iterator[tuple[Source, np.ndarray | Exception]]:
@@ -124,7 +132,7 @@ def _read_ahead(pool: ThreadPoolExecutor, sources: Sequence[Source], depth: int)
             return
         source, future = waiting.popleft()
         error = future.exception()
-        if error is not None and not isinstance(error, _PROBLEMS):
+        if error is not None and not isinstance(error, Exception):
             raise error
         yield source, future.result() if error is None else error
 
@@ -135,12 +143,15 @@ def _predict_batch(
     """Predict a batch; if it cannot be, its images one by one, so that one cannot spoil the others."""
     try:
         return list(zip(batch, predictor.predict_batch([image for _, image in batch])))
-    except _PROBLEMS as error:
+    except Exception as error:  # too small for a network, not of an exported size, more than the memory holds …
         if len(batch) == 1:
             return [(batch[0], error)]
         return [pair for item in batch for pair in _predict_batch(predictor, [item])]
 
 
-def _say(error: Exception) -> str:
+def say_error(error: Exception) -> str:
+    """Return the first line of an error; its type too, where the text alone might not be a sentence."""
     text = str(error).strip().partition("\n")[0]
-    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror if error.filename is None else f"{error.strerror}: '{error.filename}'"
+    return text if isinstance(error, ValueError | OSError | ImportError) and text else f"{type(error).__name__}: {text}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
-import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,15 +13,15 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from mmstreet.files.images import as_rgb
+from mmstreet.files.images import as_rgb, open_header, read_regular_file
+from mmstreet.predict.binary import shift_probs
 from mmstreet.predict.folder import PredictionFolder
-from mmstreet.predict.job import Outcome
+from mmstreet.predict.job import Outcome, say_error
 from mmstreet.predict.result import Result
 from mmstreet.predict.sources import Source
 from mmstreet.refine.refiners import Refiner
 
 SUFFIXES = (".npy", ".npz", ".png")
-_PROBLEMS = (ValueError, OSError, RuntimeError)
 
 
 def find_prediction(root: str | Path, name: str) -> Path:
@@ -49,17 +49,21 @@ def read_prediction_file(path: str | Path) -> np.ndarray:
         ValueError: If the file holds neither, or several arrays without one named ``probs``.
     """
     path = Path(path)
+    data = read_regular_file(path)
     if path.suffix == ".png":
-        labels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+        open_header(data, path)
+        try:
+            labels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+        except cv2.error:
+            labels = None
         if labels is None or labels.ndim != 2:
             raise ValueError(f"'{path}' is no map of class ids: a PNG with one channel")
         return labels
     try:
-        with open(path, "rb") as stream:
-            found = np.load(stream, allow_pickle=False)
-            arrays = {name: found[name] for name in found.files} if path.suffix == ".npz" else {"probs": found}
-    except (EOFError, OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"'{path}' cannot be read as numpy's {path.suffix}; it may be cut off") from error
+        found = np.load(io.BytesIO(data), allow_pickle=False)
+        arrays = {name: found[name] for name in found.files} if path.suffix == ".npz" else {"probs": np.asarray(found)}
+    except Exception as error:  # damaged files raise what the parsers of zip archives and of Python literals raise
+        raise ValueError(f"'{path}' cannot be read as numpy's {path.suffix} ({say_error(error)}); it may be cut off") from error
     if "probs" not in arrays and len(arrays) != 1:
         raise ValueError(f"'{path}' holds the arrays {', '.join(arrays)}; name the probabilities 'probs'")
     return arrays.get("probs", next(iter(arrays.values())))
@@ -82,6 +86,7 @@ def refine_sources(
     folder: PredictionFolder,
     *,
     palette: Sequence,
+    threshold: float | None = None,
     progress: bool = True,
 ) -> Outcome:
     """Refine the saved predictions of some images into a folder; what fails is recorded and the rest goes on.
@@ -92,18 +97,19 @@ def refine_sources(
         predictions: See :func:`find_prediction`.
         folder: Where the results go.
         palette: RGB of each class, for overlays.
+        threshold: Probability above which a pixel is of class 1, for the probabilities of a binary head.
         progress: Show a bar with the time left.
     """
     outcome, colors = Outcome(), np.asarray(palette, np.uint8)
     for source in tqdm(sources, desc="refine", unit="img", disable=not progress):
         try:
             image = as_rgb(source.path)
-            refined, record = refiner(image, read_prediction_file(find_prediction(predictions, source.name)))
+            prediction = read_prediction_file(find_prediction(predictions, source.name))
+            refined, record = refiner(image, shift_probs(prediction, threshold) if prediction.ndim == 3 else prediction)
             changes = json.loads(record.to_json())
             folder.write_image(source, image, Result(refined, refiner.classes, colors, changes=changes))
-        except _PROBLEMS as error:
-            outcome.failed[source] = str(error).partition("\n")[0] or type(error).__name__
-            folder.write_record(source, {"error": outcome.failed[source]})
+        except Exception as error:  # whatever is wrong with one file, the rest goes on
+            outcome.fail(source, error, folder)
         else:
             outcome.done += 1
     return outcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,6 +80,7 @@ class VideoWriter:
 
     def __init__(self, path: Path, fps: float) -> None:
         self.path, self.fps = path, fps
+        self.count = 0
         self._writer: cv2.VideoWriter | None = None
 
     def write(self, frame: np.ndarray) -> None:
@@ -93,11 +95,23 @@ class VideoWriter:
             if not self._writer.isOpened():
                 raise VideoError(f"OpenCV cannot write '{self.path}'; its build has no MPEG-4 encoder: install opencv-python from PyPI")
         self._writer.write(cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2BGR))
+        self.count += 1
 
     def close(self) -> None:
         """Finish the file."""
         if self._writer is not None:
             self._writer.release()
+
+    def check(self) -> None:
+        """Look whether the file holds every frame, for OpenCV says nothing when it cannot write.
+
+        Raises:
+            OSError: If it does not.
+        """
+        capture = cv2.VideoCapture(str(self.path)) if self.count else None
+        found = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture is not None and capture.isOpened() else 0
+        if found != self.count:
+            raise OSError(errno.ENOSPC, f"the video has {found} of {self.count} frames")
 
 
 @contextmanager
@@ -107,6 +121,9 @@ def open_video(path: str | Path, *, fps: float) -> Iterator[VideoWriter]:
     Args:
         path: The file, ``.mp4``.
         fps: Frames per second.
+
+    Raises:
+        OSError: If the disk is full.
     """
     with atomic_path(path) as temporary:
         writer = VideoWriter(temporary, fps)
@@ -114,3 +131,4 @@ def open_video(path: str | Path, *, fps: float) -> Iterator[VideoWriter]:
             yield writer
         finally:
             writer.close()
+        writer.check()

@@ -72,7 +72,10 @@ def read_prediction(prediction: np.ndarray | torch.Tensor, *, size_hw: tuple[int
         )
     probs = array.astype(np.float32, copy=False)
     sums = probs.sum(0)
-    if not (np.abs(sums - 1).max() <= _SUM_TOLERANCE and probs.min() >= 0):  # written so that nan fails
+    if not np.isfinite(sums).all():
+        at = np.argwhere(~np.isfinite(probs))[0].tolist()
+        raise ValueError(f"the probabilities are not finite (nan or infinity), first of class {at[0]} at y={at[1]}, x={at[2]}")
+    if np.abs(sums - 1).max() > _SUM_TOLERANCE or probs.min() < 0:
         raise ValueError(
             f"probabilities must be >= 0 and sum to 1 at every pixel, got values from {probs.min():.3g} and sums from {sums.min():.3g} to "
             f"{sums.max():.3g}; apply softmax to logits, or divide independent class scores by their sum"

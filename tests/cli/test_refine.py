@@ -12,6 +12,7 @@ from mmstreet.cli.refine import main
 from mmstreet.predict.refining import read_prediction_file, with_cache
 from mmstreet.refine.refiners import VoteRefiner
 from tests.helpers.refine_oracles import random_prediction
+from tests.hostile.predictions import png_of_size
 
 CLASSES = "road,car,sky"
 SIZE_HW = (24, 36)
@@ -196,3 +197,41 @@ def test_a_refiner_without_a_source_has_nothing_to_keep():
     crf = dict(type="mmstreet.CRFRefiner", iterations=3)
     assert with_cache(crf, "masks") == crf
     assert with_cache(dict(type="mmstreet.SAMRefiner", weights="x"), "masks")["cache"] == "masks"
+
+
+def test_damaged_predictions_and_mask_caches_end_no_folder(streets, tmp_path, capsys):
+    assert run() == 0
+    expected = {name: read(name) for name in streets}
+    for path in Path("out/masks").rglob("*.npz"):
+        path.write_bytes(path.read_bytes()[:-30] + bytes(30))
+    data = Path("predictions/b.npz").read_bytes()
+    Path("predictions/b.npz").write_bytes(data[:200] + bytes([data[200] ^ 255]) + data[201:])
+    Path("predictions/a.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00".ljust(128, b"("))
+    Path("predictions/town/d.png").write_bytes(png_of_size(65535, 65535))
+    capsys.readouterr()
+    assert run("--overwrite") == 1
+    said = capsys.readouterr()
+    assert "1 refined, 0 finished before, 3 failed" in said.out
+    for words in ("a.npy' cannot be read as numpy's .npy", "b.npz' cannot be read as numpy's .npz", "d.png is 65535x65535"):
+        assert words in said.err
+    np.testing.assert_array_equal(read("town/c"), expected["town/c"])
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"classes": 3}', '{"classes": []}', '{"classes": ["a"], "threshold": 7}'])
+def test_a_damaged_run_json_of_the_predictions_gets_one_sentence(streets, capsys, text):
+    Path("predictions/run.json").write_text(text)
+    assert main(["images", "predictions", "--refine", "grow.py", "--out", "out"]) == 1
+    said = capsys.readouterr().err
+    assert "run.json' is damaged" in said
+    assert said.count("\n") == 1
+
+
+def test_probabilities_of_a_binary_head_start_from_the_labels_of_its_threshold(streets, tmp_path):
+    probs = np.random.default_rng(0).uniform(0.05, 0.95, SIZE_HW)
+    np.save("predictions/a.npy", np.stack([1 - probs, probs]))
+    Path("predictions/run.json").write_text(json.dumps({"classes": ["ground", "water"], "threshold": 0.3}))
+    Path("same.py").write_text(
+        "refiner = dict(type='mmstreet.VoteRefiner', source=dict(type='mmstreet.SuperpixelMasks', area_px=9), purity=1.1)\n"
+    )
+    assert main(["images/a.png", "predictions", "--refine", "same.py", "--out", "out"]) == 0
+    np.testing.assert_array_equal(read("a"), probs > 0.3)
