@@ -1,12 +1,13 @@
 """Does the balance of regions help against wrong masks on real street photographs? The single path on CamVid, on a CPU, from scratch."""
 
-_base_ = "./carb_mini_single.py"
+_base_ = [
+    "./_base_/models/carb_small.py",
+    "./_base_/data/weak_camvid_small.py",
+    "./_base_/schedules/carb_small.py",
+    "./_base_/runtime/iterations.py",
+]
 
-model = dict(data_preprocessor=dict(size=(176, 240)), decode_head=dict(num_classes=11, table="camvid11"))
-sized = dict(Resize=dict(scale=(240, 176)))
-train_pipeline = [dict(step, **sized.get(step["type"], {})) for step in _base_.train_pipeline]
-test_pipeline = [dict(step, **sized.get(step["type"], {})) for step in _base_.test_pipeline]
-files = dict(data_root="data/camvid11")
-train_dataloader = dict(dataset=dict(files, type="mmstreet.WeakCamVidSemSeg", pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(files, type="mmstreet.CamVidSemSeg", pipeline=test_pipeline))
-test_dataloader = val_dataloader
+model = dict(data_preprocessor=dict(size=_base_._size_hw), decode_head=dict(num_classes=11, table="camvid11"))
+train_pipeline = [_base_._load_image, _base_._load_labels, *_base_._augment]
+train_dataloader = dict(dataset=dict(masks_dir="pseudo_masks/train", pipeline=train_pipeline))
+default_hooks = dict(checkpoint=dict(interval=_base_.train_cfg.val_interval))

@@ -3,10 +3,15 @@
 CARB's single path: masks by tools/make_pseudo_masks.py, no teacher and no local view in training.
 """
 
-_base_ = "./carb_cityscapes.py"
+_base_ = [
+    "./_base_/models/carb_r50.py",
+    "./_base_/data/weak_cityscapes.py",
+    "./_base_/schedules/carb.py",
+    "./_base_/runtime/iterations.py",
+]
 
-model = dict(teacher=None)
-load_masks = dict(type="mmstreet.LoadLabels")
-steps = _base_.train_pipeline
-train_pipeline = [steps[0], load_masks, *steps[1:]]
+_variant_of = "carb_cityscapes"
+
+model = dict(data_preprocessor=dict(size=_base_._crop_hw), teacher=None)
+train_pipeline = [_base_._load_image, _base_._load_labels, *_base_._augment]
 train_dataloader = dict(dataset=dict(masks_dir="pseudo_masks/train", pipeline=train_pipeline))

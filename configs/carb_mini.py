@@ -3,13 +3,19 @@
 The tiny CLIP and its text embeddings are trained on the mini set itself: ``python -m benchmarks.train_tiny_clip``.
 """
 
-_base_ = "./carb_mini_single.py"
+_base_ = [
+    "./_base_/models/carb_small.py",
+    "./_base_/data/weak_mini.py",
+    "./_base_/schedules/carb_small.py",
+    "./_base_/runtime/iterations.py",
+]
 
-embeddings = dict(text_embeddings="checkpoints/tiny_clip/text_embeddings.npz", table="bdd100k_sem19")
+_variant_of = "carb_mini_single"
+
 model = dict(
-    decode_head=dict(embeddings, channels=64),
-    teacher=dict(embeddings, _delete_=True, type="mmstreet.ClipTeacher", model="checkpoints/tiny_clip"),
+    data_preprocessor=dict(size=_base_._size_hw),
+    decode_head=dict(_base_._text_embeddings, channels=64),  # as wide as the tiny CLIP's embeddings
+    teacher=dict(_base_._text_embeddings, _delete_=True, type="mmstreet.ClipTeacher", model="checkpoints/tiny_clip"),
     patch_hw=(128, 64),
 )
-train_pipeline = [step for step in _base_.train_pipeline if step["type"] != "mmstreet.LoadLabels"]
-train_dataloader = dict(dataset=dict(masks_dir=None, pipeline=train_pipeline))
+default_hooks = dict(checkpoint=dict(interval=_base_.train_cfg.val_interval))

@@ -4,37 +4,14 @@ Any masks do: CLIP's, or ground truth damaged with a seed (benchmarks/carb_noise
 classifier is learned.
 """
 
-_base_ = ["./carb_cityscapes_single.py", "./_base_/small/mini.py"]
-
-crop_hw = _base_.small_size_wh[::-1]
-norm = dict(type="BN")
-model = dict(
-    data_preprocessor=dict(size=crop_hw),
-    backbone=dict(type="ResNet", norm_cfg=norm, init_cfg=None, **_base_.small_model.backbone),
-    decode_head=dict(
-        in_channels=192,
-        channels=96,
-        dilations=(2, 4, 6, 8),
-        text_embeddings=None,
-        table="bdd100k_sem19",
-        norm_cfg=norm,
-        loss_decode=dict(warmup_iters=200),
-    ),
-)
-resize = dict(type="Resize", scale=_base_.small_size_wh, keep_ratio=False)
-train_pipeline = [
-    dict(type="mmstreet.LoadImage"),
-    _base_.load_masks,
-    resize,
-    dict(type="RandomFlip", prob=0.5),
-    _base_.pack,
+_base_ = [
+    "./_base_/models/carb_small.py",
+    "./_base_/data/weak_mini.py",
+    "./_base_/schedules/carb_small.py",
+    "./_base_/runtime/iterations.py",
 ]
-test_pipeline = [dict(type="mmstreet.LoadImage"), resize, dict(type="mmstreet.LoadLabels"), dict(type="PackSegInputs")]
-loader = dict(num_workers=2, batch_size=8)
-train_dataloader = dict(loader, dataset=dict(type="mmstreet.WeakBDD100KSemSeg", data_root="data/mini", pipeline=train_pipeline))
-val_dataloader = dict(num_workers=2, dataset=dict(type="mmstreet.BDD100KSemSeg", data_root="data/mini", pipeline=test_pipeline))
-test_dataloader = val_dataloader
 
-train_cfg = dict(max_iters=400, val_interval=200)
-optim_wrapper = dict(optimizer=dict(_delete_=True, type="AdamW", lr=1e-3, weight_decay=1e-4))
-default_hooks = dict(checkpoint=dict(interval=200))
+model = dict(data_preprocessor=dict(size=_base_._size_hw))
+train_pipeline = [_base_._load_image, _base_._load_labels, *_base_._augment]
+train_dataloader = dict(dataset=dict(masks_dir="pseudo_masks/train", pipeline=train_pipeline))
+default_hooks = dict(checkpoint=dict(interval=_base_.train_cfg.val_interval))

@@ -4,11 +4,17 @@ CARB's dual path with Cityscapes' schedule. The published images lie in one fold
 tools/split_dataset.py.
 """
 
-_base_ = "./carb_cityscapes.py"
+_base_ = [
+    "./_base_/models/carb_r50.py",
+    "./_base_/data/weak_wilddash2.py",
+    "./_base_/schedules/carb.py",
+    "./_base_/runtime/iterations.py",
+]
 
-embeddings = dict(text_embeddings="checkpoints/clip_vit_b16_wilddash25.npz", table="wilddash25")
-model = dict(decode_head=dict(embeddings, num_classes=25), teacher=embeddings)
-files = dict(data_root="data/wilddash2", split=".")
-train_dataloader = dict(dataset=dict(files, type="mmstreet.WeakWildDash2SemSeg", image_labels="image_labels.json", ann_file="train.txt"))
-val_dataloader = dict(dataset=dict(files, type="mmstreet.WildDash2SemSeg", ann_file="val.txt"))
-test_dataloader = val_dataloader
+_variant_of = "carb_cityscapes"
+
+model = dict(
+    data_preprocessor=dict(size=_base_._crop_hw),
+    decode_head=dict(_base_._text_embeddings, num_classes=25),
+    teacher=_base_._text_embeddings,
+)

@@ -6,23 +6,7 @@ optimiser nor augmentation nor epochs of this version; AdamW, horizontal flips a
 
 _base_ = [
     "./_base_/models/deeplabv3_r50.py",
-    "./_base_/datasets/bdd100k.py",
-    "./_base_/schedules/epochs.py",
-    "./_base_/runtime.py",
+    "./_base_/data/bdd100k.py",
+    "./_base_/recipes/streetview.py",
+    "./_base_/runtime/default.py",
 ]
-
-resize = dict(type="Resize", scale=(512, 256), keep_ratio=False)
-train_pipeline = [
-    dict(type="mmstreet.LoadImage"),
-    dict(type="mmstreet.LoadLabels"),
-    resize,
-    dict(type="RandomFlip", prob=0.5),
-    dict(type="PackSegInputs"),
-]
-# Labels are loaded after the resizing and keep their size: predictions are brought to it and scored there.
-test_pipeline = [dict(type="mmstreet.LoadImage"), resize, dict(type="mmstreet.LoadLabels"), dict(type="PackSegInputs")]
-train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = val_dataloader
-
-optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="AdamW", lr=1e-4, weight_decay=1e-4))

@@ -1,15 +1,12 @@
 """How far does plain cross entropy get on real street photographs? v1 on CamVid's 11 classes, on a CPU, from scratch."""
 
-_base_ = ["./deeplabv3_bdd_v1.py", "./_base_/small/camvid.py"]
+_base_ = [
+    "./_base_/models/deeplabv3_small.py",
+    "./_base_/data/camvid.py",
+    "./_base_/recipes/streetview.py",
+    "./_base_/runtime/default.py",
+]
 
-model = dict(_base_.small_model, decode_head=dict(_base_.small_model.decode_head, num_classes=_base_.small_classes))
-load_from = None
-optim_wrapper = _base_.small_optimizer
-train_cfg = dict(max_epochs=_base_.small_epochs)
-
-sized = dict(Resize=dict(scale=_base_.small_size_wh))
-train_pipeline = [dict(step, **sized.get(step["type"], {})) for step in _base_.train_pipeline]
-test_pipeline = [dict(step, **sized.get(step["type"], {})) for step in _base_.test_pipeline]
-train_dataloader = dict(_base_.small_loader, dataset=dict(_base_.small_loader.dataset, pipeline=train_pipeline))
-val_dataloader = dict(_base_.small_loader, dataset=dict(_base_.small_loader.dataset, pipeline=test_pipeline))
-test_dataloader = val_dataloader
+model = dict(decode_head=dict(num_classes=_base_._num_classes))
+optim_wrapper = dict(optimizer=_base_._v2_optim_wrapper.optimizer, paramwise_cfg=None)
+train_cfg = dict(max_epochs=_base_._small_epochs)

@@ -1,20 +1,22 @@
 """What do the additions of v2 change on real street photographs? v2 on CamVid's 11 classes, on a CPU, from scratch."""
 
-_base_ = ["./deeplabv3_bdd_v2.py", "./_base_/small/camvid.py"]
+_base_ = [
+    "./_base_/models/deeplabv3_small.py",
+    "./_base_/data/camvid.py",
+    "./_base_/recipes/streetview.py",
+    "./_base_/runtime/default.py",
+]
 
-loss = dict(class_weight=dict(table="camvid11"))
+_variant_of = "deeplabv3_camvid_v1"
+
+_class_weight = dict(_base_._v2_loss.class_weight, table="camvid11")
 model = dict(
-    backbone=_base_.small_model.backbone,
-    decode_head=dict(_base_.small_model.decode_head, num_classes=_base_.small_classes, loss_decode=loss),
-    auxiliary_head=dict(_base_.small_auxiliary, num_classes=_base_.small_classes, loss_decode=loss),
+    decode_head=dict(num_classes=_base_._num_classes, loss_decode=dict(_base_._v2_loss, class_weight=_class_weight, _delete_=True)),
+    auxiliary_head=dict(
+        _base_._auxiliary_head,
+        num_classes=_base_._num_classes,
+        loss_decode=dict(_base_._v2_auxiliary_loss, class_weight=_class_weight),
+    ),
 )
-load_from = None
-optim_wrapper = _base_.small_optimizer
-train_cfg = dict(max_epochs=_base_.small_epochs)
-
-sized = dict(Resize=dict(scale=_base_.small_size_wh))
-train_pipeline = [dict(step, **sized.get(step["type"], {})) for step in _base_.train_pipeline]
-test_pipeline = [dict(step, **sized.get(step["type"], {})) for step in _base_.test_pipeline]
-train_dataloader = dict(_base_.small_loader, dataset=dict(_base_.small_loader.dataset, pipeline=train_pipeline))
-val_dataloader = dict(_base_.small_loader, dataset=dict(_base_.small_loader.dataset, pipeline=test_pipeline))
-test_dataloader = val_dataloader
+optim_wrapper = dict(_base_._v2_optim_wrapper, paramwise_cfg=None)
+train_cfg = dict(max_epochs=_base_._small_epochs)

@@ -4,25 +4,38 @@ The recipe is kept: doubled resolution, harder focus, boosts, clip, augmentation
 numbers stand beside those of v1 and v2; boosted and kept in view are CamVid's thin and rare ones, of which motorcycles are none.
 """
 
-_base_ = ["./deeplabv3_bdd_v3.py", "./_base_/small/camvid.py"]
+_base_ = [
+    "./_base_/models/deeplabv3_small.py",
+    "./_base_/data/camvid.py",
+    "./_base_/recipes/streetview.py",
+    "./_base_/runtime/default.py",
+]
 
-loss = dict(class_weight=dict(table="camvid11", boosts=dict(_delete_=True, bicyclist=3.0, pedestrian=2.0, pole=2.0, signsymbol=2.0)))
+_variant_of = "deeplabv3_camvid_v2"
+
+_boosts = dict(bicyclist=3.0, pedestrian=2.0, pole=2.0, signsymbol=2.0)
+_class_weight = dict(_base_._v3_class_weight, table="camvid11", boosts=_boosts)
 model = dict(
-    backbone=_base_.small_model.backbone,
-    decode_head=dict(_base_.small_model.decode_head, num_classes=_base_.small_classes, loss_decode=loss),
-    auxiliary_head=dict(_base_.small_auxiliary, num_classes=_base_.small_classes, loss_decode=loss),
+    decode_head=dict(num_classes=_base_._num_classes, loss_decode=dict(_base_._v3_loss, class_weight=_class_weight, _delete_=True)),
+    auxiliary_head=dict(
+        _base_._auxiliary_head,
+        num_classes=_base_._num_classes,
+        loss_decode=dict(_base_._v3_auxiliary_loss, class_weight=_class_weight),
+    ),
 )
-load_from = None
-optim_wrapper = _base_.small_optimizer
-train_cfg = dict(max_epochs=_base_.small_epochs)
+optim_wrapper = dict(_base_._v2_optim_wrapper, paramwise_cfg=None)
+train_cfg = dict(max_epochs=_base_._small_epochs)
 
-size_wh = tuple(2 * side for side in _base_.small_size_wh)
-# 2, 6, 9 and 10 are the boosted classes: pole, signsymbol, pedestrian, bicyclist
-sized = {"Resize": dict(scale=size_wh), "mmstreet.RandomScaleCrop": dict(size_hw=size_wh[::-1], prefer=(2, 6, 9, 10))}
-train_pipeline = [dict(step, **sized.get(step["type"], {})) for step in _base_.train_pipeline if step != _base_.remap]
-test_pipeline = [dict(step, **sized.get(step["type"], {})) for step in _base_.val_pipeline if step != _base_.remap]
-files = dict(_base_.small_loader.dataset, table="camvid11")
-train_dataloader = dict(_base_.small_loader, dataset=dict(files, pipeline=train_pipeline))
-val_dataloader = dict(_base_.small_loader, dataset=dict(files, pipeline=test_pipeline))
+_size_wh = tuple(2 * side for side in _base_._resize.scale)
+train_pipeline = [
+    _base_._load_image,
+    _base_._load_labels,
+    # 2, 6, 9 and 10 are the boosted classes: pole, signsymbol, pedestrian, bicyclist
+    dict(_base_._v3_scale_crop, size_hw=_size_wh[::-1], prefer=(2, 6, 9, 10)),
+    *_base_._v3_augment,
+]
+test_pipeline = [_base_._load_image, dict(_base_._resize, scale=_size_wh), _base_._load_labels, _base_._pack]
+train_dataloader = dict(batch_size=_base_._v3_batch_size, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
-test_evaluator = [dict(type="mmstreet.StreetIoUMetric")]
+test_evaluator = [_base_.test_evaluator]

@@ -1,15 +1,17 @@
 """What do the additions of v2 change on generated scenes? v2 on a CPU, from scratch."""
 
-_base_ = ["./deeplabv3_bdd_v2.py", "./_base_/small/mini.py"]
+_base_ = [
+    "./_base_/models/deeplabv3_small.py",
+    "./_base_/data/mini.py",
+    "./_base_/recipes/streetview.py",
+    "./_base_/runtime/default.py",
+]
 
-model = dict(**_base_.small_model, auxiliary_head=_base_.small_auxiliary)
-load_from = None
-optim_wrapper = _base_.small_optimizer
-train_cfg = dict(max_epochs=_base_.small_epochs)
+_variant_of = "deeplabv3_mini_v1"
 
-sized = dict(Resize=dict(scale=_base_.small_size_wh))
-train_pipeline = [dict(step, **sized.get(step["type"], {})) for step in _base_.train_pipeline]
-test_pipeline = [dict(step, **sized.get(step["type"], {})) for step in _base_.test_pipeline]
-train_dataloader = dict(_base_.small_loader, dataset=dict(_base_.small_loader.dataset, pipeline=train_pipeline))
-val_dataloader = dict(_base_.small_loader, dataset=dict(_base_.small_loader.dataset, pipeline=test_pipeline))
-test_dataloader = val_dataloader
+model = dict(
+    decode_head=dict(loss_decode=dict(_base_._v2_loss, _delete_=True)),
+    auxiliary_head=dict(_base_._auxiliary_head, loss_decode=_base_._v2_auxiliary_loss),
+)
+optim_wrapper = dict(_base_._v2_optim_wrapper, paramwise_cfg=None)
+train_cfg = dict(max_epochs=_base_._small_epochs)

@@ -1,17 +1,21 @@
 """Do resolution, focus, weights and augmentation bring back thin and rare classes on generated scenes? v3 on a CPU, from scratch."""
 
-_base_ = ["./deeplabv3_bdd_v3.py", "./_base_/small/mini.py"]
+_base_ = [
+    "./_base_/models/deeplabv3_small.py",
+    "./_base_/data/mini_six.py",
+    "./_base_/recipes/streetview.py",
+    "./_base_/runtime/default.py",
+]
 
-model = dict(**_base_.small_model, auxiliary_head=_base_.small_auxiliary)
-load_from = None
-optim_wrapper = _base_.small_optimizer
-train_cfg = dict(max_epochs=_base_.small_epochs)
+_variant_of = "deeplabv3_mini_v2"
 
-size_wh = tuple(2 * side for side in _base_.small_size_wh)
-sized = {"Resize": dict(scale=size_wh), "mmstreet.RandomScaleCrop": dict(size_hw=size_wh[::-1])}
-train_pipeline = [dict(step, **sized.get(step["type"], {})) for step in _base_.train_pipeline]
-val_pipeline = [dict(step, **sized.get(step["type"], {})) for step in _base_.val_pipeline]
-test_pipeline = [dict(step, **sized.get(step["type"], {})) for step in _base_.test_pipeline]
-train_dataloader = dict(_base_.small_loader, dataset=dict(_base_.small_loader.dataset, pipeline=train_pipeline))
-val_dataloader = dict(_base_.small_loader, dataset=dict(_base_.small_loader.dataset, pipeline=val_pipeline))
-test_dataloader = dict(_base_.small_loader, dataset=dict(_base_.small_loader.dataset, pipeline=test_pipeline))
+model = dict(
+    decode_head=dict(num_classes=6, loss_decode=dict(_base_._v3_loss, _delete_=True)),
+    auxiliary_head=dict(_base_._auxiliary_head, num_classes=6, loss_decode=_base_._v3_auxiliary_loss),
+)
+optim_wrapper = dict(_base_._v2_optim_wrapper, paramwise_cfg=None)
+train_cfg = dict(max_epochs=_base_._small_epochs)
+
+_crop = dict(_base_._v3_scale_crop, size_hw=_base_._crop_hw)
+train_pipeline = [_base_._load_image, _base_._load_labels, _base_._six_classes, _crop, *_base_._v3_augment]
+train_dataloader = dict(batch_size=_base_._v3_batch_size, dataset=dict(pipeline=train_pipeline))

@@ -7,20 +7,13 @@ trained; the layers before it get no gradient and keep their batch statistics. T
 
 _base_ = [
     "./_base_/models/fcn_r50.py",
-    "./_base_/datasets/cityscapes.py",
-    "./_base_/schedules/epochs.py",
-    "./_base_/runtime.py",
+    "./_base_/data/cityscapes.py",
+    "./_base_/runtime/default.py",
 ]
 
 model = dict(backbone=dict(frozen_stages=4), decode_head=dict(freeze_features=True))
+train_dataloader = dict(batch_size=2)
 
-resize = dict(type="Resize", scale=(1024, 512), keep_ratio=False)
-load_labels = dict(type="mmstreet.LoadLabels", unlisted="ignore")  # labelIds hold classes that are not evaluated
-train_pipeline = [dict(type="mmstreet.LoadImage"), load_labels, resize, dict(type="PackSegInputs")]
-test_pipeline = [dict(type="mmstreet.LoadImage"), resize, load_labels, dict(type="PackSegInputs")]
-train_dataloader = dict(batch_size=2, dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = val_dataloader
-
-train_cfg = dict(max_epochs=2)
+train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=2, val_interval=1)
+param_scheduler = [dict(type="PolyLR", power=0.9, eta_min=0, by_epoch=True, convert_to_iter_based=True)]
 optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=1e-3))

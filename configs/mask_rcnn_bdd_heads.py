@@ -7,9 +7,9 @@ Both stages: ``mmstreet train configs/mask_rcnn_bdd_heads.py --then configs/mask
 
 _base_ = [
     "./_base_/models/mask_rcnn_r50.py",
-    "./_base_/datasets/bdd100k_instances.py",
+    "./_base_/data/bdd100k_instances.py",
     "./_base_/schedules/instances.py",
-    "./_base_/runtime_det.py",
+    "./_base_/runtime/detection.py",
 ]
 
 model = dict(backbone=dict(frozen_stages=4))

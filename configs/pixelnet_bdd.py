@@ -5,21 +5,17 @@ The settings of pixelnet_cityscapes.py; images at 512×256 and the data set are 
 
 _base_ = [
     "./_base_/models/pixelnet_vgg16.py",
-    "./_base_/datasets/bdd100k.py",
+    "./_base_/data/bdd100k.py",
     "./_base_/schedules/pixelnet.py",
-    "./_base_/runtime.py",
+    "./_base_/runtime/default.py",
 ]
 
-resize = dict(type="Resize", scale=(512, 256), keep_ratio=False)
 train_pipeline = [
-    dict(type="mmstreet.LoadImage"),
-    dict(type="mmstreet.LoadLabels"),
-    resize,
-    dict(type="RandomFlip", prob=0.5),
+    _base_._load_image,
+    _base_._load_labels,
+    _base_._resize,
+    _base_._flip,
     dict(type="PhotoMetricDistortion"),
-    dict(type="PackSegInputs"),
+    _base_._pack,
 ]
-test_pipeline = [dict(type="mmstreet.LoadImage"), resize, dict(type="mmstreet.LoadLabels"), dict(type="PackSegInputs")]
 train_dataloader = dict(batch_size=5, dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = val_dataloader

@@ -5,22 +5,29 @@ remapping, the rest of the scene is never drawn. Validation scores the labelled 
 whole scene, as in deeplabv3_bdd_v3.py.
 """
 
-_base_ = "./pixelnet_bdd.py"
-
-num_classes = 6
-model = dict(decode_head=dict(num_classes=num_classes, sampling="class_balanced"))
-
-load_image, load_labels = _base_.train_pipeline[:2]
-remap = dict(type="mmstreet.RemapLabels", source="bdd100k_sem19", target="street6")
-train_pipeline = [load_image, load_labels, remap, *_base_.train_pipeline[2:]]
-val_pipeline = [*_base_.test_pipeline[:-1], remap, _base_.test_pipeline[-1]]
-whole_scene = dict(type="mmstreet.RemapLabels", source="bdd100k_sem19", target="street6_background", unlisted="background")
-test_pipeline = [*_base_.test_pipeline[:-1], whole_scene, _base_.test_pipeline[-1]]
-
-train_dataloader = dict(dataset=dict(table="street6", pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(table="street6", pipeline=val_pipeline))
-test_dataloader = dict(dataset=dict(table="street6_background", pipeline=test_pipeline))
-test_evaluator = [
-    dict(type="mmstreet.StreetIoUMetric", table="street6"),
-    dict(type="mmstreet.StreetIoUMetric", table="street6", scope="scene", prefix="scene"),
+_base_ = [
+    "./_base_/models/pixelnet_vgg16.py",
+    "./_base_/data/bdd100k_six.py",
+    "./_base_/schedules/pixelnet.py",
+    "./_base_/runtime/default.py",
 ]
+
+_variant_of = "pixelnet_bdd"
+
+model = dict(decode_head=dict(num_classes=6, sampling="class_balanced"))
+
+_resize = dict(_base_._resize, scale=(512, 256), keep_ratio=False)
+train_pipeline = [
+    _base_._load_image,
+    _base_._load_labels,
+    _base_._six_classes,
+    _resize,
+    _base_._flip,
+    dict(type="PhotoMetricDistortion"),
+    _base_._pack,
+]
+val_pipeline = [_base_._load_image, _resize, _base_._load_labels, _base_._six_classes, _base_._pack]
+test_pipeline = [_base_._load_image, _resize, _base_._load_labels, _base_._six_and_background, _base_._pack]
+train_dataloader = dict(batch_size=5, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

@@ -1,15 +1,21 @@
 """How far does PixelNet get on real street photographs? CamVid's 11 classes, on a CPU, from scratch, with a narrow VGG16."""
 
-_base_ = ["./pixelnet_bdd.py", "./_base_/small/camvid.py", "./_base_/small/vgg16.py"]
+_base_ = [
+    "./_base_/models/pixelnet_small.py",
+    "./_base_/data/camvid.py",
+    "./_base_/schedules/pixelnet_small.py",
+    "./_base_/runtime/default.py",
+]
 
-model = dict(_base_.narrow_model, decode_head=dict(_base_.narrow_model.decode_head, num_classes=_base_.small_classes))
-load_from = None
-optim_wrapper = dict(optimizer=dict(_base_.narrow_optimizer, _delete_=True), paramwise_cfg=None)
-train_cfg = dict(max_epochs=_base_.small_epochs)
+model = dict(decode_head=dict(num_classes=_base_._num_classes))
+train_cfg = dict(max_epochs=_base_._small_epochs)
 
-sized = dict(Resize=dict(scale=_base_.small_size_wh))
-train_pipeline = [dict(step, **sized.get(step["type"], {})) for step in _base_.train_pipeline]
-test_pipeline = [dict(step, **sized.get(step["type"], {})) for step in _base_.test_pipeline]
-train_dataloader = dict(_base_.small_loader, dataset=dict(_base_.small_loader.dataset, pipeline=train_pipeline))
-val_dataloader = dict(_base_.small_loader, dataset=dict(_base_.small_loader.dataset, pipeline=test_pipeline))
-test_dataloader = val_dataloader
+train_pipeline = [
+    _base_._load_image,
+    _base_._load_labels,
+    _base_._resize,
+    _base_._flip,
+    dict(type="PhotoMetricDistortion"),
+    _base_._pack,
+]
+train_dataloader = dict(batch_size=5, dataset=dict(pipeline=train_pipeline))

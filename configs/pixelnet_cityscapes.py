@@ -7,22 +7,17 @@ format; batch, rate and sample are the paper's, 1024×512, colour jitter and num
 
 _base_ = [
     "./_base_/models/pixelnet_vgg16.py",
-    "./_base_/datasets/cityscapes.py",
+    "./_base_/data/cityscapes.py",
     "./_base_/schedules/pixelnet.py",
-    "./_base_/runtime.py",
+    "./_base_/runtime/default.py",
 ]
 
-resize = dict(type="Resize", scale=(1024, 512), keep_ratio=False)
-load_labels = dict(type="mmstreet.LoadLabels", unlisted="ignore")  # labelIds hold classes that are not evaluated
 train_pipeline = [
-    dict(type="mmstreet.LoadImage"),
-    load_labels,
-    resize,
+    _base_._load_image,
+    _base_._load_labels,
+    _base_._resize,
     dict(type="RandomFlip", prob=0.5),
     dict(type="PhotoMetricDistortion"),
-    dict(type="PackSegInputs"),
+    _base_._pack,
 ]
-test_pipeline = [dict(type="mmstreet.LoadImage"), resize, load_labels, dict(type="PackSegInputs")]
 train_dataloader = dict(batch_size=5, dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = val_dataloader

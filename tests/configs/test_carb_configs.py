@@ -1,56 +1,17 @@
-import copy
-from pathlib import Path
-
-import mmengine.registry
 import mmseg.registry
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.registry import Registry, init_default_scope
+from mmengine.registry import init_default_scope
 
 from mmstreet.labels import get_table
-from tests.helpers.config_binding import bases_of, config_errors, restated
-
-CONFIGS = Path(__file__).parents[2] / "configs"
-FULL = {"carb_cityscapes": 19, "carb_cityscapes_single": 19, "carb_camvid": 11, "carb_wilddash2": 25}
-SMALL = {"carb_mini": 19, "carb_mini_single": 19, "carb_camvid_small": 11, "carb_camvid_small_single": 11}
-HELPERS = {
-    *("files", "crop_hw", "pack", "train_pipeline", "test_pipeline", "load_labels", "load_masks", "weak", "steps", "embeddings", "sized"),
-    *("norm", "resize", "loader", "small_model", "small_auxiliary", "small_optimizer", "small_size_wh", "small_epochs", "small_loader"),
-}
-REGISTRIES = (
-    *(registry for registry in vars(mmseg.registry).values() if isinstance(registry, Registry)),
-    *(registry for registry in vars(mmengine.registry).values() if isinstance(registry, Registry)),
-)
+from tests.helpers.leaf_configs import CARB, load
 
 
-@pytest.fixture(scope="module")
-def configs():
-    return {name: Config.fromfile(CONFIGS / f"{name}.py") for name in (*FULL, *SMALL)}
-
-
-def test_these_are_all_of_them():
-    assert {path.stem for path in CONFIGS.glob("carb_*.py")} == {*FULL, *SMALL}
-
-
-@pytest.mark.parametrize("name", [*FULL, *SMALL])
-def test_every_type_and_every_setting_exists(name, configs):
-    init_default_scope("mmseg")
-    assert config_errors(configs[name].to_dict(), REGISTRIES, helpers=HELPERS) == []
-
-
-@pytest.mark.parametrize("name", [*FULL, *SMALL])
-def test_a_config_repeats_nothing_that_it_inherits(name, configs):
-    path = CONFIGS / f"{name}.py"
-    inherited = {key: value for base in bases_of(path) for key, value in Config.fromfile(base).to_dict().items()}
-    assert restated(path, inherited) == []
-
-
-@pytest.mark.parametrize("name", [*FULL, *SMALL])
-def test_classes_embeddings_and_labels_belong_together(name, configs):
-    cfg, count = configs[name], {**FULL, **SMALL}[name]
+@pytest.mark.parametrize("name", CARB)
+def test_classes_embeddings_and_labels_belong_together(name):
+    cfg = load(name)
     head, teacher = cfg.model.decode_head, cfg.model.teacher
-    assert head.num_classes == count == len(get_table(head.table))
+    assert head.num_classes == len(get_table(head.table))
     if teacher is not None:
         assert (teacher.table, teacher.text_embeddings) == (head.table, head.text_embeddings)
     types = [step.type for step in cfg.train_dataloader.dataset.pipeline]
@@ -59,13 +20,13 @@ def test_classes_embeddings_and_labels_belong_together(name, configs):
     assert "img_label" in cfg.train_dataloader.dataset.pipeline[-1].meta_keys
 
 
-def test_the_published_numbers(configs):
+def test_the_published_numbers():
     for name, iterations, warmup, crop, scale in (
         ("carb_cityscapes", 30000, 16000, (512, 1024), (1.0, 2.0)),
         ("carb_camvid", 12000, 4000, (720, 960), (0.5, 2.5)),
         ("carb_wilddash2", 30000, 16000, (512, 1024), (1.0, 2.0)),
     ):
-        cfg = configs[name]
+        cfg = load(name)
         assert (cfg.train_cfg.max_iters, cfg.model.decode_head.loss_decode.warmup_iters) == (iterations, warmup)
         assert (tuple(cfg.model.data_preprocessor.size), tuple(cfg.model.patch_scale), tuple(cfg.model.patch_hw)) == (
             crop,
@@ -80,9 +41,9 @@ def test_the_published_numbers(configs):
         assert (rate.power, rate.eta_min, cfg.train_dataloader.batch_size) == (0.9, 1e-4, 4)
 
 
-def test_the_published_network(configs):
+def test_the_published_network():
     init_default_scope("mmseg")
-    cfg = copy.deepcopy(configs["carb_cityscapes"].model)
+    cfg = load("carb_cityscapes").model
     with torch.device("meta"):
         model = mmseg.registry.MODELS.build(cfg)
         model.backbone.eval()

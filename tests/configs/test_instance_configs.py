@@ -1,44 +1,23 @@
 """The Mask R-CNN configs: every setting exists, the stages differ in what they should, and one training step of each small one runs."""
 
 import copy
-import re
-from pathlib import Path
 
 import cv2
 import mmdet.registry
-import mmengine.registry
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import Registry, init_default_scope
+from mmengine.registry import init_default_scope
 
 from mmstreet.engine.pretrained import fit_weights
 from mmstreet.models.torchvision_weights import PUBLISHED, find_layout, rename_tensors
-from tests.helpers.config_binding import config_errors
 from tests.helpers.instance_labels import SIZE_HW, frame, rectangle, write_json
+from tests.helpers.leaf_configs import load
 from tests.helpers.torchvision_models import ResNet
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 FULL = ("mask_rcnn_bdd_heads", "mask_rcnn_bdd", "mask_rcnn_bdd_balanced", "mask_rcnn_r101_bdd")
 SMALL = ("mask_rcnn_mini_heads", "mask_rcnn_mini")
-HELPERS = {
-    *("region", "meta_keys", "letterbox", "train_pipeline", "test_pipeline", "balanced"),
-    *("small_epochs", "small_batch", "small_steps", "small_loader", "small_optimizer", "small_region", "small_model"),
-}
-REGISTRIES = tuple(
-    registry
-    for module, scope in ((mmdet.registry, "mmdet"), (mmengine.registry, "mmengine"))
-    for registry in vars(module).values()
-    if isinstance(registry, Registry) and registry.scope == scope
-)
-OPERATORS = r"\.roi_layer: there is no type 'RoIAlign'|\.nms: there is no type 'nms'|norm_cfg: BatchNorm2d has no setting 'requires_grad'"
-"""What mmcv and mmdet look up by name or take out themselves, in no registry."""
-
-
-def load(name):
-    return Config.fromfile(CONFIGS / f"{name}.py")
 
 
 def build_model(name, device="meta"):
@@ -49,22 +28,6 @@ def build_model(name, device="meta"):
 
 def trained(model):
     return {name for name, parameter in model.named_parameters() if parameter.requires_grad}
-
-
-def test_these_are_all_instance_configs():
-    assert sorted((*FULL, *SMALL)) == sorted(path.stem for path in CONFIGS.glob("mask_rcnn*.py"))
-
-
-@pytest.mark.parametrize("name", [*FULL, *SMALL])
-def test_every_type_and_every_setting_exists(name):
-    init_default_scope("mmdet")
-    errors = config_errors(load(name).to_dict(), REGISTRIES, helpers=HELPERS)
-    assert [error for error in errors if not re.search(OPERATORS, error)] == []
-
-
-@pytest.mark.parametrize("name", [*FULL, *SMALL])
-def test_a_config_opens_with_the_question_that_it_answers(name):
-    assert re.match(r'"""[A-Z][^.]*\?', (CONFIGS / f"{name}.py").read_text())
 
 
 def test_stage_one_trains_heads_and_stage_two_everything():

@@ -1,11 +1,9 @@
 import copy
 import math
-from pathlib import Path
 
 import mmseg.registry
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
@@ -14,14 +12,10 @@ from mmseg.structures import SegDataSample
 from mmstreet.engine.pretrained import fit_weights
 from mmstreet.labels import STREET6
 from mmstreet.models.torchvision_weights import PUBLISHED, find_layout, rename_tensors
+from tests.helpers.leaf_configs import SEMANTIC, SMALL, load
 from tests.helpers.torchvision_models import VGG16
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-FULL = ("pixelnet_cityscapes", "pixelnet_bdd", "pixelnet_bdd_6cls")
-
-
-def load(name):
-    return Config.fromfile(CONFIGS / f"{name}.py")
+FULL = [name for name in SEMANTIC if name.startswith("pixelnet_") and name not in SMALL]
 
 
 def build_model(cfg, device="meta"):
@@ -103,8 +97,8 @@ def test_a_step_of_each_config_with_an_eighth_of_the_channels(name):
 
 
 def test_cityscapes_keeps_its_two_to_one_format_and_bdd_stands_beside_deeplabv3():
-    assert load("pixelnet_cityscapes").resize.scale == (1024, 512)
-    assert load("pixelnet_bdd").resize == load("deeplabv3_bdd_v1").resize
+    assert load("pixelnet_cityscapes")._resize.scale == (1024, 512)
+    assert load("pixelnet_bdd")._resize == load("deeplabv3_bdd_v1")._resize
 
 
 @pytest.mark.parametrize("name", ["pixelnet_bdd_6cls", "pixelnet_mini_6cls"])

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 LOADER_EXTRAS = {"dataset", "sampler", "collate_fn", "batch_sampler", "worker_init_fn"}
-OPTIM_WRAPPER_EXTRAS = {"constructor"}
+PIPELINES = {"train_pipeline", "val_pipeline", "test_pipeline"}  # read by MMSegmentation's own inference
 
 
 @functools.cache
@@ -47,16 +47,16 @@ def walk(node: object, path: str = "") -> Iterator[tuple[str, dict]]:
             yield from walk(value, f"{path}[{i}]")
 
 
-def config_errors(cfg: dict, registries: tuple[Registry, ...], *, helpers: set[str]) -> list[str]:
-    """Collect everything in a config that no class and no runner would read.
+def config_errors(cfg: dict, registries: tuple[Registry, ...]) -> list[str]:
+    """Collect everything in a config that no class and no runner would read; names that start with an underscore are helpers.
 
     Args:
         cfg: The whole config.
         registries: Where types are looked up.
-        helpers: Top-level names that only serve to build others.
     """
-    known = set(inspect.signature(Runner.__init__).parameters) | {"model", "runner_type", "sync_bn"} | helpers
-    errors = [f"{key}: no runner reads this key" for key in cfg if key not in known]
+    known = set(inspect.signature(Runner.__init__).parameters) | {"model", "runner_type", "sync_bn", "refiner", *PIPELINES}
+    errors = [f"{key}: no runner reads this key" for key in cfg if key not in known and not key.startswith("_")]
+    cfg = {key: value for key, value in cfg.items() if not key.startswith("_")}
     for loader in LOADERS:
         allowed = set(inspect.signature(DataLoader).parameters) | LOADER_EXTRAS
         errors += [f"{loader}.{key}: no such setting of a data loader" for key in cfg.get(loader) or {} if key not in allowed]
@@ -80,7 +80,9 @@ def bases_of(path: Path) -> list[Path]:
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and node.targets[0].id == "_base_":
             names = ast.literal_eval(node.value)
-            return [(path.parent / name).resolve() for name in ([names] if isinstance(names, str) else names)]
+            return [
+                Path(name) if "::" in name else (path.parent / name).resolve() for name in ([names] if isinstance(names, str) else names)
+            ]
     return []
 
 

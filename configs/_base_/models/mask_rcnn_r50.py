@@ -6,12 +6,12 @@ half-pixel shift. Ignored regions and crowds are neither objects nor background.
 
 _base_ = "mmdet::_base_/models/mask-rcnn_r50_fpn.py"
 
-region = dict(roi_layer=dict(sampling_ratio=2, aligned=False))
+_region = dict(roi_layer=dict(sampling_ratio=2, aligned=False))
 model = dict(
     backbone=dict(frozen_stages=-1, norm_cfg=dict(eps=0.0), init_cfg=None),
     roi_head=dict(
-        bbox_roi_extractor=region,
-        mask_roi_extractor=region,
+        bbox_roi_extractor=_region,
+        mask_roi_extractor=_region,
         bbox_head=dict(num_classes=8),
         mask_head=dict(num_classes=8),
     ),

@@ -3,10 +3,14 @@
 The batch norm on the hypercolumn is ours; the paper has none before a perceptron, and needs one before a linear classifier.
 """
 
-_base_ = "./segmentor.py"
+_base_ = "./segmentor_r50.py"
 
 model = dict(
-    backbone=dict(type="mmstreet.HypercolumnVGG", levels=("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3", "conv7")),
+    backbone=dict(
+        _delete_=True,
+        type="mmstreet.HypercolumnVGG",
+        levels=("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3", "conv7"),
+    ),
     decode_head=dict(
         type="mmstreet.PixelNetHead",
         in_channels=(64, 128, 256, 512, 512, 4096),

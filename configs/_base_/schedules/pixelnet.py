@@ -3,9 +3,8 @@
 The paper divides the rate by ten once near the end; here it falls by the polynomial of every other config.
 """
 
-_base_ = "./epochs.py"
-
-train_cfg = dict(max_epochs=80)
+train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=80, val_interval=1)
+param_scheduler = [dict(type="PolyLR", power=0.9, eta_min=0, by_epoch=True, convert_to_iter_based=True)]
 optim_wrapper = dict(
     type="OptimWrapper",
     optimizer=dict(type="SGD", lr=1e-3, momentum=0.9, weight_decay=5e-4),

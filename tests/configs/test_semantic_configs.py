@@ -1,88 +1,28 @@
 import copy
-import functools
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-import mmengine.registry
 import mmseg.registry
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.registry import Registry, init_default_scope
+from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from PIL import Image
 
+from mmstreet.datasets.splits import write_split
 from mmstreet.engine.pretrained import fit_weights
 from mmstreet.labels import STREET6, get_table
 from mmstreet.models.torchvision_weights import PUBLISHED, find_layout, rename_tensors
-from mmstreet.registry import MASK_SOURCES, REFINERS
-from tests.helpers.config_binding import bases_of, config_errors, restated
+from tests.helpers.leaf_configs import CONFIGS, SEMANTIC, SMALL, load
 from tests.helpers.street_files import make_root
 from tests.helpers.torchvision_models import Segmentation
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-STUDY = [
-    "deeplabv3_bdd_v1",
-    "deeplabv3_bdd_v2",
-    "deeplabv3_bdd_v2_6cls",
-    "deeplabv3_bdd_v3",
-    "deeplabv3_bdd_v3_background",
-    "fcn_cityscapes",
-    "fcn_cityscapes_sam2",
-]
-SMALL = [
-    *("deeplabv3_mini_v1", "deeplabv3_mini_v2", "deeplabv3_mini_v2_6cls", "deeplabv3_mini_v3"),
-    *("deeplabv3_camvid_v1", "deeplabv3_camvid_v2", "deeplabv3_camvid_v3"),
-    *("pixelnet_mini", "pixelnet_mini_6cls", "pixelnet_camvid"),
-]
-PIXELNET = ["pixelnet_cityscapes", "pixelnet_bdd", "pixelnet_bdd_6cls"]
-SEMANTIC = [*STUDY, *PIXELNET, *SMALL]
-HELPERS = {
-    *(
-        "resize",
-        "train_pipeline",
-        "val_pipeline",
-        "test_pipeline",
-        "load_image",
-        "load_labels",
-        "flip",
-        "pack",
-        "files",
-        "size_wh",
-        "sized",
-    ),
-    *("loss", "num_classes", "six", "only_six", "remap", "whole_scene"),
-    *(
-        "narrow_model",
-        "narrow_optimizer",
-        "refiner",
-        "small_model",
-        "small_auxiliary",
-        "small_optimizer",
-        "small_size_wh",
-        "small_epochs",
-        "small_loader",
-        "small_classes",
-    ),
-}
-REGISTRIES = (
-    *(registry for registry in vars(mmseg.registry).values() if isinstance(registry, Registry)),
-    *(registry for registry in vars(mmengine.registry).values() if isinstance(registry, Registry)),
-    *(REFINERS, MASK_SOURCES),
-)
-
-
-@functools.cache
-def read(path):
-    return Config.fromfile(path)
-
-
-def load(name):
-    return copy.deepcopy(read(CONFIGS / f"{name}.py"))
+SIZING = ("Resize", "mmstreet.RandomScaleCrop")
+STUDY = [name for name in SEMANTIC if name.startswith(("deeplabv3_bdd", "fcn_"))]
 
 
 def build_model(cfg, device="cpu"):
@@ -100,62 +40,10 @@ def flatten(node, path=""):
 
 def difference(name, other):
     """Places that differ between two configs, helpers left out."""
-    first, second = (flatten({key: value for key, value in load(x).to_dict().items() if key not in HELPERS}) for x in (name, other))
+    helper = re.compile(r"_|\w+_pipeline$")
+    first, second = (flatten({key: value for key, value in load(x).to_dict().items() if not helper.match(key)}) for x in (name, other))
     missing = object()
     return {place for place in {*first, *second} if first.get(place, missing) != second.get(place, missing)}
-
-
-def test_there_are_twenty_semantic_configs():
-    assert sorted(SEMANTIC) == sorted(
-        path.stem for path in CONFIGS.glob("*.py") if path.stem.startswith(("deeplabv3_", "fcn_", "pixelnet_"))
-    )
-    assert len(SEMANTIC) == 20
-
-
-def test_every_type_and_every_setting_exists():
-    init_default_scope("mmseg")
-    errors = {name: config_errors(load(name).to_dict(), REGISTRIES, helpers=HELPERS) for name in SEMANTIC}
-    assert not any(errors.values()), "\n".join(f"{name}: {error}" for name, found in errors.items() for error in found)
-
-
-def test_the_check_itself_reports_all_mistakes_at_once():
-    cfg = load("deeplabv3_bdd_v3")
-    cfg.model.decode_head.atrous_rate = (1, 2)
-    cfg.model.backbone.typ = cfg.model.backbone.type
-    cfg.train_dataloader.dataset.pipeline[0].type = "LoadImages"
-    cfg.train_dataloader.batchsize = 4
-    cfg.optim_wraper = dict()
-    cfg.custom_hooks[1].num_files = 3
-    errors = config_errors(cfg.to_dict(), REGISTRIES, helpers=HELPERS)
-    said = ["optim_wraper", "batchsize", "LoadImages", "atrous_rate", "'typ'", "num_files"]
-    assert len(errors) == len(said), errors
-    assert all(any(word in error for error in errors) for word in said)
-
-
-@pytest.mark.parametrize("name", SEMANTIC)
-def test_a_config_opens_with_the_question_that_it_answers(name):
-    first = (CONFIGS / f"{name}.py").read_text().split("\n\n")[0]
-    assert re.match(r'"""[A-Z][^.]*\?', first), first
-
-
-@pytest.mark.parametrize("name", SEMANTIC)
-def test_a_config_repeats_nothing_that_it_inherits(name):
-    path = CONFIGS / f"{name}.py"
-    inherited = {key: value for base in bases_of(path) for key, value in read(base).to_dict().items()}
-    assert not restated(path, inherited)
-
-
-def test_versions_build_on_each_other():
-    parents = {name: [path.stem for path in bases_of(CONFIGS / f"{name}.py") if path.parent == CONFIGS] for name in SEMANTIC}
-    bdd = "deeplabv3_bdd_"
-    assert parents.pop("fcn_cityscapes_sam2") == ["fcn_cityscapes"]
-    assert parents.pop("fcn_cityscapes") == parents.pop(f"{bdd}v1") == []
-    assert parents.pop("pixelnet_cityscapes") == parents.pop("pixelnet_bdd") == []
-    assert parents.pop("pixelnet_bdd_6cls") == ["pixelnet_bdd"]
-    assert parents.pop(f"{bdd}v2") == [f"{bdd}v1"]
-    assert parents.pop(f"{bdd}v2_6cls") == parents.pop(f"{bdd}v3") == [f"{bdd}v2"]
-    assert parents.pop(f"{bdd}v3_background") == [f"{bdd}v3"]
-    assert parents == {name: [re.sub("mini|camvid", "bdd", name)] for name in SMALL}
 
 
 def test_v2_changes_losses_and_optimiser_of_v1_and_nothing_else():
@@ -208,7 +96,7 @@ def test_a_small_variant_changes_data_size_backbone_and_what_follows_from_traini
 def test_the_numbers_of_the_study_are_where_it_puts_them():
     v1, v2, v3 = (flatten(load(f"deeplabv3_bdd_v{i}").to_dict()) for i in (1, 2, 3))
     head, aux = "model.decode_head.loss_decode.", "model.auxiliary_head.loss_decode."
-    assert (v1["train_dataloader.batch_size"], v1["resize.scale"], v1["model.decode_head.num_classes"]) == (8, (512, 256), 19)
+    assert (v1["train_dataloader.batch_size"], v1["_resize.scale"], v1["model.decode_head.num_classes"]) == (8, (512, 256), 19)
     for place in (head, aux):
         assert (v2[f"{place}gamma"], v2[f"{place}dice_weight"]) == (2.0, 0.3)
         assert (v3[f"{place}gamma"], v3[f"{place}dice_weight"], v3[f"{place}class_weight.clip"]) == (3.0, 0.3, (0.1, 10.0))
@@ -218,22 +106,36 @@ def test_the_numbers_of_the_study_are_where_it_puts_them():
     assert (rate, rate * v2["optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult"]) == pytest.approx((1e-3, 1e-4))
     assert (v2["optim_wrapper.optimizer.weight_decay"], v2["optim_wrapper.clip_grad.max_norm"]) == (1e-4, 1.0)
     assert (v2["train_cfg.max_epochs"], v3["train_cfg.max_epochs"]) == (10, 10)
-    assert (v3["train_dataloader.batch_size"], v3["resize.scale"], v3["model.decode_head.num_classes"]) == (4, (1024, 512), 6)
+    assert (v3["train_dataloader.batch_size"], v3["model.decode_head.num_classes"]) == (4, 6)
     steps = {step.type: step for step in load("deeplabv3_bdd_v3").train_dataloader.dataset.pipeline}
     scale_crop = steps["mmstreet.RandomScaleCrop"]
     assert (scale_crop.size_hw, scale_crop.scale, scale_crop.fraction) == ((512, 1024), (0.5, 2.0), (0.6, 1.0))
     assert steps["RandomCutOut"].prob == 0.3
 
 
-def test_every_test_and_validation_image_has_the_size_of_training():
+def test_a_circle_has_the_same_shape_in_training_and_validation():
+    size_wh = {"bdd100k": (1280, 720), "mini": (640, 360), "cityscapes": (2048, 1024), "camvid11": (480, 360)}
     for name in SEMANTIC:
         cfg = load(name)
-        sizes = set()
+        width, height = size_wh[cfg.train_dataloader.dataset.data_root.removeprefix("data/")]
+        shapes = set()
         for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
             for step in loader.dataset.pipeline:
-                sizes |= {tuple(step.scale)} if step.type == "Resize" else set()
-                sizes |= {tuple(step.size_hw[::-1])} if step.type == "mmstreet.RandomScaleCrop" else set()
-        assert len(sizes) == 1, name
+                if step.type == "Resize":
+                    shapes.add(1.0 if step.keep_ratio else (step.scale[0] / width) / (step.scale[1] / height))
+                elif step.type == "mmstreet.RandomScaleCrop":
+                    shapes.add(1.0)  # cuts and resizes with one factor
+        assert len(shapes) == 1, (name, shapes)
+
+
+def test_whole_images_are_as_large_as_in_training_where_they_are_cropped():
+    for name in ("deeplabv3_bdd_v3", "deeplabv3_bdd_v3_background", "deeplabv3_mini_v3"):
+        cfg = load(name)
+        crop = next(step for step in cfg.train_dataloader.dataset.pipeline if step.type == "mmstreet.RandomScaleCrop")
+        for loader in (cfg.val_dataloader, cfg.test_dataloader):
+            resize = next(step for step in loader.dataset.pipeline if step.type == "Resize")
+            assert resize.keep_ratio
+            assert resize.scale == (crop.size_hw[1], crop.size_hw[1] * 9 // 16), name  # the cameras' format is 16:9
 
 
 @pytest.mark.parametrize("name", STUDY)
@@ -244,7 +146,7 @@ def test_coco_weights_fill_everything_but_the_classifiers(name):
         theirs = Segmentation("fcn" if name.startswith("fcn") else "deeplabv3").state_dict()
     kept, fresh, unused = fit_weights(rename_tensors(theirs, find_layout(theirs)), build_model(cfg, "meta"))
     heads = ["decode_head", "auxiliary_head"] if "auxiliary_head" in cfg.model else ["decode_head"]
-    assert fresh == [f"{head}.conv_seg (21 outputs there, {cfg.num_classes if 'num_classes' in cfg else 19} here)" for head in heads]
+    assert fresh == [f"{head}.conv_seg (21 outputs there, {cfg.model.decode_head.num_classes} here)" for head in heads]
     assert unused == ([] if len(heads) == 2 else ["auxiliary_head"])
     assert kept
 
@@ -290,10 +192,12 @@ def roots(tmp_path_factory):
         "mmstreet.CamVidSemSeg": ("camvid11", 11),
         "mmstreet.CityscapesSemSeg": ("cityscapes", 34),
     }
-    return {
+    found = {
         kind: noisy(make_root(tmp_path_factory.mktemp(layout), layout, names, hw=(36, 64), num_classes=classes))
         for kind, (layout, classes) in layouts.items()
     }
+    write_split(found["mmstreet.BDD100KSemSeg"])
+    return found
 
 
 @pytest.mark.parametrize("name", SEMANTIC)
@@ -306,7 +210,7 @@ def test_every_pipeline_turns_files_into_samples(name, roots):
         settings = copy.deepcopy(cfg[f"{split}_dataloader"].dataset)
         settings.data_root = str(roots[settings.type])
         dataset = mmseg.registry.DATASETS.build(settings)
-        size = next(step for step in cfg.test_dataloader.dataset.pipeline if step.type == "Resize").scale
+        size = next(step.get("scale") if step.type == "Resize" else step.size_hw[::-1] for step in settings.pipeline if step.type in SIZING)
         assert len(dataset.metainfo["classes"]) == classes + (split == "test" and classes == 6)
         for sample in (dataset[i] for i in range(len(dataset))):
             labels = sample["data_samples"].gt_sem_seg.data

@@ -1,6 +1,8 @@
-"""Logging, checkpoints and checks: the same for every segmentation config."""
+"""Logging, checkpoints and checks of a segmentation config that trains by epochs; validation and test."""
 
 default_scope = "mmseg"
+val_cfg = dict(type="ValLoop")
+test_cfg = dict(type="TestLoop")
 env_cfg = dict(cudnn_benchmark=True, mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0), dist_cfg=dict(backend="nccl"))
 randomness = dict(seed=0)
 

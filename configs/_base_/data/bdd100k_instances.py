@@ -3,16 +3,16 @@
 Without the flip these are the steps for testing: the labels travel beside the image to the metric.
 """
 
-meta_keys = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor", "instances", "weather", "scene", "timeofday")
-letterbox = dict(type="mmstreet.Letterbox", size_hw=(1024, 1024))
-train_pipeline = [
-    dict(type="mmstreet.LoadImage", on_broken="skip"),
-    dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
-    dict(type="RandomFlip", prob=0.5),
-    letterbox,
-    dict(type="PackDetInputs"),
-]
-test_pipeline = [dict(type="mmstreet.LoadImage"), letterbox, dict(type="PackDetInputs", meta_keys=meta_keys)]
+_load_image = dict(type="mmstreet.LoadImage")
+_load_objects = [dict(_load_image, on_broken="skip"), dict(type="LoadAnnotations", with_bbox=True, with_mask=True)]
+_flip = dict(type="RandomFlip", prob=0.5)
+_letterbox = dict(type="mmstreet.Letterbox", size_hw=(1024, 1024))
+_pack = dict(type="PackDetInputs")
+_pack_test = dict(
+    _pack, meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor", "instances", "weather", "scene", "timeofday")
+)
+train_pipeline = [*_load_objects, _flip, _letterbox, _pack]
+test_pipeline = [_load_image, _letterbox, _pack_test]
 
 train_dataloader = dict(
     batch_size=4,

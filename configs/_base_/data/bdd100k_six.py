@@ -1,0 +1,19 @@
+"""Six classes of BDD100K's 10k images by remapping, the rest is ignored; crops of 1024×512, whole images at 1024×576.
+
+Validation scores the labelled pixels of the six. The test scores these and, under ``scene/``, the whole scene, where a car painted on
+the road is a false alarm.
+"""
+
+_base_ = "./loaders.py"
+
+_crop_hw = (512, 1024)
+# The format of the camera is kept, as in the crops of training: squeezed to the format of the crops, a wheel would be 1.125 as wide as high,
+# and the network sees none like that in training. (Squeezing in training as well would blur thin objects before they are enlarged.)
+_resize = dict(type="Resize", scale=(1024, 576), keep_ratio=True)
+val_pipeline = [_base_._load_image, _resize, _base_._load_labels, _base_._six_classes, _base_._pack]
+test_pipeline = [_base_._load_image, _resize, _base_._load_labels, _base_._six_and_background, _base_._pack]
+_files = dict(type="mmstreet.BDD100KSemSeg", data_root="data/bdd100k")
+train_dataloader = dict(dataset=dict(_files, table="street6"))
+val_dataloader = dict(dataset=dict(_files, table="street6", pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(_files, table="street6_background", pipeline=test_pipeline))
+test_evaluator = _base_._six_evaluators

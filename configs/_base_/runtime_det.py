@@ -1,7 +1,0 @@
-"""The runtime of every config, for detectors: MMDetection's names, and the checkpoint with the best mask AP."""
-
-_base_ = "./runtime.py"
-
-default_scope = "mmdet"
-default_hooks = dict(checkpoint=dict(save_best="coco/AP"))
-visualizer = dict(type="DetLocalVisualizer")

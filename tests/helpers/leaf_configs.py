@@ -1,0 +1,38 @@
+"""The leaf configs of the repository: where they are, what they inherit, and what they resolve to."""
+
+import copy
+import functools
+from pathlib import Path
+
+from mmengine.config import Config
+
+from tests.helpers.config_binding import bases_of
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+REFINERS = sorted(path.stem for path in (CONFIGS / "refine").glob("*.py"))
+
+
+@functools.cache
+def _read(path: Path) -> Config:
+    return Config.fromfile(path)
+
+
+def load(name: str) -> Config:
+    """A resolved config, for the test to change."""
+    return copy.deepcopy(_read(CONFIGS / f"{name}.py"))
+
+
+def chains(path: Path) -> list[list[Path]]:
+    """Every way from a config up to a file of this repository that inherits nothing more from it."""
+    own = [base for base in bases_of(path) if "::" not in str(base)]
+    return [[path, *chain] for base in own for chain in chains(base)] or [[path]]
+
+
+def _family(name: str) -> str:
+    cfg = _read(CONFIGS / f"{name}.py")
+    return "instances" if cfg.default_scope == "mmdet" else "carb" if cfg.model.type == "mmstreet.CARBSegmentor" else "semantic"
+
+
+LEAVES = sorted(path.stem for path in CONFIGS.glob("*.py"))
+INSTANCES, CARB, SEMANTIC = ([name for name in LEAVES if _family(name) == kind] for kind in ("instances", "carb", "semantic"))
+SMALL = [name for name in SEMANTIC if name.split("_")[1] in ("mini", "camvid")]
