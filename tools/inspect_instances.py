@@ -15,6 +15,7 @@ from mmstreet.engine.errors import TrainingStopped
 from mmstreet.engine.launch import load_config
 from mmstreet.engine.safe_load import safe_loading
 from mmstreet.evaluation.instance_inspection import inspect_instances
+from mmstreet.report.instance_pictures import draw_inspection
 
 
 def main() -> None:
@@ -46,6 +47,7 @@ def main() -> None:
                 load_checkpoint(model, args.checkpoint, map_location="cpu")
         settings = {"proposals": args.proposals, "regions": args.regions, "positive_share": args.positive_share, "seed": args.seed}
         report = inspect_instances(cfg, out=out, split=args.split, names=args.images, count=args.count, model=model, **settings)
+        draw_inspection(out)
     except (TrainingStopped, OSError, ValueError) as error:
         raise SystemExit(f"inspect_instances: {error}") from None
     for row in report["set"]["classes"]:

@@ -1,9 +1,8 @@
-"""Draws one image of an instance data set as its pipeline hands it to the network: canvas, masks, anchors, proposals, regions."""
+"""Measures one image of an instance data set as its pipeline hands it to the network: masks, anchors, proposals, regions."""
 
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,63 +12,55 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData
 
 from mmstreet.files.numbers import percent
-from mmstreet.report import instance_pictures as pictures
 
 MASK_SIZE = 56
-CROPS = 10
+REGIONS = 10
 
 
 class ImageInspector:
-    """Draws one image: as it is labelled, and as the pipeline hands it to the network."""
+    """Measures one image as it is labelled, and as the pipeline hands it to the network; keeps the arrays that a picture needs.
 
-    def __init__(self, cfg: Config, classes: dict, original: dict, sample: dict, folder: Path, seed: int):
-        self.cfg, self.folder, self.seed = cfg, folder, seed
-        self.names, self.palette = classes["names"], classes["palette"]
+    Attributes:
+        arrays: By name: of the original ``image`` uint8 ``[H, W, 3]`` in RGB, ``masks`` bool ``[N, H, W]``, ``boxes`` ``[N, 4]`` and
+            ``colors`` ``[N, 3]``; the same of the canvas; ``proposals`` ``[P, 4]`` with ``positive`` ``[P]``; ``regions``, some of the
+            proposals by index, with ``owners``, the object that each learns, -1 for background.
+    """
+
+    def __init__(self, cfg: Config, classes: dict, original: dict, sample: dict, seed: int):
+        self.cfg, self.seed = cfg, seed
         self.original, self.sample = original, sample
-        self.image = np.ascontiguousarray(sample["img"][..., ::-1])
         self.counted = ~np.asarray(sample["gt_ignore_flags"], bool)
-        self.boxes, self.masks = _boxes_and_masks(sample, self.counted)
         self.labels = np.asarray(sample["gt_bboxes_labels"])[self.counted]
-        self.texts = [self.names[label] for label in self.labels]
+        self.texts = [classes["names"][label] for label in self.labels]
+        self.boxes, self.masks = _boxes_and_masks(sample, self.counted)
+        boxes, masks = _boxes_and_masks(original, self.counted)
+        colors = np.array([classes["palette"][label] for label in self.labels], np.uint8).reshape(-1, 3)
+        self.arrays = {"image": original["img"][..., ::-1], "masks": masks, "boxes": boxes, "colors": colors}
+        self.arrays |= {"canvas": sample["img"][..., ::-1], "canvas_masks": self.masks, "canvas_boxes": self.boxes}
 
-    def draw_labels(self) -> dict:
-        """Draw the original and the canvas with their instances."""
-        ignored = int((~self.counted).sum())
-        height, width = self.original["ori_shape"]
-        boxes, masks = _boxes_and_masks(self.original, self.counted)
-        colors = [self.palette[label] for label in self.labels]
-        title = f"{Path(self.original['img_path']).name}: {len(colors)} instances, {ignored} ignored, {width}×{height}"
-        image = np.ascontiguousarray(self.original["img"][..., ::-1])
-        pictures.plot_instances(image, masks, boxes, self.texts, colors, self.folder / "annotated.png", title=title)
-        title = f"letterboxed to {self.image.shape[1]}×{self.image.shape[0]}, boxes from the masks"
-        pictures.plot_instances(self.image, self.masks, self.boxes, self.texts, colors, self.folder / "letterboxed.png", title=title)
+    def inspect_labels(self) -> dict:
+        """Say where the instances lie on the canvas."""
         rows = [
             {"class": text, "box_xyxy": box.tolist(), "area": int(mask.sum())}
             for text, box, mask in zip(self.texts, self.boxes, self.masks)
         ]
-        return {"counted": len(rows), "ignored": ignored, "scale_factor": list(self.sample["scale_factor"]), "on_canvas": rows}
+        scale = list(self.sample["scale_factor"])
+        return {"counted": len(rows), "ignored": int((~self.counted).sum()), "scale_factor": scale, "on_canvas": rows}
 
-    def draw_masks(self) -> dict:
-        """Draw masks at the size of their boxes and at 56×56, and measure what the small size costs."""
+    def inspect_masks(self) -> dict:
+        """Measure what masks lose at 56×56, the size that they are learned at."""
         crops = [mask[y1:y2, x1:x2] for mask, (x1, y1, x2, y2) in zip(self.masks, self.boxes.astype(int))]
         small = [shrink_mask(crop, MASK_SIZE) for crop in crops]
         overlaps = [_overlap(crop, shrink_mask(tiny, crop.shape)) for crop, tiny in zip(crops, small)]
-        largest = sorted(range(len(crops)), key=lambda i: -crops[i].size)[:CROPS]
-        pictures.plot_mask_crops(
-            [crops[i] for i in largest],
-            [small[i] for i in largest],
-            [self.texts[i] for i in largest],
-            self.folder / "masks.png",
-            title=f"masks at their boxes, above as labelled, below at {MASK_SIZE}×{MASK_SIZE}; the {len(largest)} largest",
-        )
+        self.arrays["small_masks"] = np.array(small, bool).reshape(-1, MASK_SIZE, MASK_SIZE)
         mean, least = (float(f(overlaps)) if overlaps else None for f in (np.mean, np.min))
         return {"size": MASK_SIZE, "iou_after_return_mean": mean, "iou_after_return_min": least}
 
-    def draw_anchors(self) -> list[dict]:
-        """Count the anchors of each level and those that learn an object, and draw the ones of a cell in the middle."""
+    def inspect_anchors(self) -> list[dict]:
+        """Count the anchors of each level and those that learn an object; ``example`` are those of a cell in the middle."""
         head = self.cfg.model.rpn_head
         generator = TASK_UTILS.build(copy.deepcopy(head.anchor_generator))
-        canvas = self.image.shape[:2]
+        canvas = self.sample["img"].shape[:2]
         grids = [(-(-canvas[0] // stride[1]), -(-canvas[1] // stride[0])) for stride in generator.strides]
         anchors = generator.grid_priors(grids, device="cpu")
         assigned = self._assign(self.cfg.model.train_cfg.rpn.assigner, torch.cat(anchors)).split([len(level) for level in anchors])
@@ -91,12 +82,10 @@ class ImageInspector:
                     "example": example.tolist(),
                 }
             )
-        title = f"{sum(level['anchors'] for level in levels):,} anchors on {len(levels)} levels; those of one cell of each"
-        pictures.plot_anchors(self.image, levels, self.folder / "anchors.png", title=title)
         return levels
 
-    def draw_proposals(self, count: int, regions: int, positive_share: float, model: torch.nn.Module | None) -> dict:
-        """Propose boxes, say how many of them meet an object, sample regions as training does, and draw ten of these."""
+    def inspect_proposals(self, count: int, regions: int, positive_share: float, model: torch.nn.Module | None) -> dict:
+        """Propose boxes, say how many of them meet an object, and sample regions as training does."""
         rng = np.random.default_rng(self.seed)
         if model is None:
             boxes = torch.from_numpy(random_proposals(self.boxes, count, self.sample["img_shape"], rng))
@@ -108,23 +97,10 @@ class ImageInspector:
         taken = rng.permutation(pools[0])[: round(regions * positive_share)]
         sampled = np.concatenate([taken, rng.permutation(pools[1])[: regions - len(taken)]])
         shares = {"of_proposals": percent(positive.sum() / max(len(boxes), 1)), "of_sampled": percent(len(taken) / max(len(sampled), 1))}
-        title = f"{len(boxes):,} proposals, {shares['of_proposals']:.1f} % positive; some of them, positive ones green"
-        pictures.plot_proposals(self.image, boxes.numpy(), positive, self.folder / "proposals.png", title=title)
-        self._draw_regions(boxes.numpy(), assigned.numpy(), rng.permutation(sampled)[:CROPS], len(sampled), shares["of_sampled"])
+        chosen = rng.permutation(sampled)[:REGIONS]
+        self.arrays |= {"proposals": boxes.numpy(), "positive": positive, "regions": chosen, "owners": assigned.numpy()[chosen] - 1}
         source = "random" if model is None else "rpn"
         return {"source": source, "proposals": len(boxes), "sampled": len(sampled), "positive_percent": shares}
-
-    def _draw_regions(self, boxes: np.ndarray, assigned: np.ndarray, chosen: np.ndarray, sampled: int, share: float) -> None:
-        patches, masks, texts = [], [], []
-        for i in chosen:
-            x1, y1 = np.floor(boxes[i, :2]).astype(int)
-            x2, y2 = np.maximum(np.ceil(boxes[i, 2:]).astype(int), (x1 + 1, y1 + 1))
-            patches.append(self.image[y1:y2, x1:x2])
-            owner = assigned[i] - 1
-            masks.append(self.masks[owner, y1:y2, x1:x2] if owner >= 0 else None)
-            texts.append(self.texts[owner] if owner >= 0 else "background")
-        title = f"{len(patches)} of {sampled} sampled regions, {share:.1f} % of them positive; the part of the mask to be learned outlined"
-        pictures.plot_regions(patches, masks, texts, self.folder / "regions.png", title=title)
 
     def _assign(self, assigner: dict, boxes: torch.Tensor) -> torch.Tensor:
         """Return the object that each box learns, from 1; 0 for background, -1 for neither."""
@@ -134,7 +110,7 @@ class ImageInspector:
 
 
 def random_proposals(boxes: np.ndarray, count: int, size_hw: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Draw boxes, nine tenths of them around objects in turn and the others anywhere, as Matterport's data generator does.
+    """Sample boxes, nine tenths of them around objects in turn and the others anywhere, as Matterport's data generator does.
 
     A box around an object has its sides drawn evenly from the object's extent, widened by its own size on either side.
 

@@ -11,15 +11,13 @@ import torch
 from mmcv.transforms import Compose
 from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
 from mmstreet.engine.errors import LaunchError
 from mmstreet.evaluation.image_inspector import ImageInspector
 from mmstreet.evaluation.instance_stats import count_instances
-from mmstreet.files.atomic import write_json
+from mmstreet.files.atomic import atomic_path, write_json
 from mmstreet.files.dataset_parts import dataset_parts
-from mmstreet.report import instance_pictures as pictures
 
 ATTRIBUTES = ("weather", "scene", "timeofday")
 
@@ -37,18 +35,17 @@ def inspect_instances(
     model: torch.nn.Module | None = None,
     seed: int = 0,
 ) -> dict:
-    """Write pictures of some images and numbers of the whole split.
+    """Measure some images and count the whole split.
 
-    For each image: ``annotated.png``, ``letterboxed.png``, ``masks.png`` (masks at their boxes, and at 56×56), ``anchors.png``,
-    ``proposals.png`` and ``regions.png``, in a folder of its name; for the split ``instances.png``; and ``inspection.json`` with everything
-    that the pictures show in numbers.
+    Writes ``inspection.json``, and for each image ``arrays.npz`` in a folder of its name, from which
+    :func:`mmstreet.report.instance_pictures.draw_inspection` makes pictures.
 
     Args:
         cfg: Config of a two-stage detector with masks; its data set, letterbox, anchors and assigners are used.
         out: Folder for the files.
         split: ``'train'``, ``'val'`` or ``'test'``: whose data loader.
         names: File names of images, with or without folders in front; none takes ``count`` of them, evenly spaced.
-        count: How many images to draw when no names are given.
+        count: How many images to take when no names are given.
         proposals: How many proposals to make per image.
         regions: How many of them to sample.
         positive_share: Greatest share of positive ones among the sampled.
@@ -68,24 +65,24 @@ def inspect_instances(
     report = {"split": split, "set": count_instances(entries, classes["names"], attributes=ATTRIBUTES)}
     report["canvas_hw"] = list(letterbox.size_hw)
     out = Path(out)
-    mean = report["set"]["per_image"]["mean"]
-    title = f"{split}: {report['set']['instances']:,} instances in {report['set']['images']:,} images, {mean:.2f} per image"
-    pictures.plot_instance_stats(report["set"], classes["palette"], out / "instances.png", title=title)
+    report["palette"] = [list(color) for color in classes["palette"]]
     report["images"] = []
     for entry in _choose(entries, names, count):
         folder = out / Path(entry["img_path"]).stem
         original = load(copy.deepcopy(entry))
-        inspector = ImageInspector(cfg, classes, original, letterbox(copy.deepcopy(original)), folder, seed)
+        inspector = ImageInspector(cfg, classes, original, letterbox(copy.deepcopy(original)), seed)
         report["images"].append(
             {
                 "name": Path(entry["img_path"]).name,
-                "instances": inspector.draw_labels(),
-                "masks": inspector.draw_masks(),
-                "anchors": inspector.draw_anchors(),
-                "proposals": inspector.draw_proposals(proposals, regions, positive_share, model),
+                "folder": folder.name,
+                "instances": inspector.inspect_labels(),
+                "masks": inspector.inspect_masks(),
+                "anchors": inspector.inspect_anchors(),
+                "proposals": inspector.inspect_proposals(proposals, regions, positive_share, model),
             }
         )
-        print_log(f"pictures written to {folder}", logger="current")
+        with atomic_path(folder / "arrays.npz") as temporary:
+            np.savez_compressed(temporary, **inspector.arrays)
     write_json(report, out / "inspection.json")
     return report
 

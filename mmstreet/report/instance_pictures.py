@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from PIL import Image, ImageDraw, ImageFont
 
-POSITIVE, NEGATIVE, IGNORED = "#1a9850", "#d73027", "#bbbbbb"
-LEVEL_COLORS = ("#e6194b", "#f58231", "#ffe119", "#3cb44b", "#4363d8", "#911eb4")
+from mmstreet.files.atomic import atomic_path
+
+POSITIVE, NEGATIVE = (26, 152, 80), (215, 48, 39)
+LEVEL_COLORS = ((230, 25, 75), (245, 130, 49), (255, 225, 25), (60, 180, 75), (67, 99, 216), (145, 30, 180))
+_CELL_PX = 168
+_TEXT_PX = 14
+_MASKS = 10
+_PROPOSALS = 150
+
+
+def draw_inspection(folder: str | Path) -> list[Path]:
+    """Draw what an inspection has left in a folder: ``instances.png``, and six pictures per image beside its arrays.
+
+    These are ``annotated.png``, ``letterboxed.png``, ``masks.png`` (the largest at their boxes, and below at 56×56), ``anchors.png``
+    (those of one cell of each level), ``proposals.png`` (some, positive ones green) and ``regions.png`` (the outline of the part of the
+    mask to be learned is green).
+
+    Args:
+        folder: Holds ``inspection.json``, and for each image a folder with ``arrays.npz``.
+
+    Returns:
+        The pictures.
+    """
+    folder = Path(folder)
+    report = json.loads((folder / "inspection.json").read_text(encoding="utf-8"))
+    written = [_plot_stats(report, folder / "instances.png")]
+    for image in report["images"]:
+        with np.load(folder / image["folder"] / "arrays.npz", allow_pickle=False) as arrays:
+            for name, picture in _draw_image(image, dict(arrays)).items():
+                path = folder / image["folder"] / f"{name}.png"
+                with atomic_path(path) as temporary:
+                    picture.save(temporary)
+                written.append(path)
+    return written
 
 
 def blend_masks(image: np.ndarray, masks: np.ndarray, colors: Sequence[Sequence[int]], *, opacity: float = 0.5) -> np.ndarray:
@@ -32,109 +64,100 @@ def blend_masks(image: np.ndarray, masks: np.ndarray, colors: Sequence[Sequence[
     return blended
 
 
-def plot_instances(
-    image: np.ndarray,
-    masks: np.ndarray,
-    boxes: np.ndarray,
-    texts: Sequence[str],
-    colors: Sequence[Sequence[int]],
-    path: Path,
-    *,
-    title: str,
-) -> Path:
-    """Draw an image with the mask, the box ``(x1, y1, x2, y2)`` and the name of each instance."""
-    figure, axes = _sheet(image.shape[:2], title)
-    axes.imshow(blend_masks(image, masks, colors))
-    for box, text, color in zip(boxes, texts, colors, strict=True):
-        edge = np.array(color) / 255
-        _draw_box(axes, box, edgecolor=edge, linewidth=1.2)
-        if min(box[2] - box[0], box[3] - box[1]) >= 0.012 * image.shape[1]:  # names of tiny ones would hide each other
-            axes.text(
-                box[0], box[1] - 2, text, fontsize=6, color="white", va="bottom", bbox={"facecolor": edge, "edgecolor": "none", "pad": 0.6}
-            )
-    return _save(figure, path)
+def _draw_image(report: Mapping, arrays: Mapping[str, np.ndarray]) -> dict[str, Image.Image]:
+    texts = [row["class"] for row in report["instances"]["on_canvas"]]
+    canvas, colors = arrays["canvas"], [tuple(color) for color in arrays["colors"].tolist()]
+    levels, proposals = report["anchors"], arrays["proposals"]
+    shown = np.linspace(0, len(proposals) - 1, min(_PROPOSALS, len(proposals)), dtype=int) if len(proposals) else []
+    shown = sorted(shown, key=lambda i: arrays["positive"][i])
+    anchors = [(box, color, "") for level, color in zip(levels, LEVEL_COLORS) for box in level["example"]]
+    legend = [(f"stride {level['stride']}: {level['anchors']:,} anchors, {level['positive']:,} positive") for level in levels]
+    return {
+        "annotated": _draw_boxes(blend_masks(arrays["image"], arrays["masks"], colors), zip(arrays["boxes"], colors, texts)),
+        "letterboxed": _draw_boxes(blend_masks(canvas, arrays["canvas_masks"], colors), zip(arrays["canvas_boxes"], colors, texts)),
+        "masks": _draw_masks(arrays, texts),
+        "anchors": _draw_boxes(canvas, anchors, legend=list(zip(legend, LEVEL_COLORS))),
+        "proposals": _draw_boxes(canvas, [(proposals[i], POSITIVE if arrays["positive"][i] else NEGATIVE, "") for i in shown]),
+        "regions": _draw_regions(arrays, texts),
+    }
 
 
-def plot_mask_crops(crops: Sequence[np.ndarray], small: Sequence[np.ndarray], texts: Sequence[str], path: Path, *, title: str) -> Path:
-    """Draw masks cut out at their boxes, and below each what is left of it at the small size."""
-    columns = max(len(crops), 1)
-    figure = Figure(figsize=(1.1 * columns + 0.4, 3.2), dpi=110, layout="constrained")
-    figure.suptitle(title, fontsize=9)
-    grid = figure.subplots(2, columns, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for i, (crop, shrunk, text) in enumerate(zip(crops, small, texts, strict=True)):
-        grid[0, i].imshow(crop, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        grid[0, i].set_title(f"{text}\n{crop.shape[1]}×{crop.shape[0]}", fontsize=7)
-        grid[1, i].imshow(shrunk, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        grid[1, i].set_title(f"{shrunk.shape[1]}×{shrunk.shape[0]}", fontsize=7)
-    return _save(figure, path)
+def _draw_boxes(image: np.ndarray, boxes: Iterable[tuple], *, legend: Sequence[tuple[str, tuple]] = ()) -> Image.Image:
+    """Draw boxes ``(x1, y1, x2, y2)`` with their colours and names on an image, and lines of a legend below it."""
+    height, width = image.shape[:2]
+    font = ImageFont.load_default(max(_TEXT_PX, width // 90))
+    line = round(1.5 * font.size)
+    picture = Image.new("RGB", (width, height + line * len(legend)), "white")
+    picture.paste(Image.fromarray(np.ascontiguousarray(image)))
+    draw = ImageDraw.Draw(picture)
+    for box, color, text in boxes:
+        x1, y1, x2, y2 = (round(float(side)) for side in box)
+        draw.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=color, width=max(1, width // 640))
+        if text and min(x2 - x1, y2 - y1) >= 0.012 * width:  # names of tiny ones would hide each other
+            place = (x1, max(0, y1 - line))
+            draw.rectangle(draw.textbbox(place, text, font=font), fill=color)
+            draw.text(place, text, fill="white", font=font)
+    for i, (text, color) in enumerate(legend):
+        draw.rectangle((4, height + line * i + 4, 4 + font.size, height + line * i + font.size), fill=color)
+        draw.text((12 + font.size, height + line * i), text, fill="black", font=font)
+    return picture
 
 
-def plot_anchors(image: np.ndarray, levels: Sequence[Mapping], path: Path, *, title: str) -> Path:
-    """Draw the anchors of one cell per level, ``levels[i]["example"]`` of shape ``[A, 4]``, in the middle of the canvas."""
-    figure, axes = _sheet(image.shape[:2], title, legend=True)
-    axes.imshow(image)
-    for level, color in zip(levels, LEVEL_COLORS):
-        for j, box in enumerate(level["example"]):
-            label = f"stride {level['stride']}: {level['anchors']:,} anchors, {level['positive']:,} positive"
-            _draw_box(axes, box, edgecolor=color, linewidth=1.4, label=None if j else label)
-    axes.set_xlim(0, image.shape[1])
-    axes.set_ylim(image.shape[0], 0)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), fontsize=7, ncols=2, frameon=False)
-    return _save(figure, path)
+def _draw_masks(arrays: Mapping[str, np.ndarray], texts: Sequence[str]) -> Image.Image:
+    boxes, masks, small = arrays["canvas_boxes"].astype(int), arrays["canvas_masks"], arrays["small_masks"]
+    crops = [mask[y1:y2, x1:x2] for mask, (x1, y1, x2, y2) in zip(masks, boxes)]
+    largest = sorted(range(len(crops)), key=lambda i: -crops[i].size)[:_MASKS]
+    above = [(255 * np.uint8(crops[i]), f"{texts[i]} {crops[i].shape[1]}×{crops[i].shape[0]}") for i in largest]
+    below = [(255 * np.uint8(small[i]), f"{small[i].shape[1]}×{small[i].shape[0]}") for i in largest]
+    return _lay_out([above, below])
 
 
-def plot_proposals(image: np.ndarray, boxes: np.ndarray, positive: np.ndarray, path: Path, *, title: str, shown: int = 150) -> Path:
-    """Draw some of the proposals, evenly chosen, the positive ones on top."""
-    figure, axes = _sheet(image.shape[:2], title)
-    axes.imshow(image)
-    chosen = np.linspace(0, len(boxes) - 1, min(shown, len(boxes)), dtype=int) if len(boxes) else []
-    for i in sorted(chosen, key=lambda i: positive[i]):
-        _draw_box(axes, boxes[i], edgecolor=POSITIVE if positive[i] else NEGATIVE, linewidth=0.8, alpha=0.9 if positive[i] else 0.35)
-    return _save(figure, path)
+def _draw_regions(arrays: Mapping[str, np.ndarray], texts: Sequence[str]) -> Image.Image:
+    cells = []
+    for i, owner in zip(arrays["regions"], arrays["owners"]):
+        x1, y1 = np.floor(arrays["proposals"][i, :2]).astype(int)
+        x2, y2 = np.maximum(np.ceil(arrays["proposals"][i, 2:]).astype(int), (x1 + 1, y1 + 1))
+        patch = arrays["canvas"][y1:y2, x1:x2].copy()
+        if owner >= 0:
+            mask = np.pad(arrays["canvas_masks"][owner, y1:y2, x1:x2], 1, mode="edge")
+            inner = mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
+            patch[mask[1:-1, 1:-1] & ~inner] = POSITIVE
+        cells.append((patch, texts[owner] if owner >= 0 else "background"))
+    return _lay_out([cells[i : i + 5] for i in range(0, len(cells), 5)])
 
 
-def plot_regions(
-    patches: Sequence[np.ndarray], masks: Sequence[np.ndarray | None], texts: Sequence[str], path: Path, *, title: str
-) -> Path:
-    """Draw regions of interest: the patch of the image, with the outline of the mask to be learned where there is one."""
-    columns = 5
-    rows = max(-(-len(patches) // columns), 1)
-    figure = Figure(figsize=(1.7 * columns, 2.0 * rows + 0.3), dpi=110, layout="constrained")
-    figure.suptitle(title, fontsize=9)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes, patch, mask, text in zip(grid.flat, patches, masks, texts):
-        axes.imshow(patch)
-        if mask is not None and mask.any() and not mask.all():
-            axes.contour(mask, levels=[0.5], colors=[POSITIVE], linewidths=1.2)
-        axes.set_title(text, fontsize=7, color=NEGATIVE if mask is None else POSITIVE)
-    return _save(figure, path)
+def _lay_out(rows: Sequence[Sequence[tuple[np.ndarray, str]]]) -> Image.Image:
+    """Put small pictures into a grid, each scaled to its cell, with a line of text above."""
+    columns = max([len(row) for row in rows] + [1])
+    line = round(1.5 * _TEXT_PX)
+    sheet = Image.new("RGB", ((_CELL_PX + 8) * columns, (_CELL_PX + line + 8) * max(len(rows), 1)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_TEXT_PX)
+    for y, row in enumerate(rows):
+        for x, (picture, text) in enumerate(row):
+            left, top = 4 + x * (_CELL_PX + 8), 4 + y * (_CELL_PX + line + 8)
+            scale = _CELL_PX / max(picture.shape[:2])
+            size = tuple(max(1, round(scale * side)) for side in picture.shape[1::-1])
+            draw.text((left, top), text, fill="black", font=font)
+            sheet.paste(Image.fromarray(picture).resize(size, Image.Resampling.NEAREST), (left, top + line))
+    return sheet
 
 
-def plot_instance_stats(stats: Mapping, palette: Sequence[Sequence[int]], path: Path, *, title: str) -> Path:
-    """Draw instances per image, per class with their sizes, and per size.
-
-    Args:
-        stats: What ``mmstreet.evaluation.instance_stats.count_instances`` returns.
-        palette: RGB of each class.
-        path: The PNG.
-        title: Stands above.
-    """
+def _plot_stats(report: Mapping, path: Path) -> Path:
+    """Plot instances per image, per class with their sizes, and per size."""
+    stats, palette = report["set"], np.array(report["palette"]) / 255
+    mean = stats["per_image"]["mean"]
     figure = Figure(figsize=(12, 3.6), dpi=100, layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    title = f"{report['split']}: {stats['instances']:,} instances in {stats['images']:,} images"
+    figure.suptitle(title + (f", {mean:.2f} per image" if mean is not None else ""), fontsize=11)
     images, classes, sizes = figure.subplots(1, 3, width_ratios=(3, 4, 2))
-    histogram, mean = stats["per_image"]["histogram"], stats["per_image"]["mean"]
-    images.bar(list(histogram), list(histogram.values()), width=0.9, color="#4a6fa5")
+    histogram = stats["per_image"]["histogram"]
+    images.bar([int(number) for number in histogram], list(histogram.values()), width=0.9, color="#4a6fa5")
     if mean is not None:
-        images.axvline(mean, color=NEGATIVE, linewidth=1.2)
-        images.text(mean, images.get_ylim()[1], f" mean {mean:.2f}", color=NEGATIVE, fontsize=8, va="top")
+        images.axvline(mean, color="#d73027", linewidth=1.2)
     images.set(xlabel="instances in an image", ylabel="images")
     for y, (row, color) in enumerate(zip(stats["classes"], palette)):
         if row["instances"]:
-            classes.barh(y, row["instances"], color=np.array(color) / 255, edgecolor="#444444", linewidth=0.5)
+            classes.barh(y, row["instances"], color=color, edgecolor="#444444", linewidth=0.5)
         classes.text(max(row["instances"], 1), y, f" {row['instances']:,} in {row['images']:,} images", va="center", fontsize=7)
     classes.set_xscale("log")
     classes.set_yticks(range(len(stats["classes"])), [row["name"] for row in stats["classes"]], fontsize=8)
@@ -147,23 +170,6 @@ def plot_instance_stats(stats: Mapping, palette: Sequence[Sequence[int]], path: 
     for axes in (images, classes, sizes):
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8)
-    return _save(figure, path)
-
-
-def _sheet(size_hw: tuple[int, int], title: str, *, legend: bool = False) -> tuple[Figure, Axes]:
-    width = 8.0
-    figure = Figure(figsize=(width, width * size_hw[0] / size_hw[1] + 0.35 + 0.6 * legend), dpi=110, layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_title(title, fontsize=9)
-    axes.set_axis_off()
-    return figure, axes
-
-
-def _draw_box(axes: Axes, box: Sequence[float], **style) -> None:
-    axes.add_patch(Rectangle((box[0] - 0.5, box[1] - 0.5), box[2] - box[0], box[3] - box[1], fill=False, **style))
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary)
     return path
