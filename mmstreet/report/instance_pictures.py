@@ -107,8 +107,8 @@ def _draw_masks(arrays: Mapping[str, np.ndarray], texts: Sequence[str]) -> Image
     boxes, masks, small = arrays["canvas_boxes"].astype(int), arrays["canvas_masks"], arrays["small_masks"]
     crops = [mask[y1:y2, x1:x2] for mask, (x1, y1, x2, y2) in zip(masks, boxes)]
     largest = sorted(range(len(crops)), key=lambda i: -crops[i].size)[:_MASKS]
-    above = [(255 * np.uint8(crops[i]), f"{texts[i]} {crops[i].shape[1]}×{crops[i].shape[0]}") for i in largest]
-    below = [(255 * np.uint8(small[i]), f"{small[i].shape[1]}×{small[i].shape[0]}") for i in largest]
+    above = [(255 * np.uint8(crops[i]), f"{texts[i]} {crops[i].shape[1]}x{crops[i].shape[0]}") for i in largest]
+    below = [(255 * np.uint8(small[i]), f"{small[i].shape[1]}x{small[i].shape[0]}") for i in largest]
     return _lay_out([above, below])
 
 
@@ -130,7 +130,7 @@ def _lay_out(rows: Sequence[Sequence[tuple[np.ndarray, str]]]) -> Image.Image:
     """Put small pictures into a grid, each scaled to its cell, with a line of text above."""
     columns = max([len(row) for row in rows] + [1])
     line = round(1.5 * _TEXT_PX)
-    sheet = Image.new("RGB", ((_CELL_PX + 8) * columns, (_CELL_PX + line + 8) * max(len(rows), 1)), "white")
+    sheet = Image.new("RGB", ((_CELL_PX + 8) * columns, (_CELL_PX + line + 8) * max(len(rows), 1)), "#dddddd")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_TEXT_PX)
     for y, row in enumerate(rows):
         for x, (picture, text) in enumerate(row):
