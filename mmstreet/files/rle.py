@@ -151,11 +151,11 @@ def parse_rle(rle: dict, size_hw: tuple[int, int]) -> np.ndarray:
     if tuple(rle["size"]) != tuple(size_hw):
         raise ValueError(f"the mask is for an image of {list(rle['size'])} (height, width), the image has {list(size_hw)}")
     if isinstance(rle["counts"], list):
-        if not all(isinstance(length, int) and length >= 0 for length in rle["counts"]):
-            raise ValueError("run lengths must be whole numbers, zero or more")
+        if not all(isinstance(length, int) and 0 <= length <= size_hw[0] * size_hw[1] for length in rle["counts"]):
+            raise ValueError("run lengths must be whole numbers from zero to the number of pixels")
         counts = np.array(rle["counts"], np.int64)
     else:
         counts = decode_counts(rle["counts"])
-    if counts.sum() != size_hw[0] * size_hw[1]:
+    if counts.max(initial=0) > size_hw[0] * size_hw[1] or counts.sum() != size_hw[0] * size_hw[1]:  # a sum may overflow
         raise ValueError(f"the run lengths cover {counts.sum()} pixels, the image has {size_hw[0] * size_hw[1]}")
     return counts

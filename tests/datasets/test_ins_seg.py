@@ -167,6 +167,19 @@ def test_boxes_alone_train_detectors_and_are_refused_for_masks(tmp_path):
     assert "mask" not in instance
 
 
+def test_boxes_among_masks_train_detectors(tmp_path):
+    box = {"id": 9, "category": "bus", "box2d": dict(x1=1, y1=1, x2=5, y2=8)}
+    root = make_root(tmp_path, [frame("a.jpg", [label(), box])])
+    convert(ScalabelReader(root / "labels.json"), CocoWriter(root / "coco.json"), workers=1, progress=False)
+    for ann_file in ("labels.json", "coco.json"):
+        (info,) = entries(load(root, ann_file, with_masks=False))
+        assert [x["bbox"] for x in info["instances"]] == [[10, 10, 18, 16], [1, 1, 6, 9]]
+        assert ["mask" in x for x in info["instances"]] == [True, False]
+        dataset = load(root, ann_file)
+        assert len(entries(dataset)[0]["instances"]) == 1
+        assert dataset.report.skipped_instances == {"box without a mask": 1}
+
+
 def test_a_folder_without_its_images_is_an_error_and_not_an_empty_data_set(tmp_path):
     root = make_root(tmp_path, [frame("a.jpg", [label()])])
     with pytest.raises(ValueError, match=r"(?s)not one image of .*labels.json can be used.*no image at .*elsewhere/a.jpg"):
@@ -189,6 +202,7 @@ def test_a_file_that_was_cut_off_is_named(tmp_path):
         ('{"name": "a", "frames": []}', "scalabel"),
         ('{"info": {}, "images": []}', "coco"),
         ('{ "annotations" : []}', "coco"),
+        ("{'name': 'a.jpg', 'labels': []}", "scalabel"),
     ],
 )
 def test_the_beginning_of_a_file_tells_its_format(tmp_path, text, expected):

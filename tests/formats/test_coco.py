@@ -1,3 +1,4 @@
+import json
 import re
 
 import numpy as np
@@ -69,6 +70,42 @@ def test_crowd_and_ignored_are_told_apart(tmp_path, entries, crowd, ignored):
     assert (flags["crowd"], flags["ignored"]) == (crowd, ignored)
 
 
+def test_flags_given_as_text_mean_what_they_say(tmp_path):
+    entries = [
+        {"iscrowd": "0", "attributes": {"occluded": "false", "Truncated": "True"}},
+        {"iscrowd": "1", "occluded": 1, "attributes": {}},
+        {"ignore": "true", "attributes": {"Ignored": False}},
+    ]
+    found, report = convert(tmp_path, coco(*({"bbox": [1, 1, 2, 2], **x} for x in entries)))
+    assert [[name for name, value in x["attributes"].items() if value] for x in found["annotations"]] == [
+        ["truncated"],
+        ["occluded", "crowd"],
+        [],
+    ]
+    assert not report.skipped_instances
+
+
+def test_boxes_are_cut_at_the_image_as_in_every_format(tmp_path):
+    found, report = convert(tmp_path, coco({"bbox": [-2, 1, 5, 2]}, {"bbox": [6.5, 4, 100, 100]}, {"bbox": [20, 1, 3, 3]}))
+    assert [x["bbox"] for x in found["annotations"]] == [[0, 1, 3, 2], [6.5, 4, 1.5, 2]]
+    assert report.skipped_instances == {"box holds no pixel of the image": 1}
+
+
+def test_two_categories_of_one_id_are_refused(tmp_path):
+    content = coco({"bbox": [1, 1, 2, 2]}) | {"categories": [{"id": 50, "name": "car"}, {"id": 50, "name": "truck"}]}
+    with pytest.raises(ValueError, match=r"coco\.json: category id 50 is given twice, to .*'car'.* and .*'truck'.*; ids must differ"):
+        convert(tmp_path, content)
+
+
+def test_a_byte_order_mark_is_no_fault_and_utf16_is_named(tmp_path):
+    text = json.dumps(coco({"bbox": [1, 1, 2, 2]}))
+    (tmp_path / "coco.json").write_text(text, encoding="utf-8-sig")
+    assert len(coco_dict(CocoReader(tmp_path / "coco.json"))[0]["annotations"]) == 1
+    (tmp_path / "coco.json").write_text(text, encoding="utf-16")
+    with pytest.raises(ValueError, match=r"coco\.json is not UTF-8 text, it looks like UTF-16 or UTF-32; save it as UTF-8"):
+        coco_dict(CocoReader(tmp_path / "coco.json"))
+
+
 @pytest.mark.parametrize(
     ("annotation", "reason"),
     [
@@ -77,6 +114,13 @@ def test_crowd_and_ignored_are_told_apart(tmp_path, entries, crowd, ignored):
         ({"bbox": [1, 2, 0, 4]}, "box holds no pixel of the image"),
         ({"segmentation": [[20, 20, 30, 20, 30, 30]]}, "mask holds no pixel of the image"),
         ({"segmentation": [[1, 2, 3]]}, "malformed outline"),
+        ({"segmentation": "1,2,3,4,5,6"}, "malformed outline"),
+        ({"segmentation": {"counts": [2**62, 2**62, 2**62, 2**62, 48], "size": [6, 8]}}, "malformed run-length mask"),
+        ({"bbox": [1, 1, float("nan"), 2]}, "malformed number"),
+        ({"bbox": [1, 1, 2, 2], "iscrowd": "perhaps"}, "malformed flag"),
+        ({"bbox": [1, 1, 2, 2], "attributes": [1]}, "malformed label"),
+        ({"bbox": [1, 1, 2, 2], "score": "high"}, "malformed number"),
+        ({"bbox": [1, 1, 2, 2], "category_id": [50]}, "no category"),
         ({"segmentation": [[1, 2, float("nan"), 4, 5, 6]]}, "malformed outline"),
         ({"segmentation": {"counts": "~~", "size": [6, 8]}}, "malformed run-length mask"),
         ({"segmentation": {"counts": [48], "size": [8, 6]}}, "malformed run-length mask"),
@@ -108,6 +152,9 @@ def test_predictions_take_the_place_of_annotations(tmp_path):
         (coco(images=[IMAGE | {"height": 0}]), r"image 7 \('a\.jpg'\): needs height and width in pixels"),
         (coco(images=[IMAGE, IMAGE]), r"coco\.json: image id 7 is given twice"),
         (coco({"image_id": 8}), "no image has the image_id of annotation"),
+        (coco({"image_id": [7]}), r"coco\.json: no image has the image_id of annotation"),
+        (coco(images=[IMAGE | {"attributes": 3}]), r"coco\.json: image 7 \('a\.jpg'\): attributes must be an object"),
+        (coco() | {"categories": [3]}, r"coco\.json: each category needs an id"),
     ],
 )
 def test_wrong_coco_files_are_explained(tmp_path, content, words):
