@@ -104,6 +104,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     except OSError as error:
         print(f"mmstreet predict: {say_error(error)}", file=sys.stderr)
         return 1
+    if analyzer is not None and analyzer.blindness:
+        print(f"safety: UNKNOWN: {analyzer.blindness}; give a model that knows the road, e.g. one of bdd100k_sem19", file=sys.stderr)
     _report(outcome, shard, skipped=len(own) - len(waiting), total=len(sources), folder=folder)
     return 1 if outcome.failed else 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -226,10 +227,14 @@ class PredictionFolder:
                 pixels.setdefault(name, []).append((share, weight))
         summary: dict = {"sources": len(sources), "done": len(done), "failed": failed, "pending": pending}
         summary["shares"] = {name: sum(s * w for s, w in rows) / sum(w for _, w in rows) for name, rows in pixels.items()}
+        unknown = [r["safety"] for r in done if r.get("safety") and r["safety"]["score"] is None]
         scored = sorted((r["safety"]["score"], r["source"]) for r in done if r.get("safety") and r["safety"]["score"] is not None)
         if scored:
             scores = [score for score, _ in scored]
             summary["safety"] = {"mean": sum(scores) / len(scores), "lowest": scored[:5], "highest": scored[-5:][::-1]}
+        if unknown:
+            reasons = Counter(score.get("explanation") for score in unknown)
+            summary.setdefault("safety", {})["unknown"] = {"count": len(unknown), "reasons": dict(reasons.most_common(5))}
         return json.dumps(summary, indent=2, allow_nan=False) + "\n"
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 
 from mmstreet.engine.errors import LaunchError
+from mmstreet.files.boxes import box_of_mask
 from mmstreet.files.instances import Instances
+from mmstreet.predict.binary import check_scores
 from mmstreet.predict.trained_model import TrainedModel
 
 
@@ -33,8 +35,11 @@ class InstanceModel(TrainedModel):
                         f"{type(self.model).__name__} predicts boxes without masks; mmstreet predict needs a model with a mask head"
                     )
                 order = objects.scores.argsort(descending=True, stable=True)
-                found[i] = Instances(
-                    np.asarray(objects.masks[order].cpu(), bool).reshape(len(order), *images[i].shape[:2]),
-                    *(x[order].cpu().numpy() for x in (objects.bboxes.float(), objects.labels, objects.scores.float())),
-                )
+                masks = np.asarray(objects.masks[order].cpu(), bool).reshape(len(order), *images[i].shape[:2])
+                boxes, ids, scores = (x[order].cpu().numpy() for x in (objects.bboxes.float(), objects.labels, objects.scores.float()))
+                check_scores(scores)
+                check_scores(boxes)
+                for empty in np.flatnonzero((boxes[:, 2:] <= boxes[:, :2]).any(1)):  # SOLO and its kin give masks without boxes
+                    boxes[empty] = box_of_mask(masks[empty])
+                found[i] = Instances(masks, boxes, ids, scores)
         return found

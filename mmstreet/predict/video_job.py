@@ -91,6 +91,8 @@ def predict_video(
     if analyzer is not None:
         mean = sum(scores) / len(scores) if scores else None
         summary["safety"] = {"score": mean, "lowest": min(scores, default=None), "seconds": {k: n / reader.fps for k, n in levels.items()}}
+        if mean is None:
+            summary["safety"]["explanation"] = f"Unknown: {next(iter(row['reasons'].values()))}."
     folder.write_record(source, summary | ({"error": cut_off} if cut_off else {}))
     return cut_off
 

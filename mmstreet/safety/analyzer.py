@@ -9,7 +9,7 @@ import numpy as np
 from mmstreet.files.instances import Instances
 from mmstreet.labels import get_table
 from mmstreet.safety.roles import roles_of
-from mmstreet.safety.score import SafetyScore, score_scene
+from mmstreet.safety.score import SafetyScore, find_blindness, score_scene
 from mmstreet.safety.settings import SafetySettings
 
 
@@ -25,6 +25,9 @@ class RoadSafetyAnalyzer:
         settings: A :class:`~mmstreet.safety.settings.SafetySettings`, or a dict of its arguments.
         roles: What classes of your own mean on the road: class name to ``'road'``, ``'ground'``, ``'person'``, ``'vehicle'``,
             ``'standing'``, ``'sky'``, ``'background'`` or ``'ignored'`` (the own bonnet).
+
+    Attributes:
+        blindness: Why every scene of these classes is unknown; ``None`` if scenes can be scored.
 
     Raises:
         ValueError: If neither or both of ``classes`` and ``table`` are given, or a class has no role.
@@ -53,7 +56,8 @@ class RoadSafetyAnalyzer:
         self.classes = tuple(classes) if table is None else get_table(table).names
         self.settings = settings if isinstance(settings, SafetySettings) else SafetySettings(**(settings or {}))
         self.roles = dict(roles or {})
-        roles_of(self.classes, self.roles)  # so that a class without a role is refused here, not at the first image
+        # A class without a role is refused here, not at the first image.
+        self.blindness = find_blindness(roles_of(self.classes, self.roles))
 
     def __call__(self, labels: np.ndarray, instances: Instances | None = None) -> SafetyScore:
         """Score one scene; see :func:`~mmstreet.safety.score.score_scene`.

@@ -181,7 +181,11 @@ def format_safety(report: dict) -> str:
     metrics = report["metrics"]
     width = max(map(len, metrics))
     lines = [f"{name:<{width}}  {'n/a' if value is None else f'{value:.2f}'}" for name, value in metrics.items()]
-    reasons = Counter(f"{part} is not known: {why}" for image in report["images"] for part, why in image["safety"]["reasons"].items())
+    reasons = Counter()
+    for image in report["images"]:
+        why = image["safety"]["reasons"]
+        known = image["safety"]["score"] is not None
+        reasons.update({f"{part} is not known: {text}" if known else f"UNKNOWN: {text}" for part, text in why.items()})
     lines += [f"{reason} ({count} images)" for reason, count in sorted(reasons.items())]
     lines += [f"worst: {image['img_path']}: {image['safety']['explanation']}" for image in report["worst"][:1]]
     return "\n".join(lines)

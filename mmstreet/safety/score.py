@@ -11,7 +11,7 @@ from mmstreet.files.instances import Instances
 from mmstreet.files.label_ids import check_label_ids
 from mmstreet.safety.components import COMPONENTS, measure_components
 from mmstreet.safety.prior import LaneGrid, lay_grid
-from mmstreet.safety.roles import BACKGROUND, IGNORED, PERSON, ROAD, VEHICLE, roles_of
+from mmstreet.safety.roles import BACKGROUND, GROUND, IGNORED, PERSON, ROAD, VEHICLE, roles_of
 from mmstreet.safety.settings import SafetySettings
 
 LEVELS = ("LOW", "MODERATE", "HIGH", "CRITICAL")
@@ -136,7 +136,8 @@ def score_scene(
         roles: Roles of class names that are not known; see :func:`~mmstreet.safety.roles.roles_of`.
 
     Returns:
-        The score. It is unknown for a map without pixels, without enough labelled pixels ahead, or with nothing but background.
+        The score. It is unknown for classes of which none can stand for the road, for a map without pixels, without enough labelled
+        pixels ahead, or with nothing but background.
 
     Raises:
         ValueError: If the map is no integer ``[H, W]``, holds an id that is no class, a class has no role, or the masks do not fit the map.
@@ -147,6 +148,8 @@ def score_scene(
     class_roles = roles_of(classes, roles)
     if not labels.size:
         return _unknown("the map has no pixels", 0.0)
+    if (blind := find_blindness(class_roles)) is not None:
+        return _unknown(blind, 0.0)
     grid = lay_grid(settings.prior, *labels.shape)
     scene = _look_up_roles(grid.sample(labels), class_roles, settings.ignore_index)
     if instances is not None:
@@ -167,6 +170,17 @@ def score_scene(
     parts = {part: None if part in reasons else value for part, value in parts.items()}
     score, costs = combine_components(parts, settings.weights, settings.worst_share)
     return SafetyScore(score, level_of(score, settings.thresholds), parts, reasons, costs, measures, labelled)
+
+
+def find_blindness(class_roles: np.ndarray) -> str | None:
+    """Return why no map of these classes can be scored, ``None`` if maps can.
+
+    A model whose classes have neither road nor other ground nor background calls the road ahead a car, a tree or whatever else it knows,
+    and every scene would be critical.
+    """
+    if np.isin(class_roles, (ROAD, GROUND, BACKGROUND)).any():
+        return None
+    return "the classes have neither road nor other ground nor background, so the road itself is taken for something else"
 
 
 def _look_up_roles(ids: np.ndarray, class_roles: np.ndarray, ignore_index: int) -> np.ndarray:

@@ -5,6 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from mmstreet.__main__ import main
 from mmstreet.files.rle import decode_counts, mask_from_counts
@@ -197,3 +198,27 @@ def test_masks_in_records_are_coco_run_lengths(tmp_path):
     for row, mask in zip(folder.read_record(source)["instances"], found.masks, strict=True):
         assert row["mask"]["size"] == [10, 20]
         np.testing.assert_array_equal(mask_from_counts(decode_counts(row["mask"]["counts"]), (10, 20)), mask)
+
+
+def test_safety_of_a_model_that_knows_no_road_is_unknown_and_says_why(tmp_path, capsys):
+    change = 'test_dataloader["dataset"]["metainfo"] = dict(classes=("car", "person", "pole"), palette=[[0, 0, 9], [9, 0, 0], [9, 9, 9]])\n'
+    config, checkpoint = write_model(tmp_path / "model", change=change)
+    content = torch.load(checkpoint)
+    content["meta"]["dataset_meta"]["classes"] = ("car", "person", "pole")
+    torch.save(content, checkpoint)
+    for i in range(2):
+        write_png(tmp_path / f"photos/{i}.png", draw_colors(i)[0])
+    write_video(tmp_path / "photos/drive.mp4", count=3)
+    out = tmp_path / "out"
+    assert predict((config, checkpoint), tmp_path / "photos", "--out", out, "--safety", "--no-overlays") == 0
+    reason = "neither road nor other ground nor background"
+    assert f"safety: UNKNOWN: the classes have {reason}" in capsys.readouterr().err
+    for name in ("0", "drive"):
+        safety = json.loads((out / f"records/{name}.json").read_text())["safety"]
+        assert safety["score"] is None
+        assert reason in safety["explanation"]
+    frames = [json.loads(line) for line in (out / "frames/drive.jsonl").read_text().splitlines()]
+    assert {frame["level"] for frame in frames} == {"UNKNOWN"}
+    unknown = summary(out)["safety"]["unknown"]
+    assert unknown["count"] == 3
+    assert all(reason in text for text in unknown["reasons"])

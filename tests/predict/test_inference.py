@@ -34,10 +34,12 @@ class Head(nn.Module):
 class BrightSpots(BaseModel):
     """Finds what is red in the left half (a car) and in the right half (a person), surer of the brighter one."""
 
-    def __init__(self, data_preprocessor=None, masks=True):
+    def __init__(self, data_preprocessor=None, masks=True, boxes=True, same_class=False):
         super().__init__(data_preprocessor)
         self.bbox_head = Head()
         self.masks = masks
+        self.boxes = boxes
+        self.same_class = same_class
         self.scale = nn.Parameter(torch.ones(1))
 
     def forward(self, inputs, data_samples=None, mode="tensor"):
@@ -53,13 +55,15 @@ class BrightSpots(BaseModel):
                 mask[:, half] = bright[:, half] > 50
                 if mask.any():
                     masks.append(mask)
-                    labels.append(i)
+                    labels.append(0 if self.same_class else i)
                     scores.append(float(bright[mask].max()) / 255)
             found = InstanceData(
                 bboxes=torch.tensor([box_of(mask) for mask in masks]).reshape(-1, 4).float(),
                 labels=torch.tensor(labels, dtype=torch.int64),
                 scores=torch.tensor(scores),
             )
+            if not self.boxes:
+                found.bboxes = torch.zeros_like(found.bboxes)
             if self.masks:
                 found.masks = torch.stack(masks) if masks else torch.zeros(0, height, width, dtype=torch.bool)
             sample.pred_instances = found
@@ -112,6 +116,29 @@ def test_the_mirror_image_shows_the_same_objects_under_the_other_class(paths):
     """What is left there is right here, so every object is found twice, once as each class."""
     found = Predictor(*paths, device="cpu", flip=True)(scene()).instances
     assert sorted(zip(found.class_ids.tolist(), found.boxes_xyxy[:, 0].tolist())) == [(0, 3), (0, 20), (1, 3), (1, 20)]
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_boxes_that_a_model_leaves_empty_come_from_the_masks_and_join_the_views(paths, flip):
+    """SOLO and its kin give masks and boxes of zeros."""
+    options = {"model.boxes": False, "model.same_class": True}
+    found = Predictor(*paths, device="cpu", flip=flip, cfg_options=options)(scene()).instances
+    assert found.boxes_xyxy.tolist() == [[20, 10, 28, 15], [3, 2, 9, 8]]
+    assert found.class_ids.tolist() == [0, 0]
+
+
+def test_boxes_that_are_not_finite_are_refused(paths):
+    predictor = Predictor(*paths, device="cpu")
+    honest = predictor.model.model.predict
+
+    def spoil(*args, **settings):
+        samples = honest(*args, **settings)
+        samples[0].pred_instances.bboxes[0, 2] = float("nan")
+        return samples
+
+    predictor.model.model.predict = spoil
+    with pytest.raises(ValueError, match="not finite"):
+        predictor(scene())
 
 
 def test_boxes_without_masks_are_refused(paths):

@@ -1,5 +1,9 @@
 """``RoadSafetyAnalyzer``: settings once, then the pure function."""
 
+import subprocess
+import sys
+
+import numpy as np
 import pytest
 
 from mmstreet.labels import BDD100K_SEM19
@@ -34,3 +38,15 @@ def test_the_classes_must_be_said_once():
 def test_a_class_without_a_role_is_refused_before_the_first_image():
     with pytest.raises(ValueError, match="class 'tram'"):
         RoadSafetyAnalyzer(classes=["road", "tram"])
+
+
+def test_it_is_found_in_its_room_without_torch():
+    code = "import sys; from mmstreet.safety import RoadSafetyAnalyzer; print(sorted({'torch', 'mmengine', 'mmcv'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_it_says_why_no_scene_of_its_classes_can_be_scored():
+    assert RoadSafetyAnalyzer(table="street6_background").blindness is None
+    blind = RoadSafetyAnalyzer(table="street6")
+    assert blind.blindness == next(iter(blind(np.zeros((9, 16), np.uint8)).reasons.values()))

@@ -149,6 +149,16 @@ def test_camvids_names_mean_the_same_as_the_nineteen():
     assert score(lut[street], CAMVID11.names).to_dict() == score(street).to_dict()
 
 
+@pytest.mark.parametrize("name", ["street6", "bdd100k_ins8"])
+def test_classes_that_cannot_stand_for_the_road_make_every_scene_unknown(name):
+    table = TABLES[name]
+    for class_id in range(len(table)):  # what such a model paints on the road depends on chance
+        result = score(np.full((90, 160), class_id, np.uint8), table.names)
+        assert (result.score, result.level) == (None, UNKNOWN)
+        assert "neither road nor other ground nor background" in result.explain()
+    assert score(np.zeros((90, 160), np.uint8), ("car", "terrain")).level != UNKNOWN
+
+
 def test_every_scene_table_has_roles():
     for table in (BDD100K_SEM19, STREET6, STREET6_BACKGROUND, CAMVID11, TABLES["wilddash25"]):
         assert len(roles_of(table.names)) == len(table)
