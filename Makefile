@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY ?= passive
 .PHONY: help setup demo test hostile test-upstream lint doctor bench reproduce-mini reproduce-camvid reproduce-instances clean
 
 help:
-	@echo "make demo              draw the mini set, train and test a six-class model, say where the pictures are"
+	@echo "make demo              write the mini set, train and test a six-class model, say where the pictures are"
 	@echo "make test              lint and run the tests"
 	@echo "make hostile           try damaged, foreign and malicious inputs and print a table: kind, inputs tried, how they ended"
 	@echo "make test-upstream     run the tests with OpenMMLab's own releases, in $(UPSTREAM_VENV)"
@@ -30,12 +30,12 @@ $(UPSTREAM_VENV)/.ready: $(SETUP) constraints/openmmlab.txt
 	@touch $@
 
 data/mini/.done: $(VENV)/.ready
-	$(PY) tools/make_mini_dataset.py data/mini --train 160 --val 40 --seed 0 --overwrite
+	$(PY) -m mmstreet mini data/mini --train 160 --val 40 --seed 0 --overwrite
 	@touch $@
 
 demo: data/mini/.done
-	$(PY) tools/train.py configs/deeplabv3_mini_v3.py --work-dir $(WORK)
-	$(PY) tools/test.py configs/deeplabv3_mini_v3.py $(WORK) --work-dir $(WORK)
+	$(PY) -m mmstreet train configs/deeplabv3_mini_v3.py --work-dir $(WORK)
+	$(PY) -m mmstreet test configs/deeplabv3_mini_v3.py $(WORK) --work-dir $(WORK)
 	@echo "pictures and tables: $(WORK)/test; all of it on one page: $(WORK)/report.html"
 
 test: $(VENV)/.ready lint
@@ -52,7 +52,7 @@ lint: $(VENV)/.ready
 	$(PY) -m ruff format --check .
 
 doctor: $(VENV)/.ready
-	$(PY) tools/doctor.py
+	$(PY) -m mmstreet doctor
 
 bench: $(VENV)/.ready
 	$(VENV)/bin/python -m pip install -q --no-deps segmentation-models-pytorch
@@ -66,9 +66,9 @@ reproduce-camvid: $(VENV)/.ready
 
 INSTANCES := work_dirs/reproduce/instances
 reproduce-instances: data/mini/.done
-	$(PY) tools/train.py configs/mask_rcnn_mini_heads.py --then configs/mask_rcnn_mini.py --work-dir $(INSTANCES) --resume
-	$(PY) tools/test.py configs/mask_rcnn_mini_heads.py $(INSTANCES)/mask_rcnn_mini_heads --out $(INSTANCES)/heads
-	$(PY) tools/test.py configs/mask_rcnn_mini.py $(INSTANCES)/mask_rcnn_mini --out $(INSTANCES)/all
+	$(PY) -m mmstreet train configs/mask_rcnn_mini_heads.py --then configs/mask_rcnn_mini.py --work-dir $(INSTANCES) --resume
+	$(PY) -m mmstreet test configs/mask_rcnn_mini_heads.py $(INSTANCES)/mask_rcnn_mini_heads --out $(INSTANCES)/heads
+	$(PY) -m mmstreet test configs/mask_rcnn_mini.py $(INSTANCES)/mask_rcnn_mini --out $(INSTANCES)/all
 
 clean:
 	rm -rf work_dirs data/mini

@@ -9,7 +9,7 @@ cent on 40 undamaged validation images, for the last iteration. A seed whose sco
 ``<out>/table.md``.
 
 To fit a minute per seed on one core, images stay in memory at 128x64 or 120x88, the network is half as wide as in the config, the loop is
-plain PyTorch; ``tools/train.py`` with the same config does the same in more time.
+plain PyTorch; ``mmstreet train`` with the same config does the same in more time.
 """
 
 from __future__ import annotations

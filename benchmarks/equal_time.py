@@ -1,7 +1,7 @@
 """How much do few sampled pixels cost, and what do they buy? PixelNet on CamVid at equal processor time, and DeepLabV3 beside it.
 
 Every run trains on one thread until it has used the same processor seconds, data loading included. The learning rate falls to zero
-over that time instead of over a number of steps. Then ``tools/test.py`` scores both splits. Runs that are done are not repeated, and
+over that time instead of over a number of steps. Then ``mmstreet test`` scores both splits. Runs that are done are not repeated, and
 one that was stopped goes on from its last checkpoint:
 
     python benchmarks/equal_time.py --minutes 8 --amp --data data/camvid11
@@ -102,7 +102,7 @@ def train(name: str, out: Path, seconds: float, *, amp: bool, data: Path | None)
 def test(name: str, out: Path, *, data: Path | None) -> None:
     """Score one run on both splits with the daily command."""
     path, work_dir = f"configs/{RUNS[name].config}.py", out / name
-    command = [sys.executable, "tools/test.py", path, str(work_dir / "final.pth"), "--work-dir", str(work_dir)]
+    command = [sys.executable, "-m", "mmstreet", "test", path, str(work_dir / "final.pth"), "--work-dir", str(work_dir)]
     command += ["--splits", "train", "val", "--out", str(work_dir / "test")]
     loaders = ("train_dataloader", "val_dataloader", "test_dataloader")
     options = [] if data is None else [f"{loader}.dataset.data_root={data}" for loader in loaders]

@@ -1,6 +1,6 @@
 """Train and test the versions of one model at equal epochs and print one table: ``python benchmarks/reproduce.py mini|camvid``.
 
-Every run is the two daily commands, ``tools/train.py`` and ``tools/test.py``; a run whose metrics are already written is not repeated.
+Every run is the two daily commands, ``mmstreet train`` and ``mmstreet test``; a run whose metrics are already written is not repeated.
 The table goes to ``<out>/table.md`` and, as data, to ``<out>/table.json``; ``<out>/report.html`` shows the runs side by side.
 """
 
@@ -56,8 +56,8 @@ def run_one(config: str, out: Path, options: list[str], train_args: list[str], t
     env = {"OMP_WAIT_POLICY": "passive", **os.environ, "OMP_NUM_THREADS": str(threads)}
     if not metrics.exists():
         path = f"configs/{config}.py"
-        train = [sys.executable, "tools/train.py", path, "--work-dir", str(work_dir), "--resume", *train_args]
-        test = [sys.executable, "tools/test.py", path, str(work_dir), "--out", str(metrics.parent)]
+        train = [sys.executable, "-m", "mmstreet", "train", path, "--work-dir", str(work_dir), "--resume", *train_args]
+        test = [sys.executable, "-m", "mmstreet", "test", path, str(work_dir), "--out", str(metrics.parent)]
         log = out / f"{config}.log"
         print(f"{config}: training, log in {log}", flush=True)
         started = time.monotonic()

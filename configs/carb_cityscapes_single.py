@@ -1,6 +1,6 @@
 """How far do the same pseudo-masks get when they are made once and read from disk?
 
-CARB's single path: masks by tools/make_pseudo_masks.py, no teacher and no local view in training.
+CARB's single path: masks by mmstreet pseudo-masks, no teacher and no local view in training.
 """
 
 _base_ = [

@@ -1,7 +1,7 @@
 """How far do image-level labels and CLIP get on WildDash 2's hard conditions and 25 classes?
 
 CARB's dual path with Cityscapes' schedule. The published images lie in one folder: make ``train.txt`` and ``val.txt`` with
-tools/split_dataset.py.
+mmstreet split.
 """
 
 _base_ = [

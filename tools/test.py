@@ -1,11 +1,8 @@
-"""Test a checkpoint: python tools/test.py CONFIG CHECKPOINT [--out DIR] [--cfg-options KEY=VALUE ...].
+"""``python tools/test.py ...`` is ``mmstreet test ...``, by OpenMMLab's habit."""
 
-Prints the table of classes and writes metrics.json, per_class.csv, per_image.csv, confusion_matrix.png, class_iou.png and worst.png.
-With --splits train val: each split in a folder of its own, and results.html about both.
-On several processes: torchrun --nproc_per_node=2 tools/test.py CONFIG CHECKPOINT.
-"""
+import sys
 
-from mmstreet.cli.test import main
+from mmstreet.cli.commands import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(["test", *sys.argv[1:]]))

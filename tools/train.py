@@ -1,9 +1,8 @@
-"""Train a config: python tools/train.py CONFIG [--resume [CHECKPOINT]] [--amp] [--work-dir DIR] [--cfg-options KEY=VALUE ...].
+"""``python tools/train.py ...`` is ``mmstreet train ...``, by OpenMMLab's habit."""
 
-On several processes: torchrun --nproc_per_node=2 tools/train.py CONFIG (see docs/distributed.md).
-"""
+import sys
 
-from mmstreet.cli.train import main
+from mmstreet.cli.commands import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(["train", *sys.argv[1:]]))

@@ -1,4 +1,4 @@
-"""``mmstreet doctor`` and ``tools/doctor.py``: check this installation."""
+"""``mmstreet doctor``: check this installation."""
 
 from __future__ import annotations
 
@@ -8,18 +8,25 @@ import json
 import sys
 from collections.abc import Sequence
 
-from mmstreet.engine.installation import as_json, examine, training_works
+from mmstreet.cli.arguments import CommandParser
 
 
-def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Print the findings as a table or as JSON."""
-    parser = argparse.ArgumentParser(
+def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = CommandParser(
         prog=prog,
         description="Check this installation: versions, clashes, compiled ops, extras, and one short run per task. "
         "Exit code 1 if training cannot work.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    args = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Print the findings as a table or as JSON."""
+    args = parse_args(argv, prog)
+    from mmstreet.engine.installation import as_json, examine, training_works
+
     with contextlib.redirect_stdout(sys.stderr):  # some frameworks print while they are imported
         findings = examine()
     if args.json:

@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import DictAction
-
+from mmstreet.cli.arguments import CommandParser, add_cfg_options, add_model, folder_of, read_cfg_options
 from mmstreet.engine.errors import LaunchError
-from mmstreet.files.images import as_rgb
-from mmstreet.predict.export import OPSET, export_model
-from mmstreet.predict.exported import SUFFIXES
-from mmstreet.predict.image_pipeline import image_paths_of
-from mmstreet.predict.inference import load_trained
-from mmstreet.predict.sources import find_sources
 
 _CHECK_IMAGES = 4
+_SUFFIXES = {"onnx": ".onnx", "torchscript": ".torchscript"}
 
 
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog=prog, description="Write a segmentor as one file that runs without OpenMMLab.")
-    parser.add_argument("config", help="config file")
-    parser.add_argument("checkpoint", help=".pth file, the folder of a run for its newest one, or a URL")
-    parser.add_argument("--format", choices=sorted(SUFFIXES.values()), default="onnx", help="default: onnx")
+    parser = CommandParser(prog=prog, description="Write a segmentor as one file that runs without OpenMMLab.")
+    add_model(parser)
+    parser.add_argument("--format", choices=sorted(_SUFFIXES), default="onnx", help="default: onnx")
     parser.add_argument("--out", "-o", help="the file; default: beside the checkpoint, with the name of the config")
     parser.add_argument("--images", help="image, folder or pattern to check the file with; default: the config's test set")
     parser.add_argument("--count", type=int, default=_CHECK_IMAGES, help=f"images to check with (default: {_CHECK_IMAGES})")
     parser.add_argument("--size", metavar="WxH", help="the only input size that the file takes; default: any size")
-    parser.add_argument("--opset", type=int, default=OPSET, help=f"version of ONNX's operators (default: {OPSET})")
+    parser.add_argument("--opset", type=int, help="version of ONNX's operators; default: the one that is tested")
     parser.add_argument("--trust-checkpoint", action="store_true", help="read a checkpoint that may run code; only for files of your own")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="settings that overrule the config's")
+    add_cfg_options(parser)
     args = parser.parse_args(argv)
     if args.size is not None and not re.fullmatch(r"[1-9]\d*x[1-9]\d*", args.size):
         parser.error(f"--size must be WIDTHxHEIGHT in pixels, e.g. 640x360, not '{args.size}'")
@@ -45,33 +37,27 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return its exit code: 0, or 1 if no file was written."""
     args = parse_args(argv, prog)
-    suffix = {kind: ending for ending, kind in SUFFIXES.items()}[args.format]
-    try:
-        model = load_trained(args.config, args.checkpoint, device="cpu", trust=args.trust_checkpoint, cfg_options=args.cfg_options)
-        if args.images is None:
-            paths = image_paths_of(model.cfg, args.count)
-        else:
-            paths = [source.path for source in find_sources(args.images) if not source.is_video]
-        out = Path(args.out) if args.out else _beside(args.checkpoint, Path(args.config).stem + suffix)
-        if out.suffix.lower() != suffix:
-            raise LaunchError(f"--out '{out}' must end with {suffix} for --format {args.format}")
-        size_hw = tuple(int(side) for side in reversed(args.size.split("x"))) if args.size else None
-        parity = export_model(model, [as_rgb(path) for path in paths[: args.count]], out, size_hw=size_hw, opset=args.opset)
-    except (ValueError, OSError, ImportError) as error:
-        print(f"mmstreet export: {error}", file=sys.stderr)
-        return 1
+    suffix = _SUFFIXES[args.format]
+    out = Path(args.out) if args.out else folder_of(args.checkpoint) / (Path(args.config).stem + suffix)
+    if out.suffix.lower() != suffix:
+        raise LaunchError(f"--out '{out}' must end with {suffix} for --format {args.format}")
+    from mmstreet.files.images import as_rgb
+    from mmstreet.predict.export import OPSET, export_model
+    from mmstreet.predict.image_pipeline import image_paths_of
+    from mmstreet.predict.inference import load_trained
+    from mmstreet.predict.sources import find_sources
+
+    options = read_cfg_options(args.cfg_options)
+    model = load_trained(args.config, args.checkpoint, device="cpu", trust=args.trust_checkpoint, cfg_options=options)
+    if args.images is None:
+        paths = image_paths_of(model.cfg, args.count)
+    else:
+        paths = [source.path for source in find_sources(args.images) if not source.is_video]
+    size_hw = tuple(int(side) for side in reversed(args.size.split("x"))) if args.size else None
+    parity = export_model(model, [as_rgb(path) for path in paths[: args.count]], out, size_hw=size_hw, opset=args.opset or OPSET)
     sizes = ", ".join("x".join(map(str, shape)) for shape in dict.fromkeys(parity.inputs))
     print(
         f"{out} ({out.stat().st_size / 2**20:.1f} MiB): {parity.images} images as inputs of {sizes}: logits differ by at most "
         f"{parity.logits_difference:.2g} (largest {parity.logits_largest:.3g}), {100 * parity.labels_equal:.4f} % of labels are equal"
     )
     return 0
-
-
-def _beside(checkpoint: str, name: str) -> Path:
-    path = Path(checkpoint)
-    return Path(name) if "://" in checkpoint else (path if path.is_dir() else path.parent) / name
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,26 +7,18 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmstreet.predict.exported import is_exported
-from mmstreet.predict.folder import SUMMARY, PredictionFolder
-from mmstreet.predict.job import Outcome, predict_sources, say_error
-from mmstreet.predict.predictor import Predictor
-from mmstreet.predict.sharding import Shard, current_shard, publish
-from mmstreet.predict.sources import find_sources, result_stem
-from mmstreet.report.safety_strip import SafetyStrip
-from mmstreet.safety.analyzer import RoadSafetyAnalyzer
+from mmstreet.cli.arguments import SHARES, CommandParser, add_cfg_options, add_results, read_cfg_options
+from mmstreet.cli.outcome import print_outcome
 
-_SHOWN_FAILURES = 5
+if TYPE_CHECKING:
+    from mmstreet.predict.predictor import Predictor
 
 
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description="Predict an image, a folder, a pattern or a video. Exit code 1 if any file failed. Under torchrun, srun or in a Slurm "
-        "array every process takes its share; what is finished is skipped, so the same command goes on after a stop.",
-    )
+    parser = CommandParser(prog=prog, description=f"Predict an image, a folder, a pattern or a video. {SHARES}")
     parser.add_argument(
         "model", nargs="?", metavar="MODEL", help="an exported .onnx or .torchscript file, instead of --config and --checkpoint"
     )
@@ -49,12 +41,11 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         "--save-probs", action="store_true", help="also write the network's class probabilities of images, for mmstreet refine"
     )
     parser.add_argument("--no-labels", action="store_true", help="write no label maps")
-    parser.add_argument("--no-overlays", action="store_true", help="write no overlays, and no video")
-    parser.add_argument("--overwrite", action="store_true", help="predict finished files again, and replace results of other settings")
+    add_results(parser, verb="predict")
     parser.add_argument("--trust-checkpoint", action="store_true", help="read a checkpoint that may run code; only for files of your own")
-    parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="settings that overrule the config's")
+    add_cfg_options(parser)
     args = parser.parse_args(argv)
-    if args.model is not None and not is_exported(args.model):
+    if args.model is not None and not args.model.lower().endswith((".onnx", ".torchscript")):
         parser.error(f"'{args.model}' is no exported model; SOURCE comes last, and a config goes to --config, its weights to --checkpoint")
     if args.model is None and (args.config is None or args.checkpoint is None):
         parser.error("give --config and --checkpoint, or an exported .onnx or .torchscript file before SOURCE")
@@ -66,58 +57,52 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return its exit code: 0, or 1 if any file failed."""
     args = parse_args(argv, prog)
-    try:
-        shard = current_shard()
-        sources = find_sources(args.source)
-        predictor = Predictor(
-            args.model or args.config,
-            args.checkpoint,
-            device=args.device,
-            batch_size=args.batch_size,
-            flip=args.tta,
-            scales=args.scales,
-            refine=args.refine,
-            keep_probs=args.save_probs,
-            min_score=args.min_score,
-            trust=args.trust_checkpoint,
-            cfg_options=_parse_options(args.cfg_options),
-        )
-        analyzer = RoadSafetyAnalyzer(classes=predictor.classes) if args.safety else None
-        folder = PredictionFolder(
-            args.out or Path("work_dirs/predict") / (result_stem(Path(args.source)).replace("*", "_") or "images"),
-            _settings(args, predictor),
-            labels=not args.no_labels,
-            overlays=not args.no_overlays,
-            probs=args.save_probs,
-            overwrite=args.overwrite,
-        )
-        own = shard.take(sources)
-        waiting = folder.start(own, sources)
-    except (ValueError, OSError, ImportError) as error:
-        print(f"mmstreet predict: {say_error(error)}", file=sys.stderr)
-        return 1
+    from mmstreet.predict.folder import SUMMARY, PredictionFolder
+    from mmstreet.predict.job import predict_sources
+    from mmstreet.predict.predictor import Predictor
+    from mmstreet.predict.sharding import current_shard, publish
+    from mmstreet.predict.sources import find_sources, result_stem
+    from mmstreet.report.safety_strip import SafetyStrip
+    from mmstreet.safety.analyzer import RoadSafetyAnalyzer
+
+    shard = current_shard()
+    sources = find_sources(args.source)
+    predictor = Predictor(
+        args.model or args.config,
+        args.checkpoint,
+        device=args.device,
+        batch_size=args.batch_size,
+        flip=args.tta,
+        scales=args.scales,
+        refine=args.refine,
+        keep_probs=args.save_probs,
+        min_score=args.min_score,
+        trust=args.trust_checkpoint,
+        cfg_options=read_cfg_options(args.cfg_options),
+    )
+    analyzer = RoadSafetyAnalyzer(classes=predictor.classes) if args.safety else None
+    folder = PredictionFolder(
+        args.out or Path("work_dirs/predict") / (result_stem(Path(args.source)).replace("*", "_") or "images"),
+        _settings(args, predictor),
+        labels=not args.no_labels,
+        overlays=not args.no_overlays,
+        probs=args.save_probs,
+        overwrite=args.overwrite,
+    )
+    own = shard.take(sources)
+    waiting = folder.start(own, sources)
     outcome = predict_sources(
         predictor, waiting, folder, analyzer=analyzer, make_strip=SafetyStrip if args.safety else None, progress=shard.index == 0
     )
-    try:
-        publish(lambda: folder.summarize(sources), folder.root / SUMMARY)
-    except OSError as error:
-        print(f"mmstreet predict: {say_error(error)}", file=sys.stderr)
-        return 1
+    publish(lambda: folder.summarize(sources), folder.root / SUMMARY)
     if analyzer is not None and analyzer.blindness:
         print(f"safety: UNKNOWN: {analyzer.blindness}; give a model that knows the road, e.g. one of bdd100k_sem19", file=sys.stderr)
-    _report(outcome, shard, skipped=len(own) - len(waiting), total=len(sources), folder=folder)
+    print_outcome(outcome, shard, folder, verb="predicted", total=len(sources), skipped=len(own) - len(waiting))
+    if len(sources) == 1 and outcome.done:
+        shares = json.loads((folder.root / SUMMARY).read_text())["shares"]
+        rows = sorted(((share, name) for name, share in shares.items() if share >= 0.005), reverse=True)
+        print("\n".join(f"{share:6.2f} %  {name}" for share, name in rows))
     return 1 if outcome.failed else 0
-
-
-def _parse_options(options: Sequence[str] | None) -> dict | None:
-    if not options:
-        return None
-    from mmengine.config import DictAction
-
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--options", nargs="+", action=DictAction)
-    return parser.parse_args(["--options", *options]).options
 
 
 def _settings(args: argparse.Namespace, predictor: Predictor) -> dict:
@@ -139,21 +124,3 @@ def _identify_refiner(path: str, predictor: Predictor) -> str:
     from mmstreet.refine.configured import identify_refiner, read_refiner
 
     return identify_refiner(read_refiner(path), predictor.refiner)
-
-
-def _report(outcome: Outcome, shard: Shard, *, skipped: int, total: int, folder: PredictionFolder) -> None:
-    for source, reason in list(outcome.failed.items())[:_SHOWN_FAILURES]:
-        print(f"failed: {source.path}: {reason}", file=sys.stderr)
-    if len(outcome.failed) > _SHOWN_FAILURES:
-        print(f"failed: {len(outcome.failed) - _SHOWN_FAILURES} more, listed in {folder.root / SUMMARY}", file=sys.stderr)
-    share = f" (share {shard.index + 1} of {shard.count})" if shard.count > 1 else ""
-    counts = f"{outcome.done} predicted, {skipped} finished before, {len(outcome.failed)} failed"
-    print(f"{total} files{share}: {counts}; results in {folder.root}")
-    if total == 1 and outcome.done:
-        shares = json.loads((folder.root / SUMMARY).read_text())["shares"]
-        rows = sorted(((share, name) for name, share in shares.items() if share >= 0.005), reverse=True)
-        print("\n".join(f"{share:6.2f} %  {name}" for share, name in rows))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,35 +1,22 @@
-"""``mmstreet refine`` and ``tools/refine.py``: refine a folder of saved predictions, without the network that made them."""
+"""``mmstreet refine``: refine a folder of saved predictions, without the network that made them."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmstreet.cli.arguments import SHARES, CommandParser, add_results
+from mmstreet.cli.outcome import print_outcome
 from mmstreet.engine.errors import LaunchError
 from mmstreet.files.colors import check_palette
 from mmstreet.labels import TABLES, get_table
-from mmstreet.predict.folder import SETTINGS, SUMMARY, PredictionFolder
-from mmstreet.predict.identity import read_object
-from mmstreet.predict.job import say_error
-from mmstreet.predict.refining import find_prediction, refine_sources, summarize_changes, with_cache
-from mmstreet.predict.sharding import current_shard, publish
-from mmstreet.predict.sources import find_sources
-from mmstreet.refine.configured import build_refiner, identify_refiner, read_refiner
-from mmstreet.refine.prediction import read_classes
-
-_SHOWN_FAILURES = 5
 
 
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description="Refine saved predictions. Exit code 1 if any file failed. Under torchrun, srun or in a Slurm array every process "
-        "takes its share; what is finished is skipped, so the same command goes on after a stop.",
-    )
+    parser = CommandParser(prog=prog, description=f"Refine saved predictions. {SHARES}")
     parser.add_argument("images", metavar="IMAGES", help="image, folder (searched to its depth) or pattern in quotes")
     parser.add_argument(
         "predictions",
@@ -45,63 +32,59 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument("--out", "-o", type=Path, required=True, help="folder for the results: labels/, overlays/, records/, summary.json")
     parser.add_argument("--cache", type=Path, help="folder that keeps the masks of the refiner's source; default: OUT/masks")
     parser.add_argument("--no-cache", action="store_true", help="keep no masks")
-    parser.add_argument("--no-overlays", action="store_true", help="write no overlays")
-    parser.add_argument("--overwrite", action="store_true", help="refine finished files again, and replace results of other settings")
+    add_results(parser, verb="refine")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return its exit code: 0, or 1 if any file failed."""
     args = parse_args(argv, prog)
-    try:
-        shard = current_shard()
-        sources = [source for source in find_sources(args.images) if not source.is_video]
-        if args.out.resolve() == args.predictions.resolve():
-            raise LaunchError(f"--out '{args.out}' is the folder of predictions, which would be overwritten; choose another --out")
-        if not args.predictions.is_dir():
-            raise LaunchError(f"folder of predictions '{args.predictions}' does not exist")
-        classes, threshold = _classes(args)
-        settings = read_refiner(args.refine)
-        cached = settings if args.no_cache else with_cache(settings, args.cache or args.out / "masks")
-        refiner = build_refiner(cached, classes)
-        folder = PredictionFolder(
-            args.out,
-            {
-                "refiner": Path(args.refine).stem,
-                "settings": identify_refiner(settings, refiner),
-                "classes": list(classes),
-                "threshold": threshold,
-            },
-            inputs_of=lambda source: [find_prediction(args.predictions, source.name), source.path],
-            overlays=not args.no_overlays,
-            overwrite=args.overwrite,
-        )
-        own = shard.take(sources)
-        waiting = folder.start(own, sources)
-    except (ValueError, OSError, ImportError, TypeError, KeyError) as error:
-        print(f"mmstreet refine: {error.args[0] if isinstance(error, KeyError) else say_error(error)}", file=sys.stderr)
-        return 1
+    from mmstreet.predict.folder import SUMMARY, PredictionFolder
+    from mmstreet.predict.refining import find_prediction, refine_sources, summarize_changes, with_cache
+    from mmstreet.predict.sharding import current_shard, publish
+    from mmstreet.predict.sources import find_sources
+    from mmstreet.refine.configured import build_refiner, identify_refiner, read_refiner
+
+    shard = current_shard()
+    sources = [source for source in find_sources(args.images) if not source.is_video]
+    if args.out.resolve() == args.predictions.resolve():
+        raise LaunchError(f"--out '{args.out}' is the folder of predictions, which would be overwritten; choose another --out")
+    if not args.predictions.is_dir():
+        raise LaunchError(f"folder of predictions '{args.predictions}' does not exist")
+    classes, threshold = _classes(args)
+    settings = read_refiner(args.refine)
+    cached = settings if args.no_cache else with_cache(settings, args.cache or args.out / "masks")
+    refiner = build_refiner(cached, classes)
+    folder = PredictionFolder(
+        args.out,
+        {
+            "refiner": Path(args.refine).stem,
+            "settings": identify_refiner(settings, refiner),
+            "classes": list(classes),
+            "threshold": threshold,
+        },
+        inputs_of=lambda source: [find_prediction(args.predictions, source.name), source.path],
+        overlays=not args.no_overlays,
+        overwrite=args.overwrite,
+    )
+    own = shard.take(sources)
+    waiting = folder.start(own, sources)
     outcome = refine_sources(
         refiner, waiting, args.predictions, folder, palette=_palette(classes), threshold=threshold, progress=shard.index == 0
     )
-    try:
-        summary = json.loads(publish(lambda: summarize_changes(folder, sources), folder.root / SUMMARY))
-    except OSError as error:
-        print(f"mmstreet refine: {say_error(error)}", file=sys.stderr)
-        return 1
-    for source, reason in list(outcome.failed.items())[:_SHOWN_FAILURES]:
-        print(f"failed: {source.path}: {reason}", file=sys.stderr)
-    share = f" (share {shard.index + 1} of {shard.count})" if shard.count > 1 else ""
+    summary = json.loads(publish(lambda: summarize_changes(folder, sources), folder.root / SUMMARY))
     changed = summary["changes"]["changed_percent"]
-    print(
-        f"{len(sources)} files{share}: {outcome.done} refined, {len(own) - len(waiting)} finished before, {len(outcome.failed)} failed; "
-        f"{'no' if changed is None else f'{changed:.2f} %'} pixels changed; results in {folder.root}"
-    )
+    remark = f"{'no' if changed is None else f'{changed:.2f} %'} pixels changed; "
+    print_outcome(outcome, shard, folder, verb="refined", total=len(sources), skipped=len(own) - len(waiting), remark=remark)
     return 1 if outcome.failed else 0
 
 
 def _classes(args: argparse.Namespace) -> tuple[tuple[str, ...], float | None]:
     """Class names, and the threshold where the probabilities are those of a binary head."""
+    from mmstreet.predict.folder import SETTINGS
+    from mmstreet.predict.identity import read_object
+    from mmstreet.refine.prediction import read_classes
+
     path = args.predictions / SETTINGS
     run = (read_object(path) if path.is_file() else None) or {}
     threshold = run.get("threshold")
@@ -120,7 +103,3 @@ def _classes(args: argparse.Namespace) -> tuple[tuple[str, ...], float | None]:
 def _palette(classes: tuple[str, ...]) -> object:
     table = next((table for table in map(get_table, TABLES) if table.names == classes), None)
     return check_palette(None if table is None else table.palette, len(classes))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

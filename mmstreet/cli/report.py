@@ -1,4 +1,4 @@
-"""``mmstreet report`` and ``tools/report.py``: one HTML page per run, or several runs side by side."""
+"""``mmstreet report``: one HTML page per run, or several runs side by side."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jinja2
-
-from mmstreet.report.page import write_page
-from mmstreet.report.pictures import draw_kept_images
+from mmstreet.cli.arguments import CommandParser
 
 if TYPE_CHECKING:
     from mmstreet.evaluation.result_folder import ResultFolder
 
 
-def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Write the page and return the exit code."""
-    parser = argparse.ArgumentParser(
+def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = CommandParser(
         prog=prog,
         description="Write one self-contained HTML page about a run: curves, scores per class, confusion, worst images, config, machine. "
         "Several work dirs are put side by side, with differences against the first.",
@@ -27,13 +24,17 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser.add_argument("work_dirs", nargs="+", metavar="WORK_DIR", help="folder of a run, as training or testing left it")
     parser.add_argument("--out", help="the page; default: report.html in the work dir, or beside the first of several")
     parser.add_argument("--names", nargs="+", metavar="NAME", help="what to call the runs; default: the names of their folders")
-    args = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Write the page and return the exit code."""
+    args = parse_args(argv, prog)
+    from mmstreet.report.page import write_page
+
     first = Path(args.work_dirs[0])
     out = args.out or (first if len(args.work_dirs) == 1 else first.resolve().parent) / "report.html"
-    try:
-        print(f"written: {write_page(args.work_dirs, out, names=args.names)}")
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"no report: {error}") from None
+    print(f"written: {write_page(args.work_dirs, out, names=args.names)}")
     return 0
 
 
@@ -44,7 +45,11 @@ def show_run(folder: str | Path, results: ResultFolder | None = None) -> None:
         folder: The folder of the run.
         results: Where a test has written its results.
     """
+    import jinja2
     from mmengine.logging import print_log
+
+    from mmstreet.report.page import write_page
+    from mmstreet.report.pictures import draw_kept_images
 
     try:
         for name in results.read() if results else ():

@@ -1,4 +1,4 @@
-"""``mmstreet test`` and ``tools/test.py``: test a checkpoint, and write tables and a page."""
+"""``mmstreet test``: test a checkpoint, and write tables and a page."""
 
 from __future__ import annotations
 
@@ -6,26 +6,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import DictAction
-from mmengine.dist import is_main_process
-
-from mmstreet.cli.report import show_run
-from mmstreet.engine.errors import TrainingStopped
-from mmstreet.engine.launch import LAUNCHERS, build_runner, load_config
-from mmstreet.engine.safe_load import safe_loading
-from mmstreet.evaluation.refinement import add_refinement
-from mmstreet.evaluation.result_folder import ResultFolder
-from mmstreet.evaluation.run_record import command_line, home_of, recorded
-from mmstreet.evaluation.scene_safety import add_safety_metric
-from mmstreet.evaluation.splits import SPLITS, run_splits
-from mmstreet.evaluation.testing import run_test
+from mmstreet.cli.arguments import CommandParser, add_cfg_options, add_model, add_processes, read_cfg_options
+from mmstreet.datasets.layouts import SPLITS
 
 
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog=prog, description="Test a segmentor or a detector.")
-    parser.add_argument("config", help="config file")
-    parser.add_argument("checkpoint", help="checkpoint by path or URL, or the folder of a run for its newest one")
+    parser = CommandParser(prog=prog, description="Test a segmentor or a detector.")
+    add_model(parser)
     parser.add_argument("--out", help="folder for the results; default: 'test' in the work dir")
     parser.add_argument("--work-dir", help="folder for logs; default: the config's, else work_dirs/<config name>")
     parser.add_argument("--worst", type=int, default=8, metavar="K", help="images of the lowest mIoU to keep and show (default: 8)")
@@ -46,15 +34,8 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         help="also score what this refiner config makes of the model's maps (configs/refine/); may be given several times; "
         "default: the refiner of the config itself, if it has one",
     )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        metavar="KEY=VALUE",
-        help="settings that overrule the config's, e.g. test_dataloader.batch_size=4 test_evaluator.scope=scene",
-    )
-    parser.add_argument("--launcher", choices=LAUNCHERS, default="auto", help="who started the processes; auto recognises torchrun")
-    parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)  # older launchers pass it
+    add_cfg_options(parser)
+    add_processes(parser)
     args = parser.parse_args(argv)
     if args.refine and args.splits:
         parser.error("--refine works on the config's test set; leave out --splits")
@@ -64,26 +45,39 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return its exit code."""
     args = parse_args(argv, prog)
-    try:
-        cfg = load_config(
-            args.config, work_dir=args.work_dir, cfg_options=args.cfg_options, launcher=args.launcher, load_from=args.checkpoint
-        )
-        if args.safety:
-            add_safety_metric(cfg)
-        out = args.out or Path(cfg.work_dir) / "test"
-        refiners = args.refine or ([args.config] if cfg.get("refiner") and not args.splits else [])
-        if refiners:
-            add_refinement(cfg, refiners, out=out, keep=args.worst)
-        with safe_loading():
-            runner = None if args.splits else build_runner(cfg)
-            home = home_of(cfg, out)
-            with recorded(cfg, command_line(argv, prog), kind="test", folder=home):
-                if runner is None:
-                    run_splits(cfg, args.splits, out=out, worst=args.worst, examples=args.examples)
-                else:
-                    run_test(runner, out=out, worst=args.worst)
-            if is_main_process():
-                show_run(home or out, ResultFolder(out, cfg.get("load_from")))
-    except TrainingStopped as stop:
-        raise SystemExit(f"the test cannot run: {stop}") from None
+    from mmengine.dist import is_main_process
+
+    from mmstreet.cli.report import show_run
+    from mmstreet.engine.launch import build_runner, load_config
+    from mmstreet.engine.safe_load import safe_loading
+    from mmstreet.evaluation.refinement import add_refinement
+    from mmstreet.evaluation.result_folder import ResultFolder
+    from mmstreet.evaluation.run_record import command_line, home_of, recorded
+    from mmstreet.evaluation.scene_safety import add_safety_metric
+    from mmstreet.evaluation.splits import run_splits
+    from mmstreet.evaluation.testing import run_test
+
+    cfg = load_config(
+        args.config,
+        work_dir=args.work_dir,
+        cfg_options=read_cfg_options(args.cfg_options),
+        launcher=args.launcher,
+        load_from=args.checkpoint,
+    )
+    if args.safety:
+        add_safety_metric(cfg)
+    out = args.out or Path(cfg.work_dir) / "test"
+    refiners = args.refine or ([args.config] if cfg.get("refiner") and not args.splits else [])
+    if refiners:
+        add_refinement(cfg, refiners, out=out, keep=args.worst)
+    with safe_loading():
+        runner = None if args.splits else build_runner(cfg)
+        home = home_of(cfg, out)
+        with recorded(cfg, command_line(argv, prog), kind="test", folder=home):
+            if runner is None:
+                run_splits(cfg, args.splits, out=out, worst=args.worst, examples=args.examples)
+            else:
+                run_test(runner, out=out, worst=args.worst)
+        if is_main_process():
+            show_run(home or out, ResultFolder(out, cfg.get("load_from")))
     return 0

@@ -1,25 +1,21 @@
-"""``mmstreet train`` and ``tools/train.py``: train a config, on one process or several."""
+"""``mmstreet train``: train a config, on one process or several."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmengine.config import Config, DictAction
-from mmengine.dist import barrier, is_main_process
+from mmstreet.cli.arguments import CommandParser, add_cfg_options, add_processes, read_cfg_options
 
-from mmstreet.cli.report import show_run
-from mmstreet.engine.errors import LaunchError, TrainingStopped
-from mmstreet.engine.launch import LAUNCHERS, build_runner, load_config
-from mmstreet.engine.safe_load import safe_loading
-from mmstreet.evaluation.run_record import command_line, recorded
-from mmstreet.evaluation.testing import write_validation
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog=prog, description="Train a segmentor or a detector.")
+    parser = CommandParser(prog=prog, description="Train a segmentor or a detector.")
     parser.add_argument("config", help="config file")
     parser.add_argument(
         "--then",
@@ -40,52 +36,54 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         help="go on from this checkpoint; without a value from the newest complete one in the work dir, or from the start if there is none",
     )
     parser.add_argument("--amp", action="store_true", help="mixed precision: float16 on a GPU, bfloat16 on CPU")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        metavar="KEY=VALUE",
-        help="settings that overrule the config's, e.g. optim_wrapper.optimizer.lr=0.01 'model.decode_head.channels=64'",
-    )
-    parser.add_argument("--launcher", choices=LAUNCHERS, default="auto", help="who started the processes; auto recognises torchrun")
-    parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)  # older launchers pass it
-    return parser.parse_args(argv)
+    add_cfg_options(parser)
+    add_processes(parser)
+    args = parser.parse_args(argv)
+    if args.then and isinstance(args.resume, str):
+        parser.error(f"--resume '{args.resume}' does not say which stage it belongs to; give --resume alone and every stage finds its own")
+    return args
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return its exit code."""
     args = parse_args(argv, prog)
-    try:
-        with safe_loading():
-            before = None
-            for path in (args.config, *args.then):
-                cfg = _load_stage(args, Path(path), before)
-                runner = build_runner(cfg)
-                with recorded(cfg, command_line(argv, prog), kind="train", folder=cfg.work_dir):
-                    runner.train()
-                    if is_main_process():
-                        write_validation(runner, out=Path(cfg.work_dir) / "validation")
+    from mmengine.dist import is_main_process
+
+    from mmstreet.cli.report import show_run
+    from mmstreet.engine.launch import build_runner
+    from mmstreet.engine.safe_load import safe_loading
+    from mmstreet.evaluation.run_record import command_line, recorded
+    from mmstreet.evaluation.testing import write_validation
+
+    with safe_loading():
+        before = None
+        for path in (args.config, *args.then):
+            cfg = _load_stage(args, Path(path), before)
+            runner = build_runner(cfg)
+            with recorded(cfg, command_line(argv, prog), kind="train", folder=cfg.work_dir):
+                runner.train()
                 if is_main_process():
-                    show_run(cfg.work_dir)
-                before = cfg
-    except TrainingStopped as stop:
-        raise SystemExit(f"training stopped: {stop}") from None
+                    write_validation(runner, out=Path(cfg.work_dir) / "validation")
+            if is_main_process():
+                show_run(cfg.work_dir)
+            before = cfg
     return 0
 
 
 def _load_stage(args: argparse.Namespace, path: Path, before: Config | None) -> Config:
     """Load the config of a stage; what a run has itself, ``--resume`` prefers to the weights of the stage before."""
+    from mmengine.dist import barrier
+
+    from mmstreet.engine.launch import load_config
+
     barrier()  # the main process may still be writing the checkpoint that the others look for
     work_dir = Path(args.work_dir) / path.stem if args.then and args.work_dir else args.work_dir
-    resume = args.resume
-    if args.then and isinstance(resume, str):
-        raise LaunchError(f"--resume '{resume}' does not say which stage it belongs to; give --resume alone and every stage finds its own")
     cfg = load_config(
         path,
         work_dir=work_dir,
-        cfg_options=args.cfg_options,
+        cfg_options=read_cfg_options(args.cfg_options),
         launcher=args.launcher,
-        resume=resume,
+        resume=args.resume,
         amp=args.amp,
         load_from=before and before.work_dir,
     )

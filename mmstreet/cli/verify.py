@@ -1,4 +1,4 @@
-"""``mmstreet verify`` and ``tools/verify_dataset.py``: check every file of a data set and count its pixels."""
+"""``mmstreet verify``: check every file of a data set and count its pixels."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmstreet.cli.arguments import CommandParser
+
 
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description="Read all images and labels; report problems, pixels per class and class weights."
-    )
+    parser = CommandParser(prog=prog, description="Read all images and labels; report problems, pixels per class and class weights.")
     parser.add_argument("source", metavar="ROOT|CONFIG", help="data root in a known layout, or a config with dataloaders")
     parser.add_argument("--out", default="work_dirs/verify_dataset", help="folder for dataset.json and class_pixels.png")
     parser.add_argument("--workers", type=int, help="processes; default: all cores")
@@ -22,7 +22,6 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return its exit code."""
     args = parse_args(argv, prog)
-    # Worker processes import the tool's file, and this one with it; they need none of these.
     from mmstreet.datasets.inventory import inventory_of_root
     from mmstreet.datasets.verify import verify
     from mmstreet.files.atomic import write_json
@@ -30,15 +29,12 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.report.dataset_plot import plot_class_pixels
     from mmstreet.report.dataset_table import format_verification
 
-    try:
-        if Path(args.source).is_file():
-            from mmstreet.datasets.config_inventory import inventory_of_config
+    if Path(args.source).is_file():
+        from mmstreet.datasets.config_inventory import inventory_of_config
 
-            inventory = inventory_of_config(args.source)
-        else:
-            inventory = inventory_of_root(args.source)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"verify_dataset: {error}") from None
+        inventory = inventory_of_config(args.source)
+    else:
+        inventory = inventory_of_root(args.source)
     report = verify(inventory, workers=args.workers)
 
     split = "train" if "train" in report["splits"] else next(iter(report["splits"]))

@@ -62,7 +62,7 @@ class ImageLabels:
         if key not in self.labels:
             near = difflib.get_close_matches(key, self.labels, n=1, cutoff=0.0)
             hint = f"the nearest key is '{near[0]}'" if near else "there are no entries at all"
-            raise KeyError(f"no image-level labels for '{key}'; {hint}; make them with tools/make_image_labels.py")
+            raise KeyError(f"no image-level labels for '{key}'; {hint}; make them with mmstreet image-labels")
         present = np.zeros(len(self.classes), bool)
         present[list(self.labels[key])] = True
         return present
@@ -95,7 +95,7 @@ def load_image_labels(path: str | Path, *, classes: Sequence[str] | None = None)
         ValueError: If it is cut off, of another form, or made for other classes.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"no image-level labels at {path}; make them with tools/make_image_labels.py")
+        raise FileNotFoundError(f"no image-level labels at {path}; make them with mmstreet image-labels")
     content = load_json(path)
     names, labels = (content.get("classes"), content.get("labels")) if isinstance(content, dict) else (None, None)
     if not _all_are(names, list, str) or not _all_are(labels, dict, list):

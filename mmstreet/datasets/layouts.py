@@ -197,5 +197,5 @@ def _require_all(folder: Path, stems: list[str], suffix: str, need: str) -> None
         example = folder / (missing[0] + suffix)
         raise FileNotFoundError(
             f"{len(stems)} {need}, but {len(missing)} of the files do not exist, first '{example}': "
-            f"{describe_folder(example.parent, wanted=example.name)}; tools/verify_dataset.py lists all"
+            f"{describe_folder(example.parent, wanted=example.name)}; mmstreet verify lists all"
         )

@@ -142,7 +142,7 @@ class WildDash2SemSeg(StreetSemSeg):
     """WildDash 2's 25 evaluated classes; settings as in :class:`StreetSemSeg`.
 
     Reads ``images/SPLIT/NAME.jpg`` and ``labels/SPLIT/NAME.png``, which hold WildDash's label ids. The published folder has no splits:
-    make them with ``tools/split_dataset.py``, or take ``split='.'``, all images of the flat folder, with ``ann_file`` to choose some.
+    make them with ``mmstreet split``, or take ``split='.'``, all images of the flat folder, with ``ann_file`` to choose some.
     """
 
     layouts = {"folders": "wilddash2"}

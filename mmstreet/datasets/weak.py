@@ -22,7 +22,7 @@ class WeakStreetSemSeg(BaseSegDataset):
 
     Args:
         data_root: Folder that holds the layout's folders.
-        image_labels: File of image-level labels, relative to ``data_root`` or absolute; see ``tools/make_image_labels.py``.
+        image_labels: File of image-level labels, relative to ``data_root`` or absolute; see ``mmstreet image-labels``.
         masks_dir: Folder of pseudo-masks, relative to ``data_root`` or absolute; None loads no mask.
         split: Folder of the images, e.g. ``'train'``.
         ann_file: List file, as in :class:`~mmstreet.datasets.sem_seg.StreetSemSeg`. Empty: every image of the split.
@@ -96,7 +96,7 @@ class WeakStreetSemSeg(BaseSegDataset):
         if missing:
             raise FileNotFoundError(
                 f"{len(paths)} images need a pseudo-mask, but {len(missing)} of the files do not exist, first '{missing[0]}': "
-                f"{describe_folder(os.path.dirname(missing[0]))}; tools/make_pseudo_masks.py makes them and goes on where it stopped"
+                f"{describe_folder(os.path.dirname(missing[0]))}; mmstreet pseudo-masks makes them and goes on where it stopped"
             )
 
 

@@ -2,7 +2,7 @@
 
 
 class TrainingStopped(Exception):
-    """Base of all of them; ``tools/train.py`` prints the text and leaves with exit code 1."""
+    """Base of all of them; the commands print the text and leave with exit code 1."""
 
 
 class LaunchError(TrainingStopped, ValueError):

@@ -147,7 +147,7 @@ def describe_machine() -> dict[str, str]:
 
 
 def command_line(argv: Sequence[str] | None, prog: str | None) -> list[str]:
-    """The command as typed: ``python tools/train.py …`` or ``mmstreet train …``; ``argv`` as the main functions get it."""
+    """The command as typed: ``mmstreet train …``; ``argv`` and ``prog`` as the main functions get them."""
     program = prog.split() if prog else ["python", sys.argv[0]]
     return [*program, *(sys.argv[1:] if argv is None else argv)]
 

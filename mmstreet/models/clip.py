@@ -96,7 +96,7 @@ class ClipTeacher(nn.Module):
 
     Args:
         model: Folder or hub name of a CLIP with a vision transformer.
-        text_embeddings: File of text embeddings, by ``tools/make_text_embeddings.py``.
+        text_embeddings: File of text embeddings, by ``mmstreet text-embeddings``.
         table: Class table whose names and order the embeddings must have.
 
     Raises:

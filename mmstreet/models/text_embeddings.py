@@ -33,7 +33,7 @@ def load_text_embeddings(path: str | Path, *, classes: Sequence[str], width: int
     """Read the embeddings of the given classes.
 
     Args:
-        path: File written by ``tools/make_text_embeddings.py``.
+        path: File written by ``mmstreet text-embeddings``.
         classes: Names that the rows must have, in order.
         width: Entries that each row must have; None allows any.
 
@@ -45,14 +45,14 @@ def load_text_embeddings(path: str | Path, *, classes: Sequence[str], width: int
         ValueError: If it is no such file, has other classes, another order or width, or rows that are not of length 1.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"no text embeddings at '{path}'; make them with tools/make_text_embeddings.py")
+        raise FileNotFoundError(f"no text embeddings at '{path}'; make them with mmstreet text-embeddings")
     try:
         with np.load(path, allow_pickle=False) as content:
             embeddings, found = np.asarray(content["embeddings"], np.float32), [str(name) for name in content["classes"]]
     # A damaged archive can fail in nearly any way; whatever it is, the file is not one that we read.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"'{path}' is no file of text embeddings ({reason:.300}); make it with tools/make_text_embeddings.py") from error
+        raise ValueError(f"'{path}' is no file of text embeddings ({reason:.300}); make it with mmstreet text-embeddings") from error
     if len(found) != len(classes):
         raise ValueError(f"'{path}' has text embeddings of {len(found)} classes, but the model has {len(classes)}; make them for its table")
     wrong = [i for i, (a, b) in enumerate(zip(found, classes)) if a != b]

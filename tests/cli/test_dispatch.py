@@ -1,20 +1,39 @@
 """The ``mmstreet`` command: every row of its table leads somewhere, and mistakes get a sentence."""
 
+import runpy
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
-from mmstreet.__main__ import COMMANDS, main
+from mmstreet.cli import commands
+from mmstreet.cli.commands import COMMANDS, main
+
+ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_explains_itself_under_its_own_name(name, capsys):
-    with pytest.raises(SystemExit) as left:
-        main([name, "--help"])
-    assert left.value.code == 0
-    assert capsys.readouterr().out.startswith(f"usage: mmstreet {name} ")
+def test_help_of_every_command_loads_no_framework():
+    code = (
+        "import contextlib, io, sys\n"
+        "from mmstreet.cli.commands import COMMANDS, main\n"
+        "for name in COMMANDS:\n"
+        "    out = io.StringIO()\n"
+        "    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(out):\n"
+        "        main([name, '--help'])\n"
+        "    assert out.getvalue().startswith(f'usage: mmstreet {name} '), name\n"
+        "    assert not {'torch', 'mmengine', 'mmcv', 'mmseg', 'mmdet', 'matplotlib', 'transformers'} & set(sys.modules), name\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_wrong_option_is_refused_with_its_nearest_before_anything_is_loaded():
+    command = [sys.executable, "-X", "importtime", "-m", "mmstreet", "train", "a.py", "--wrok-dir", "x"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.endswith("mmstreet train: error: unrecognized arguments: --wrok-dir x; did you mean --work-dir?\n")
+    assert "mmengine" not in done.stderr
 
 
 def test_without_a_command_all_are_listed(capsys):
@@ -22,12 +41,14 @@ def test_without_a_command_all_are_listed(capsys):
     listed = capsys.readouterr().out
     assert main(["--help"]) == 0
     assert capsys.readouterr().out == listed
-    assert all(f"  {name} " in listed for name in COMMANDS)
+    assert all(f"\n  {name} " in listed for name in COMMANDS)
 
 
-def test_an_unknown_command_is_named_with_the_known_ones(capsys):
-    assert main(["fly"]) == 2
-    assert capsys.readouterr().err == f"mmstreet: there is no command 'fly'; choose one of {', '.join(COMMANDS)}\n"
+def test_a_misspelt_command_is_refused_with_its_nearest(capsys):
+    assert main(["tran"]) == 2
+    assert capsys.readouterr().err == "mmstreet: there is no command 'tran'; did you mean 'train'?\n"
+    assert main(["xyz"]) == 2
+    assert capsys.readouterr().err == f"mmstreet: there is no command 'xyz'; choose one of {', '.join(COMMANDS)}\n"
 
 
 def test_the_console_script_is_this_function():
@@ -44,11 +65,68 @@ def test_a_missing_framework_is_answered_with_the_install_line():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
-    assert (
-        done.stderr == "mmstreet: 'train' needs the Python module 'mmengine', which is not installed; run: pip install 'mmstreet[onedl]'\n"
+    assert done.stderr == (
+        "mmstreet train: this needs the Python module 'mmengine', which is not installed; run: pip install 'mmstreet[onedl]'\n"
     )
 
 
 def test_python_dash_m_runs_the_same_command():
     done = subprocess.run([sys.executable, "-m", "mmstreet", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("mmstreet ")
+
+
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_the_tools_are_the_commands(name, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [f"tools/{name}.py", "--help"])
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(ROOT / "tools" / f"{name}.py"), run_name="__main__")
+    assert capsys.readouterr().out.startswith(f"usage: mmstreet {name} ")
+
+
+def fail_with(monkeypatch, error):
+    def command(argv, prog):
+        raise error
+
+    monkeypatch.setattr("mmstreet.cli.doctor.main", command)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (FileExistsError(17, "File exists", "out"), "'out' would have to be a folder, but there is a file in its way"),
+        (OSError(28, "No space left on device", "a.pth"), "disk full: writing 'a.pth' failed"),
+        (PermissionError(13, "Permission denied", "runs"), "no permission to write or read 'runs'"),
+        (KeyError("class 'moon' is not in table 'a'"), "class 'moon' is not in table 'a'"),
+        (ImportError("No module named 'mmcv._ext'"), "mmcv was built without its ops"),
+    ],
+)
+def test_what_the_user_can_settle_is_one_sentence(monkeypatch, refusal, error, sentence):
+    fail_with(monkeypatch, error)
+    assert sentence in refusal("doctor")
+
+
+@pytest.mark.parametrize("error", [AttributeError("x"), TypeError("x"), AssertionError("x"), RuntimeError("x"), KeyError("x")])
+def test_a_bug_keeps_its_traceback(monkeypatch, error):
+    fail_with(monkeypatch, error)
+    with pytest.raises(type(error)):
+        main(["doctor"])
+
+
+def test_debugging_shows_the_traceback_of_a_mistake_too(monkeypatch):
+    fail_with(monkeypatch, ValueError("x"))
+    with pytest.raises(ValueError, match="x"):
+        main(["doctor", "--debug"])
+    monkeypatch.setenv("MMSTREET_DEBUG", "1")
+    with pytest.raises(ValueError, match="x"):
+        main(["doctor"])
+
+
+def test_an_interrupted_command_says_so(monkeypatch, capsys):
+    fail_with(monkeypatch, KeyboardInterrupt())
+    assert main(["doctor"]) == 130
+    assert capsys.readouterr().err == "mmstreet doctor: interrupted\n"
+
+
+def test_every_command_is_a_module_of_its_name():
+    modules = {path.stem for path in (ROOT / "mmstreet/cli").glob("*.py")} - {"__init__", "arguments", "commands", "failures", "outcome"}
+    assert modules == {name.replace("-", "_") for name in commands.COMMANDS}

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmstreet.cli.refine import main
+from mmstreet.cli.commands import main
 from mmstreet.predict.refining import read_prediction_file, with_cache
 from mmstreet.refine.refiners import VoteRefiner
 from tests.helpers.refine_oracles import random_prediction
@@ -46,7 +46,7 @@ def streets(tmp_path, monkeypatch):
 
 
 def run(*more):
-    return main(["images", "predictions", "--refine", "grow.py", "--classes", CLASSES, "--out", "out", *more])
+    return main(["refine", "images", "predictions", "--refine", "grow.py", "--classes", CLASSES, "--out", "out", *more])
 
 
 def read_summary():
@@ -139,7 +139,7 @@ def test_a_bad_file_is_named_and_the_rest_goes_on(streets, tmp_path, capsys):
     ],
 )
 def test_a_bad_command_gets_one_sentence(streets, capsys, arguments, message):
-    assert main(arguments) == 1
+    assert main(["refine", *arguments]) == 1
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
@@ -157,15 +157,17 @@ def test_other_predictions_are_not_taken_for_finished(streets, tmp_path, capsys)
         cv2.imwrite(str(file), np.zeros(SIZE_HW, np.uint8))
     before = read("town/d")
     arguments = ["images", "others", "--refine", "grow.py", "--classes", CLASSES, "--out", "out"]
-    assert main(arguments) == 1
+    assert main(["refine", *arguments]) == 1
     assert "holds the result 'town/d' of" in capsys.readouterr().err
     np.testing.assert_array_equal(read("town/d"), before)
-    assert main([*arguments, "--overwrite"]) == 0
+    assert main(["refine", *arguments, "--overwrite"]) == 0
     assert (read("town/d") == 0).all()
 
 
 def test_the_folder_of_predictions_is_not_overwritten(streets, capsys):
-    assert main(["images", "predictions", "--refine", "grow.py", "--classes", CLASSES, "--out", "predictions", "--overwrite"]) == 1
+    assert (
+        main(["refine", "images", "predictions", "--refine", "grow.py", "--classes", CLASSES, "--out", "predictions", "--overwrite"]) == 1
+    )
     assert "is the folder of predictions" in capsys.readouterr().err
 
 
@@ -180,7 +182,7 @@ def test_a_changed_base_of_a_refiner_config_is_another_setting(streets, tmp_path
 
 def test_classes_come_from_the_folder_of_a_prediction(streets, tmp_path):
     (tmp_path / "predictions/run.json").write_text(json.dumps({"classes": CLASSES.split(",")}))
-    assert main(["images", "predictions", "--refine", "grow.py", "--out", "out", "--no-overlays"]) == 0
+    assert main(["refine", "images", "predictions", "--refine", "grow.py", "--out", "out", "--no-overlays"]) == 0
     assert not (tmp_path / "out/overlays").exists()
 
 
@@ -220,7 +222,7 @@ def test_damaged_predictions_and_mask_caches_end_no_folder(streets, tmp_path, ca
 @pytest.mark.parametrize("text", ["{", "[]", '{"classes": 3}', '{"classes": []}', '{"classes": ["a"], "threshold": 7}'])
 def test_a_damaged_run_json_of_the_predictions_gets_one_sentence(streets, capsys, text):
     Path("predictions/run.json").write_text(text)
-    assert main(["images", "predictions", "--refine", "grow.py", "--out", "out"]) == 1
+    assert main(["refine", "images", "predictions", "--refine", "grow.py", "--out", "out"]) == 1
     said = capsys.readouterr().err
     assert "run.json' is damaged" in said
     assert said.count("\n") == 1
@@ -233,5 +235,5 @@ def test_probabilities_of_a_binary_head_start_from_the_labels_of_its_threshold(s
     Path("same.py").write_text(
         "refiner = dict(type='mmstreet.VoteRefiner', source=dict(type='mmstreet.SuperpixelMasks', area_px=9), purity=1.1)\n"
     )
-    assert main(["images/a.png", "predictions", "--refine", "same.py", "--out", "out"]) == 0
+    assert main(["refine", "images/a.png", "predictions", "--refine", "same.py", "--out", "out"]) == 0
     np.testing.assert_array_equal(read("a"), probs > 0.3)

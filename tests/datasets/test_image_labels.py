@@ -72,7 +72,7 @@ def test_other_classes_and_missing_files_are_explained(tmp_path):
     LABELS.save(tmp_path / "l.json")
     with pytest.raises(ValueError, match=r"is made for other classes: expected \['car', 'road', 'tree'\]"):
         load_image_labels(tmp_path / "l.json", classes=("car", "road", "tree"))
-    with pytest.raises(FileNotFoundError, match=r"make them with tools/make_image_labels\.py"):
+    with pytest.raises(FileNotFoundError, match=r"make them with mmstreet image-labels"):
         load_image_labels(tmp_path / "none.json")
 
 

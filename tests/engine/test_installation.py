@@ -42,7 +42,9 @@ def test_a_check_that_breaks_is_reported_not_raised(monkeypatch):
 
 
 def test_the_tool_prints_pure_json_and_both_tasks_run():
-    done = subprocess.run([sys.executable, "-W", "ignore", "tools/doctor.py", "--json"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "mmstreet", "doctor", "--json"], capture_output=True, text=True, check=False
+    )
     report = json.loads(done.stdout)
     levels = {f["check"]: f["level"] for f in report["findings"]}
     assert levels["semantic task"] == "ok"

@@ -1,8 +1,6 @@
 """What the inspection reports, against what can be counted and computed from the labels."""
 
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import cv2
@@ -17,6 +15,7 @@ pytest.importorskip("mmdet")
 
 import mmdet.registry
 
+from mmstreet.cli.commands import main
 from mmstreet.engine.errors import LaunchError
 from mmstreet.evaluation.image_inspector import random_proposals, shrink_mask
 from mmstreet.evaluation.instance_inspection import inspect_instances
@@ -108,13 +107,12 @@ def test_a_mask_shrinks_by_area():
     np.testing.assert_array_equal(shrink_mask(mask, 4), [[True, True, False, False]] * 4)
 
 
-def test_the_tool_takes_proposals_from_a_model(config, tmp_path, monkeypatch, capsys):
+def test_the_command_takes_proposals_from_a_model(config, tmp_path, capsys):
     init_default_scope("mmdet")
     torch.save({"state_dict": mmdet.registry.MODELS.build(config.model).state_dict()}, tmp_path / "model.pth")
     config.dump(tmp_path / "config.py")
     arguments = f"--split val --count 1 --proposals 50 --checkpoint {tmp_path}/model.pth --out {tmp_path}/o".split()
-    monkeypatch.setattr(sys, "argv", ["inspect_instances.py", str(tmp_path / "config.py"), *arguments])
-    runpy.run_path(str(ROOT / "tools" / "inspect_instances.py"), run_name="__main__")
+    assert main(["inspect", str(tmp_path / "config.py"), *arguments]) == 0
     assert "2.00 instances per image" in capsys.readouterr().out
     image = json.loads((tmp_path / "o" / "inspection.json").read_text())["images"][0]
     assert image["proposals"]["source"] == "rpn"

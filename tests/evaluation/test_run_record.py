@@ -25,12 +25,12 @@ def cfg(tmp_path, monkeypatch):
 
 
 def test_a_run_notes_its_command_its_change_and_its_end(cfg, tmp_path):
-    with recorded(cfg, ["python", "tools/train.py", "a b.py"], kind="train", folder=cfg.work_dir):
+    with recorded(cfg, ["mmstreet", "train", "a b.py"], kind="train", folder=cfg.work_dir):
         open_record = read_record(cfg.work_dir)
         write_logs(tmp_path / "run")
     record = read_record(cfg.work_dir)
     assert open_record["commands"][0]["ended"] is None
-    assert record["commands"][0]["command"] == "python tools/train.py 'a b.py'"
+    assert record["commands"][0]["command"] == "mmstreet train 'a b.py'"
     assert record["commands"][0]["ended"] >= record["commands"][0]["started"]
     assert record["config"]["question"] == "Does a thinner one suffice?"
     assert (record["config"]["base"], record["config"]["changes"]) == ("base.py", [["model.depth", "50", "18"]])

@@ -8,7 +8,7 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from mmstreet.cli.test import main
+from mmstreet.cli.commands import main
 from mmstreet.engine.errors import LaunchError
 from mmstreet.engine.safe_load import safe_loading
 from mmstreet.evaluation.splits import run_splits, split_config
@@ -72,7 +72,8 @@ class Page(HTMLParser):
 
 
 def test_one_command_scores_training_and_validation_without_augmentation_and_writes_the_page(streets, tmp_path):
-    assert main(["streets.py", "epoch_1.pth", "--splits", "train", "val", "--out", "results", "--examples", "2", "--worst", "1"]) == 0
+    options = ["--splits", "train", "val", "--out", "results", "--examples", "2", "--worst", "1"]
+    assert main(["test", "streets.py", "epoch_1.pth", *options]) == 0
     out, expected = tmp_path / "results", {}
     for split, pairs in streets.items():
         counts = count_pairs([(labels.tolist(), preds.tolist()) for labels, preds in pairs.values()])

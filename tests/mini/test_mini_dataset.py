@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from mmstreet.labels import BDD100K_INS8, BDD100K_SEM19, STREET6
 from mmstreet.mini.sheet import write_contact_sheet
 from mmstreet.mini.writer import MARKER, MiniSettings, parse_size, render_scene, write_mini_dataset
 
-TOOL = Path(__file__).parents[2] / "tools" / "make_mini_dataset.py"
 SIZE = (160, 90)
 
 
@@ -194,14 +192,14 @@ def test_the_contact_sheet_shows_pictures_beside_their_colours(dataset, tmp_path
         write_contact_sheet(tmp_path, tmp_path / "sheet.png")
 
 
-def test_the_tool_draws_a_set_and_refuses_bad_input_in_one_sentence(tmp_path):
+def test_the_command_writes_a_set_and_refuses_bad_input_in_one_sentence(tmp_path):
     def run(*args):
-        return subprocess.run([sys.executable, TOOL, tmp_path / "set", *args], capture_output=True, text=True)
+        return subprocess.run([sys.executable, "-m", "mmstreet", "mini", tmp_path / "set", *args], capture_output=True, text=True)
 
     good = run("--train", "1", "--val", "1", "--size", "32x32", "--workers", "1", "--contact-sheet", tmp_path / "sheet.png")
     assert good.returncode == 0, good.stderr
-    assert "1 training and 1 validation pictures of 32x32" in good.stdout
+    assert "1 training and 1 validation images of 32x32" in good.stdout
     assert (tmp_path / "sheet.png").is_file()
     bad = run("--size", "big")
     assert bad.returncode == 1
-    assert bad.stderr == "make_mini_dataset: a size is WIDTHxHEIGHT in pixels, such as 640x360, got 'big'\n"
+    assert bad.stderr == "mmstreet mini: a size is WIDTHxHEIGHT in pixels, such as 640x360, got 'big'\n"

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from tests.tools.test_dataset_tools import TOOLS
 
 from mmstreet.labels import BDD100K_SEM19
 from mmstreet.mini.drive import MovedCamera, render_drive
 from mmstreet.mini.picture import develop
 from mmstreet.mini.scene import plan_scene
-from tests.tools.test_dataset_tools import TOOLS
 
 CAMERA = dict(size_wh=(640, 360), focal=500.0, horizon=180.0, height=1.5, bend=0.0)
 

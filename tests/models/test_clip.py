@@ -179,7 +179,7 @@ def test_embeddings_that_do_not_fit_are_named(embeddings, tmp_path, change, said
 
 
 def test_a_missing_or_foreign_file_of_embeddings_says_what_to_do(tmp_path):
-    with pytest.raises(FileNotFoundError, match="make them with tools/make_text_embeddings"):
+    with pytest.raises(FileNotFoundError, match="make them with mmstreet text-embeddings"):
         load_text_embeddings(tmp_path / "none.npz", classes=CAMVID11.names)
     (tmp_path / "foreign.npz").write_bytes(b"text")
     with pytest.raises(ValueError, match="is no file of text embeddings"):

@@ -44,7 +44,7 @@ def run(tmp_path):
     folder = write_test(write_logs(tmp_path / "run"))
     record = {
         "commands": [
-            {"kind": "train", "command": "python tools/train.py 'a b.py'", "started": "2026-01-01T10:00:00", "ended": "2026-01-01T10:30:00"}
+            {"kind": "train", "command": "mmstreet train 'a b.py'", "started": "2026-01-01T10:00:00", "ended": "2026-01-01T10:30:00"}
         ],
         "config": {"file": "a.py", "question": "Does <it> work?", "base": "base.py", "changes": [["model.depth", "50", "18"]]},
         "environment": {"torch": "2.13.0", "processor": "two & a half cores"},
@@ -66,7 +66,7 @@ def test_every_part_of_a_run_is_on_its_page(run, tmp_path):
         "0.50 s per iteration, 20 % of it waiting for data",
         "Training loss",
         "Learning rate",
-        "python tools/train.py 'a b.py'",
+        "mmstreet train 'a b.py'",
         "two & a half cores",
         "model.depth",
         "− 50",

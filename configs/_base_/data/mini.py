@@ -1,4 +1,4 @@
-"""The generated street scenes, in BDD100K's layout and classes (``python tools/make_mini_dataset.py data/mini``), at 256×128."""
+"""The generated street scenes, in BDD100K's layout and classes (``mmstreet mini data/mini``), at 256×128."""
 
 _base_ = "./loaders.py"
 

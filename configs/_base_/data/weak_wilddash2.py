@@ -1,6 +1,6 @@
 """WildDash 2 with image-level labels, its steps those of Cityscapes.
 
-The published images lie in one folder: make ``train.txt`` and ``val.txt`` with tools/split_dataset.py.
+The published images lie in one folder: make ``train.txt`` and ``val.txt`` with mmstreet split.
 """
 
 _base_ = "./weak.py"

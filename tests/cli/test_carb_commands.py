@@ -5,10 +5,10 @@ import sys
 import numpy as np
 import pytest
 
+from mmstreet.cli.commands import main
 from mmstreet.labels import CAMVID11
 from mmstreet.models.text_embeddings import load_text_embeddings
 from tests.helpers.tiny_clip import WIDTH, save_tiny_clip
-from tools import make_text_embeddings, plot_carb
 
 
 @pytest.fixture(scope="module")
@@ -16,9 +16,9 @@ def folder(tmp_path_factory):
     return save_tiny_clip(tmp_path_factory.mktemp("clip"))
 
 
-def test_text_embeddings_are_written_in_the_order_of_the_table(folder, tmp_path, capsys):
+def test_text_embeddings_are_written_in_the_order_of_the_table(folder, run, tmp_path, capsys):
     out = tmp_path / "deep" / "camvid.npz"
-    make_text_embeddings.main(["camvid11", "--model", str(folder), "--word", "signsymbol=traffic sign", "--out", str(out)])
+    run("text-embeddings", "camvid11", "--model", folder, "--word", "signsymbol=traffic sign", "--out", out)
     assert f"11 classes, {WIDTH} entries each" in capsys.readouterr().out
     rows = load_text_embeddings(out, classes=CAMVID11.names, width=WIDTH)
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-5)
@@ -27,19 +27,20 @@ def test_text_embeddings_are_written_in_the_order_of_the_table(folder, tmp_path,
     assert (words["signsymbol"], words["pavement"], words["tree"]) == ("traffic sign", "sidewalk", "tree")
 
 
-def test_a_word_for_no_class_is_refused(folder, tmp_path, capsys):
+def test_a_word_for_no_class_is_refused(folder, refusal, tmp_path, capsys):
+    sentence = refusal("text-embeddings", "camvid11", "--model", folder, "--word", "moon=x", "--out", tmp_path / "x.npz")
+    assert "class 'moon' is not in table 'camvid11'" in sentence
     with pytest.raises(SystemExit):
-        make_text_embeddings.main(["camvid11", "--model", str(folder), "--word", "moon=x", "--out", str(tmp_path / "x.npz")])
-    assert "class 'moon' is not in table 'camvid11'" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        make_text_embeddings.main(["camvid11", "--word", "moon", "--out", str(tmp_path / "x.npz")])
-    assert "should be CLASS=WORD" in capsys.readouterr().err
+        main(["text-embeddings", "camvid11", "--word", "moon", "--out", str(tmp_path / "x.npz")])
+    assert "should be KEY=VALUE" in capsys.readouterr().err
 
 
 def test_offline_gives_one_sentence(tmp_path):
     command = [
         sys.executable,
-        "tools/make_text_embeddings.py",
+        "-m",
+        "mmstreet",
+        "text-embeddings",
         "camvid11",
         "--model",
         "nobody/no-such-clip",
@@ -50,13 +51,13 @@ def test_offline_gives_one_sentence(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    said = [line for line in done.stderr.splitlines() if line.startswith("make_text_embeddings:")]
+    said = [line for line in done.stderr.splitlines() if line.startswith("mmstreet text-embeddings:")]
     assert len(said) == 1
     assert "it is not in the local cache and could not be downloaded" in said[0]
     assert "pass it as the model" in said[0]
 
 
-def test_the_plot_of_a_run_is_written(tmp_path, capsys):
+def test_the_plot_of_a_run_is_written(tmp_path, run, refusal, capsys):
     logs = tmp_path / "20260101_000000" / "vis_data"
     logs.mkdir(parents=True)
     keys = ("consistent_ce", "inconsistent_ce", "consistent_area", "inconsistent_area")
@@ -64,9 +65,7 @@ def test_the_plot_of_a_run_is_written(tmp_path, capsys):
         {"iter": i, "step": i, "decode.balance": 1.0 if i < 3 else 0.1, **{f"decode.{key}": float(i) for key in keys}} for i in range(1, 7)
     ]
     (logs / "scalars.json").write_text("\n".join(map(json.dumps, lines)))
-    plot_carb.main([str(tmp_path)])
+    run("carb-curves", tmp_path)
     assert (tmp_path / "balance.png").read_bytes().startswith(b"\x89PNG")
     assert "balance.png" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        plot_carb.main([str(logs)])
-    assert "no run of CARB" in capsys.readouterr().err
+    assert "no run of CARB" in refusal("carb-curves", logs)

@@ -1,4 +1,4 @@
-"""tools/train.py: one process or two, stopping and going on, and a sentence instead of a traceback."""
+"""``mmstreet train``: one process or two, stopping and going on, and a sentence instead of a traceback."""
 
 import json
 import os
@@ -12,6 +12,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmstreet.cli.commands import main
 from mmstreet.engine.launch import build_runner, load_config
 from mmstreet.engine.safe_load import read_checkpoint
 from tests.helpers.plain_config import plain_config_text  # noqa: F401
@@ -20,7 +21,6 @@ from tests.helpers.tiny_segmentation import draw_dataset, tiny_segmentation
 
 mmseg = pytest.importorskip("mmseg")
 ROOT = Path(__file__).parents[2]
-TOOL = ROOT / "tools" / "train.py"
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +42,6 @@ def config(tmp_path):
     return path
 
 
-def train_here(monkeypatch, *args):
-    monkeypatch.setattr(sys, "argv", [str(TOOL), *map(str, args)])
-    runpy.run_path(str(TOOL), run_name="__main__")
-
-
 def logged(work_dir):
     """The last line of metrics that the logger wrote."""
     (path,) = sorted(Path(work_dir).glob("*/vis_data/scalars.json"))[-1:]
@@ -60,11 +55,11 @@ def assert_weights_close(a, b, **tolerance):
         torch.testing.assert_close(value, b[name], **tolerance, msg=lambda text, name=name: f"{name}: {text}")
 
 
-def test_two_processes_train_and_score_like_one(config, tmp_path, monkeypatch):
+def test_two_processes_train_and_score_like_one(config, tmp_path, run):
     plain = {"model.decode_head.norm_cfg": None, "train_cfg.max_epochs": 4}  # batch norm sees half a batch
     options = [f"{key}={value}" for key, value in plain.items()]
-    train_here(monkeypatch, config, "--work-dir", tmp_path / "one", "--cfg-options", *options)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(TOOL), str(config)]
+    run("train", config, "--work-dir", tmp_path / "one", "--cfg-options", *options)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "mmstreet", "train", str(config)]
     command += ["--work-dir", str(tmp_path / "two"), "--cfg-options", *options, "train_dataloader.batch_size=2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
@@ -80,53 +75,52 @@ def test_two_processes_train_and_score_like_one(config, tmp_path, monkeypatch):
     assert {name: together[name] for name in alone} == alone
 
 
-def test_resume_goes_on_from_the_newest_checkpoint_and_equals_one_run(config, tmp_path, monkeypatch):
-    train_here(monkeypatch, config, "--work-dir", tmp_path / "whole")
-    train_here(monkeypatch, config, "--work-dir", tmp_path / "parts", "--cfg-options", "train_cfg.max_epochs=1", "--resume")
+def test_resume_goes_on_from_the_newest_checkpoint_and_equals_one_run(config, tmp_path, run):
+    run("train", config, "--work-dir", tmp_path / "whole")
+    run("train", config, "--work-dir", tmp_path / "parts", "--cfg-options", "train_cfg.max_epochs=1", "--resume")
     assert (tmp_path / "parts/epoch_1.pth").exists()
-    train_here(monkeypatch, config, "--work-dir", tmp_path / "parts", "--resume")
+    run("train", config, "--work-dir", tmp_path / "parts", "--resume")
     assert_weights_close(tmp_path / "whole/epoch_2.pth", tmp_path / "parts/epoch_2.pth", rtol=0, atol=0)
 
 
-def test_a_second_stage_starts_from_the_first_and_resumes_its_own(config, tmp_path, monkeypatch):
+def test_a_second_stage_starts_from_the_first_and_resumes_its_own(config, tmp_path, run, capsys):
     cfg = Config.fromfile(config)
     cfg.model.decode_head.norm_cfg = None
     cfg.dump(config)
     cfg.optim_wrapper.optimizer.lr = 0.0  # what stage two begins with is what it ends with
     cfg.dump(tmp_path / "second.py")
     stages = [config, "--then", tmp_path / "second.py", "--work-dir", tmp_path / "both", "--cfg-options", "train_cfg.max_epochs=1"]
-    train_here(monkeypatch, *stages)
+    run("train", *stages)
     first, second = tmp_path / "both/tiny", tmp_path / "both/second"
     assert_weights_close(first / "epoch_1.pth", second / "epoch_1.pth", rtol=0, atol=0)
     assert logged(first).keys() == logged(second).keys()  # each stage has a log of its own
     made = {path: path.stat().st_mtime_ns for path in (first / "epoch_1.pth", second / "epoch_1.pth")}
     shutil.copy(second / "epoch_1.pth", tmp_path / "kept.pth")
     stages[-1] = "train_cfg.max_epochs=2"
-    train_here(monkeypatch, *stages, "--resume")
+    run("train", *stages, "--resume")
     assert_weights_close(second / "epoch_2.pth", tmp_path / "kept.pth", rtol=0, atol=0)  # its own weights, not those of stage one now
     for path, when in made.items():
         assert not path.exists() or path.stat().st_mtime_ns == when  # nothing was trained again
-    with pytest.raises(SystemExit, match="does not say which stage it belongs to"):
-        train_here(monkeypatch, *stages, "--resume", second / "epoch_2.pth")
+    with pytest.raises(SystemExit):
+        main(["train", *map(str, stages), "--resume", str(second / "epoch_2.pth")])
+    assert "does not say which stage it belongs to" in capsys.readouterr().err
 
 
-def test_a_detector_resumes_exactly_too(tmp_path, monkeypatch):
+def test_a_detector_resumes_exactly_too(tmp_path, run, refusal):
     pytest.importorskip("mmdet")
     path = tmp_path / "tiny_detector.py"
     tiny_detection(draw_coco(tmp_path / "data")).dump(path)
-    train_here(monkeypatch, path, "--work-dir", tmp_path / "whole")
-    train_here(monkeypatch, path, "--work-dir", tmp_path / "parts", "--cfg-options", "train_cfg.max_epochs=1")
-    train_here(monkeypatch, path, "--work-dir", tmp_path / "parts", "--resume", "--cfg-options", "train_dataloader.num_workers=2")
+    run("train", path, "--work-dir", tmp_path / "whole")
+    run("train", path, "--work-dir", tmp_path / "parts", "--cfg-options", "train_cfg.max_epochs=1")
+    run("train", path, "--work-dir", tmp_path / "parts", "--resume", "--cfg-options", "train_dataloader.num_workers=2")
     assert_weights_close(tmp_path / "whole/epoch_2.pth", tmp_path / "parts/epoch_2.pth", rtol=0, atol=0)
-    with pytest.raises(
-        SystemExit, match=r"training stopped: bbox_head\.num_classes is 80, but the training set has 2 classes \(car, person\)"
-    ):
-        train_here(monkeypatch, path, "--work-dir", tmp_path / "w", "--cfg-options", "model.bbox_head.num_classes=80")
+    sentence = refusal("train", path, "--work-dir", tmp_path / "w", "--cfg-options", "model.bbox_head.num_classes=80")
+    assert sentence.startswith("bbox_head.num_classes is 80, but the training set has 2 classes (car, person)")
 
 
-def test_mmsegs_own_script_trains_and_resumes_a_config_with_our_hooks(config, tmp_path, monkeypatch):
+def test_mmsegs_own_script_trains_and_resumes_a_config_with_our_hooks(config, tmp_path, run, monkeypatch):
     script = Path(mmseg.__file__).parent / ".mim/tools/train.py"
-    train_here(monkeypatch, config, "--work-dir", tmp_path / "whole")
+    run("train", config, "--work-dir", tmp_path / "whole")
     for more in (["--cfg-options", "train_cfg.max_epochs=1"], ["--resume"]):
         monkeypatch.setattr(sys, "argv", [str(script), str(config), "--work-dir", str(tmp_path / "parts"), *more])
         monkeypatch.setenv("LOCAL_RANK", "0")  # the script sets it, and it would stay
@@ -134,8 +128,8 @@ def test_mmsegs_own_script_trains_and_resumes_a_config_with_our_hooks(config, tm
     assert_weights_close(tmp_path / "whole/epoch_2.pth", tmp_path / "parts/epoch_2.pth", rtol=0, atol=0)
 
 
-def test_mixed_precision_trains_on_cpu(config, tmp_path, monkeypatch):
-    train_here(monkeypatch, config, "--work-dir", tmp_path / "amp", "--amp", "--cfg-options", "train_cfg.max_epochs=1")
+def test_mixed_precision_trains_on_cpu(config, tmp_path, run):
+    run("train", config, "--work-dir", tmp_path / "amp", "--amp", "--cfg-options", "train_cfg.max_epochs=1")
     state = read_checkpoint(tmp_path / "amp/epoch_1.pth")["state_dict"]
     assert all(value.dtype == torch.float32 for value in state.values() if value.is_floating_point())
 
@@ -147,12 +141,8 @@ def test_mixed_precision_trains_on_cpu(config, tmp_path, monkeypatch):
         (["--resume", "nowhere.pth"], "checkpoint 'nowhere.pth' does not exist"),
     ],
 )
-def test_a_mistake_of_the_user_ends_in_one_sentence(config, tmp_path, monkeypatch, args, sentence):
-    with pytest.raises(SystemExit) as stop:
-        train_here(monkeypatch, config, "--work-dir", tmp_path / "w", *args)
-    assert str(stop.value).startswith(f"training stopped: {sentence}")
-    assert "\n" not in str(stop.value)
-    assert stop.value.__cause__ is None
+def test_a_mistake_of_the_user_ends_in_one_sentence(config, tmp_path, refusal, args, sentence):
+    assert refusal("train", config, "--work-dir", tmp_path / "w", *args).startswith(sentence)
 
 
 def test_dist_train_asks_for_config_and_processes():

@@ -1,4 +1,4 @@
-"""``tools/test.py`` as a user runs it, on images whose predictions are known beforehand."""
+"""``mmstreet test`` as a user runs it, on images whose predictions are known beforehand."""
 
 import csv
 import json
@@ -28,8 +28,8 @@ def read_metrics(path):
     return json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
-def test_it_prints_the_table_and_writes_every_file(streets, run_tool, tmp_path, capfd):
-    run_tool("streets.py", "epoch_1.pth", "--out", "results")
+def test_it_prints_the_table_and_writes_every_file(streets, run, tmp_path, capfd):
+    run("test", "streets.py", "epoch_1.pth", "--out", "results")
     expected = scores(count(streets.values()), BDD100K_SEM19.names, groups=BDD100K_SEM19.groups, frequencies=BDD100K_SEM19.frequencies)
     content = read_metrics(tmp_path / "results" / "metrics.json")
     assert {name: value for name, value in content["metrics"].items() if value is not None} == pytest.approx(expected)
@@ -52,8 +52,8 @@ def test_it_prints_the_table_and_writes_every_file(streets, run_tool, tmp_path, 
     assert rows[BDD100K_SEM19.index("train")]["IoU"] == ""
 
 
-def test_worst_images_come_first_on_the_page_and_in_the_list(streets, run_tool, tmp_path):
-    run_tool("streets.py", "epoch_1.pth", "--out", "results", "--worst", "2")
+def test_worst_images_come_first_on_the_page_and_in_the_list(streets, run, tmp_path):
+    run("test", "streets.py", "epoch_1.pth", "--out", "results", "--worst", "2")
     with open(tmp_path / "results" / "per_image.csv", newline="") as file:
         order = [Path(row["img_path"]).name for row in csv.DictReader(file)]
 
@@ -77,8 +77,8 @@ def test_worst_images_come_first_on_the_page_and_in_the_list(streets, run_tool, 
         assert red.mean(0)[columns + 2 :].max() < 0.2
 
 
-def test_safety_on_request_scores_every_prediction_and_pictures_the_extremes(streets, run_tool, tmp_path):
-    run_tool("streets.py", "epoch_1.pth", "--out", "results", "--worst", "0", "--safety")
+def test_safety_on_request_scores_every_prediction_and_pictures_the_extremes(streets, run, tmp_path):
+    run("test", "streets.py", "epoch_1.pth", "--out", "results", "--worst", "0", "--safety")
     analyze = RoadSafetyAnalyzer(table="bdd100k_sem19")
     expected = {name: analyze(preds) for name, (_, preds) in streets.items()}
     folder = tmp_path / "results" / "safety"
@@ -96,14 +96,14 @@ def test_safety_on_request_scores_every_prediction_and_pictures_the_extremes(str
     assert overall["safety/score"] == pytest.approx(sum(score.score for score in expected.values()) / len(expected))
 
 
-def test_results_go_to_the_work_dir_unless_told_otherwise_and_no_image_is_kept_on_request(streets, run_tool, tmp_path):
-    run_tool("streets.py", "epoch_1.pth", "--work-dir", "mine", "--worst", "0")
+def test_results_go_to_the_work_dir_unless_told_otherwise_and_no_image_is_kept_on_request(streets, run, tmp_path):
+    run("test", "streets.py", "epoch_1.pth", "--work-dir", "mine", "--worst", "0")
     assert (tmp_path / "mine" / "test" / "metrics.json").exists()
     assert not (tmp_path / "mine" / "test" / "worst").exists()
     assert (tmp_path / "mine" / "report.html").exists()
 
 
-def test_whole_scene_and_labelled_pixels_side_by_side(streets, run_tool, tmp_path):
+def test_whole_scene_and_labelled_pixels_side_by_side(streets, run, tmp_path):
     remap = "dict(type='mmstreet.RemapLabels', source='bdd100k_sem19', target='street6_background', unlisted='background')"
     text = CONFIG.format(root=str(tmp_path / "data")).replace("dict(type='PackSegInputs')", f"{remap}, dict(type='PackSegInputs')")
     text = text.replace("split='val'", "split='val', table='street6_background'").replace("'NearestColor'", "'NearestColor', num_classes=6")
@@ -117,7 +117,7 @@ test_evaluator = [
     six = [BDD100K_SEM19.index(name) for name in ("bicycle", "motorcycle", "pole", "car", "person", "vegetation")]
     colors = torch.tensor([BDD100K_SEM19.palette[i] for i in six], dtype=torch.float32)
     torch.save({"state_dict": {"colors": colors}}, tmp_path / "six.pth")
-    run_tool("six.py", "six.pth", "--out", "results")
+    run("test", "six.py", "six.pth", "--out", "results")
     values = read_metrics(tmp_path / "results" / "metrics.json")["metrics"]
     assert values["IoU/person"] == 0, "person is only predicted"
     assert values["IoU/pole"] is None, "the sky is painted as pole, which costs nothing on labelled pixels"
@@ -130,43 +130,38 @@ test_evaluator = [
         assert ("error map: not scored" in legend) == not_scored, "background counts in the scope 'scene' alone"
 
 
-def test_another_metric_gets_its_numbers_written_alike(streets, run_tool, tmp_path):
+def test_another_metric_gets_its_numbers_written_alike(streets, run, tmp_path):
     (tmp_path / "streets.py").write_text(CONFIG.format(root=str(tmp_path / "data")) + "test_evaluator = dict(type='mmseg.IoUMetric')\n")
-    run_tool("streets.py", "epoch_1.pth", "--out", "results")
+    run("test", "streets.py", "epoch_1.pth", "--out", "results")
     assert {path.name for path in (tmp_path / "results").iterdir()} == {"metrics.json", "files.json", "report.html"}
     expected = scores(count(streets.values()), BDD100K_SEM19.names, groups={}, frequencies={})
     assert read_metrics(tmp_path / "results" / "metrics.json")["metrics"]["mIoU"] == pytest.approx(expected["mIoU"], abs=0.0051)
 
 
-def test_a_checkpoint_of_another_model_is_refused_in_one_sentence(streets, run_tool, tmp_path):
+def test_a_checkpoint_of_another_model_is_refused_in_one_sentence(streets, run, refusal, tmp_path):
     write_checkpoint(tmp_path / "narrow.pth", num_classes=6)
-    with pytest.raises(
-        SystemExit, match=r"'narrow.pth' does not fit the model of this config: 'colors' is \(6, 3\) there and \(19, 3\) here"
-    ):
-        run_tool("streets.py", "narrow.pth")
+    sentence = refusal("test", "streets.py", "narrow.pth")
+    assert "'narrow.pth' does not fit the model of this config: 'colors' is (6, 3) there and (19, 3) here" in sentence
     torch.save({"state_dict": {"module.paint": torch.zeros(1)}}, tmp_path / "other.pth")
-    with pytest.raises(SystemExit, match=r"1 of 1 weights are not in it \(colors\)"):
-        run_tool("streets.py", "other.pth")
+    assert "1 of 1 weights are not in it (colors)" in refusal("test", "streets.py", "other.pth")
     torch.save({"state_dict": {"module.colors": torch.zeros(19, 3), "surplus": torch.zeros(1)}}, tmp_path / "parallel.pth")
-    run_tool("streets.py", "parallel.pth", "--worst", "0")
+    run("test", "streets.py", "parallel.pth", "--worst", "0")
 
 
-def test_a_missing_or_unsafe_checkpoint_is_refused_in_one_sentence(streets, run_tool, tmp_path):
-    with pytest.raises(SystemExit, match=r"'epoch_9.pth' does not exist; its folder has: epoch_1.pth"):
-        run_tool("streets.py", "epoch_9.pth")
+def test_a_missing_or_unsafe_checkpoint_is_refused_in_one_sentence(streets, refusal, tmp_path):
+    assert "'epoch_9.pth' does not exist; its folder has: epoch_1.pth" in refusal("test", "streets.py", "epoch_9.pth")
     torch.save({"state_dict": {}, "callback": print}, tmp_path / "odd.pth")
-    with pytest.raises(SystemExit, match="holds the Python object 'print'"):
-        run_tool("streets.py", "odd.pth")
+    assert "holds the Python object 'print'" in refusal("test", "streets.py", "odd.pth")
 
 
-def test_two_processes_give_the_numbers_and_the_page_of_one(streets, run_tool, tmp_path):
+def test_two_processes_give_the_numbers_and_the_page_of_one(streets, run, tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0"]
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     arguments = ["streets.py", "epoch_1.pth", "--out", "two", "--cfg-options", "test_dataloader.batch_size=1"]
-    done = subprocess.run([*command, str(ROOT / "tools" / "test.py"), *arguments], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, "-m", "mmstreet", "test", *arguments], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    run_tool("streets.py", "epoch_1.pth", "--out", "one")
+    run("test", "streets.py", "epoch_1.pth", "--out", "one")
     one, two = tmp_path / "one", tmp_path / "two"
     assert read_metrics(two / "metrics.json")["metrics"] == read_metrics(one / "metrics.json")["metrics"]
     assert (two / "per_image.csv").read_text() == (one / "per_image.csv").read_text()
@@ -175,15 +170,15 @@ def test_two_processes_give_the_numbers_and_the_page_of_one(streets, run_tool, t
     assert {file: (two / file).read_bytes() for file in files} == {file: (one / file).read_bytes() for file in files}
 
 
-def test_results_of_another_checkpoint_are_replaced_and_files_of_others_stay(streets, run_tool, tmp_path):
-    run_tool("streets.py", "epoch_1.pth", "--out", "results", "--safety", "--worst", "3")
-    run_tool("streets.py", "epoch_1.pth", "--out", "results", "--worst", "3")
+def test_results_of_another_checkpoint_are_replaced_and_files_of_others_stay(streets, run, tmp_path):
+    run("test", "streets.py", "epoch_1.pth", "--out", "results", "--safety", "--worst", "3")
+    run("test", "streets.py", "epoch_1.pth", "--out", "results", "--worst", "3")
     out = tmp_path / "results"
     assert (out / "safety/metrics.json").exists(), "the same checkpoint: its safety still holds"
     (out / "notes.txt").write_text("mine")
     (out / "worst/mine.png").write_text("mine")
     write_checkpoint(tmp_path / "epoch_2.pth")
-    run_tool("streets.py", "epoch_2.pth", "--out", "results", "--worst", "1")
+    run("test", "streets.py", "epoch_2.pth", "--out", "results", "--worst", "1")
     assert {path.name for path in out.iterdir()} == {
         "metrics.json", "per_class.csv", "per_image.csv", "files.json", "worst", "report.html", "notes.txt"
     }  # fmt: skip

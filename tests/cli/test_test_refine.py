@@ -1,4 +1,4 @@
-"""``tools/test.py --refine``: the network's own maps and the refined ones, scored in the same run."""
+"""``mmstreet test --refine``: the network's own maps and the refined ones, scored in the same run."""
 
 import json
 
@@ -20,8 +20,8 @@ def refiners(streets, tmp_path):
     (tmp_path / "same.py").write_text(f"refiner = dict(type='mmstreet.VoteRefiner', source={SOURCE!r}, purity=1.1)\n")
 
 
-def test_one_table_has_baseline_and_every_refiner(streets, run_tool, tmp_path, capfd):
-    run_tool("streets.py", "epoch_1.pth", "--out", "results", "--refine", "grow.py", "--refine", "same.py", "--worst", "2")
+def test_one_table_has_baseline_and_every_refiner(streets, run, tmp_path, capfd):
+    run("test", "streets.py", "epoch_1.pth", "--out", "results", "--refine", "grow.py", "--refine", "same.py", "--worst", "2")
     report = json.loads((tmp_path / "results/refinement.json").read_text())
     metrics = json.loads((tmp_path / "results/metrics.json").read_text())["metrics"]
     by_name = {system["name"]: system for system in report["systems"]}
@@ -55,8 +55,8 @@ def test_one_table_has_baseline_and_every_refiner(streets, run_tool, tmp_path, c
     assert (np.asarray(Image.open(tmp_path / "results/refinement" / row["pictures"]["baseline"])) == preds).all()
 
 
-def test_table_and_page_say_why_a_refiner_changed_nothing(streets, run_tool, tmp_path, capfd):
-    run_tool("streets.py", "epoch_1.pth", "--out", "results", "--refine", "same.py", "--worst", "0")
+def test_table_and_page_say_why_a_refiner_changed_nothing(streets, run, tmp_path, capfd):
+    run("test", "streets.py", "epoch_1.pth", "--out", "results", "--refine", "same.py", "--worst", "0")
     refine = VoteRefiner(classes="bdd100k_sem19", source=SOURCE, purity=1.1)
     expected = {}
     for name, (_, preds) in streets.items():
@@ -80,10 +80,10 @@ def test_table_and_page_say_why_a_refiner_changed_nothing(streets, run_tool, tmp
             assert f"<th>{label}: {kind}</th><td>{number}" in page
 
 
-def test_a_config_with_a_refiner_of_its_own_is_tested_with_it(streets, run_tool, tmp_path):
+def test_a_config_with_a_refiner_of_its_own_is_tested_with_it(streets, run, tmp_path):
     text = (tmp_path / "streets.py").read_text() + (tmp_path / "grow.py").read_text()
     (tmp_path / "best.py").write_text(text)
-    run_tool("best.py", "epoch_1.pth", "--out", "results", "--worst", "0")
+    run("test", "best.py", "epoch_1.pth", "--out", "results", "--worst", "0")
     report = json.loads((tmp_path / "results/refinement.json").read_text())
     assert [system["name"] for system in report["systems"]] == ["baseline", "best"]
     assert not (tmp_path / "results/refinement").exists()
@@ -99,14 +99,13 @@ def test_a_config_with_a_refiner_of_its_own_is_tested_with_it(streets, run_tool,
         (["far.py"], "does not exist; give a folder with config.json"),
     ],
 )
-def test_a_refiner_that_cannot_be_built_stops_the_test_before_the_first_image(streets, run_tool, tmp_path, refine, message):
+def test_a_refiner_that_cannot_be_built_stops_the_test_before_the_first_image(streets, refusal, tmp_path, refine, message):
     (tmp_path / "odd.py").write_text(
         "refiner = dict(type='mmstreet.VoteRefiner', source=dict(type='mmstreet.SuperpixelMasks'), purify=1)\n"
     )
     (tmp_path / "far.py").write_text("refiner = dict(type='mmstreet.SAMRefiner', weights='./nowhere')\n")
     options = [part for name in refine for part in ("--refine", name)]
-    with pytest.raises(SystemExit, match=f"the test cannot run: .*{message}"):
-        run_tool("streets.py", "epoch_1.pth", "--out", "results", *options)
+    assert message in refusal("test", "streets.py", "epoch_1.pth", "--out", "results", *options)
     assert not (tmp_path / "results/metrics.json").exists()
 
 

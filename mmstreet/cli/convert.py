@@ -1,26 +1,25 @@
-"""Convert instance labels between BDD100K's Scalabel JSON, its bitmasks and COCO JSON, in any direction.
+"""``mmstreet convert``: instance labels between BDD100K's Scalabel JSON, its bitmasks and COCO JSON, in any direction.
 
-    python tools/convert_bdd100k.py labels/ins_seg/bitmasks/val ins_seg_val_coco.json --from bitmask --to coco
-    python tools/convert_bdd100k.py ins_seg_val.json ins_seg_val_coco.json --from scalabel --to coco --bitmasks bitmasks/val
-    python tools/convert_bdd100k.py ins_seg_val_coco.json out.json --from coco --to scalabel --predictions results.segm.json --no-overlaps
-
-Nothing is lost in silence: what came in is what went out plus what is counted as skipped, with examples, on the screen and
-in a file OUTPUT.report.json.
+What came in is what went out plus what is counted as skipped, with examples, on the screen and in OUTPUT.report.json.
 """
 
+from __future__ import annotations
+
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from mmstreet.formats.bitmask import BitmaskReader, BitmaskWriter
-from mmstreet.formats.coco import CocoReader, CocoWriter
-from mmstreet.formats.convert import convert
-from mmstreet.formats.scalabel import BDD100K_SIZE_HW, ScalabelReader, ScalabelWriter
+from mmstreet.cli.arguments import CommandParser
 from mmstreet.labels import TABLES, get_table
 
 
-def parse_args(argv: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
-    """Read the command line; say so when an option has no meaning for the chosen formats."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
+    """Read the command line; an option without meaning for the chosen formats is refused."""
+    parser = CommandParser(
+        prog=prog,
+        description="Convert instance labels between BDD100K's Scalabel JSON, its bitmasks and COCO JSON. Every label is converted or "
+        "counted as skipped, on the screen and in OUTPUT.report.json.",
+    )
     parser.add_argument("input", type=Path, help="JSON file, or folder of bitmasks or of JSON files per image")
     parser.add_argument("output", type=Path, help="JSON file, or folder for bitmasks")
     parser.add_argument("--from", dest="source", required=True, choices=("scalabel", "bitmask", "coco"))
@@ -40,12 +39,17 @@ def parse_args(argv: list[str] | None) -> tuple[argparse.ArgumentParser, argpars
         parser.error(f"--{option.replace('_', '-')} goes with --from {owners[option]}")
     if args.no_overlaps and args.target != "scalabel":
         parser.error("--no-overlaps goes with --to scalabel; bitmasks have no overlaps anyway")
-    return parser, args
+    return args
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Convert, print the account, write it beside the output."""
-    parser, args = parse_args(argv)
+    args = parse_args(argv, prog)
+    from mmstreet.formats.bitmask import BitmaskReader, BitmaskWriter
+    from mmstreet.formats.coco import CocoReader, CocoWriter
+    from mmstreet.formats.convert import convert
+    from mmstreet.formats.scalabel import BDD100K_SIZE_HW, ScalabelReader, ScalabelWriter
+
     table = get_table(args.classes)
     if args.source == "scalabel":
         reader = ScalabelReader(args.input, table, args.images, args.bitmasks, tuple(args.size or BDD100K_SIZE_HW))
@@ -59,13 +63,7 @@ def main(argv: list[str] | None = None) -> None:
         writer = ScalabelWriter(args.output, table, overlaps=not args.no_overlaps)
     else:
         writer = BitmaskWriter(args.output)
-    try:
-        report = convert(reader, writer, workers=args.workers, strict=args.strict)
-    except (OSError, ValueError) as error:
-        parser.exit(1, f"{error}\n")
+    report = convert(reader, writer, workers=args.workers, strict=args.strict)
     report.write(args.output.with_suffix(".report.json"))
     print(report)
-
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -1,0 +1,115 @@
+"""The parser of all commands, and the arguments that several of them share."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+SHARES = (
+    "Exit code 1 if any file failed. Under torchrun, srun or in a Slurm array every process takes its share; what is finished is skipped, "
+    "so the same command goes on after a stop."
+)
+"""What the descriptions of all commands say that work file by file."""
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An argument parser that names the nearest option when one does not exist."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the message, and leave with exit code 2."""
+        found = re.match(r"unrecognized arguments: (--?[^\s=]+)", message)
+        near = difflib.get_close_matches(found[1], self._options(), 1) if found else []
+        super().error(f"{message}; did you mean {near[0]}?" if near else message)
+
+    def _options(self) -> list[str]:
+        parsers = [self]
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                parsers += action.choices.values()
+        return [option for parser in parsers for option in parser._option_string_actions]
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add CONFIG and CHECKPOINT."""
+    parser.add_argument("config", help="config file")
+    parser.add_argument("checkpoint", help=".pth file, the folder of a run for its newest one, or a URL")
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options``; its value is for :func:`read_cfg_options`."""
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        type=key_value,
+        metavar="KEY=VALUE",
+        help="settings that overrule the config's, e.g. optim_wrapper.optimizer.lr=0.01 'model.decode_head.channels=64'",
+    )
+
+
+def add_processes(parser: argparse.ArgumentParser) -> None:
+    """Add what launchers pass to every process."""
+    parser.add_argument(
+        "--launcher", default="auto", help="who started the processes: auto (default; recognises torchrun), none, pytorch, slurm or mpi"
+    )
+    parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)  # older launchers pass it
+
+
+def add_layout(parser: argparse.ArgumentParser) -> None:
+    """Add ``--layout``."""
+    from mmstreet.datasets.layouts import LAYOUTS
+
+    parser.add_argument("--layout", choices=sorted(LAYOUTS), help="folder scheme of the data set; default: recognised by its folders")
+
+
+def add_scene(parser: argparse.ArgumentParser) -> None:
+    """Add seed and size of generated scenes."""
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same bytes (default: 0)")
+    parser.add_argument("--size", default="640x360", help="WIDTHxHEIGHT in pixels (default: 640x360)")
+
+
+def add_clip(parser: argparse.ArgumentParser) -> None:
+    """Add ``--model``, a CLIP."""
+    parser.add_argument("--model", default="openai/clip-vit-base-patch16", help="CLIP: hub name or folder (default: %(default)s)")
+
+
+def add_results(parser: argparse.ArgumentParser, *, verb: str) -> None:
+    """Add what every command takes that fills a folder file by file."""
+    parser.add_argument("--no-overlays", action="store_true", help="write no overlays, and no video")
+    parser.add_argument("--overwrite", action="store_true", help=f"{verb} finished files again, and replace results of other settings")
+
+
+def read_cfg_options(options: Sequence[str] | None) -> dict | None:
+    """Turn the words of ``--cfg-options`` into settings by dotted key, numbers and lists read as mmengine reads them."""
+    if not options:
+        return None
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--options", nargs="+", action=DictAction)
+    return parser.parse_args(["--options", *options]).options
+
+
+def key_value(text: str) -> str:
+    """Check that a word of the command line is KEY=VALUE; for ``type=``."""
+    if not re.match(r"[^=\s]+=", text):
+        raise argparse.ArgumentTypeError(f"'{text}' should be KEY=VALUE, with the key before the sign")
+    return text
+
+
+def read_pairs(texts: Sequence[str]) -> dict[str, str]:
+    """Turn ``KEY=VALUE`` texts into a dict of texts."""
+    return dict(text.split("=", 1) for text in texts)
+
+
+def folder_of(checkpoint: str) -> Path:
+    """The folder in which a checkpoint lies; the working directory for a URL."""
+    path = Path(checkpoint)
+    return Path(".") if "://" in checkpoint else path if path.is_dir() else path.parent

@@ -1,0 +1,99 @@
+"""Which exceptions are mistakes that the user can settle, and the one sentence for each."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import re
+import sys
+import traceback
+from pathlib import Path
+
+from mmstreet.deps import installed
+from mmstreet.engine.errors import TrainingStopped
+from mmstreet.engine.installation import explain_import_error
+
+_FRAMEWORKS = ("torch", "mmengine", "mmcv", "mmseg", "mmdet")
+_BUILT = re.compile(r"^class `[^`]+` in [^:]+: ")  # mmengine's registry puts it before the message of whatever it could not build
+_WRONG_ARGUMENT = re.compile(r"(?:unexpected keyword argument|missing \d+ required)")
+_OURS = Path(__file__).parents[1]
+
+
+def explain(error: BaseException) -> str | None:
+    """Say in one sentence what the user has to settle.
+
+    Args:
+        error: An exception that ended a command.
+
+    Returns:
+        The sentence, or ``None`` for an exception that no input should cause: its traceback has to be seen.
+    """
+    text = _message(error)
+    if isinstance(error, TrainingStopped):
+        return text
+    if _raised_in(error, "mmengine/config/config.py", "fromfile"):
+        return f"the config cannot be read: {type(error).__name__}: {text}"
+    if isinstance(error, ImportError):
+        return _explain_import(error, text)
+    if isinstance(error, OSError):
+        return _explain_os(error, text)
+    if isinstance(error, KeyError):  # a mapping's own KeyError is a bare key; one with a sentence was written for the user
+        return text if " " in text else None
+    if isinstance(error, TypeError):
+        return text if _BUILT.match(str(error)) and _WRONG_ARGUMENT.search(text) else None
+    if isinstance(error, ValueError):
+        return text if _is_ours(error) else f"{type(error).__name__}: {text}; --debug shows where"
+    return None
+
+
+def log_traceback(error: BaseException) -> None:
+    """Append the traceback of an exception to the log file of the run, if mmengine has opened one."""
+    if "mmengine.logging" in sys.modules:
+        from mmengine.logging import MMLogger
+
+        for logger in MMLogger._instance_dict.values():
+            for handler in logger.handlers:
+                if isinstance(handler, logging.FileHandler):
+                    handler.stream.write("".join(traceback.format_exception(error)))
+                    handler.flush()
+
+
+def _message(error: BaseException) -> str:
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    if "Original Traceback" in text:  # of a process that loads data: its exception is the last line
+        text = text.strip().splitlines()[-1].partition(": ")[2]
+    return _BUILT.sub("", " ".join(text.split())).strip()
+
+
+def _explain_import(error: ImportError, text: str) -> str | None:
+    missing = (error.name or "").partition(".")[0]
+    if missing in _FRAMEWORKS and not installed(missing):
+        return f"this needs the Python module '{missing}', which is not installed; run: pip install 'mmstreet[onedl]'"
+    advised = explain_import_error(text)
+    return advised if advised != text or _is_ours(error) else None
+
+
+def _explain_os(error: OSError, text: str) -> str:
+    where = "" if error.filename is None else f" '{error.filename}'"
+    if error.errno == errno.ENOSPC:
+        return f"disk full: writing{where} failed; make room and run the same command again"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"no permission to write or read{where} ({error.strerror}); choose another folder or change its permissions"
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return f"{where.strip() or 'a path'} would have to be a folder, but there is a file in its way; choose another folder"
+    return text if error.errno is None else f"{error.strerror}:{where}"
+
+
+def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+    return traceback.extract_tb(error.__traceback__)
+
+
+def _raised_in(error: BaseException, file: str, function: str) -> bool:
+    return any(frame.filename.endswith(file) and frame.name == function for frame in _frames(error))
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether our own code raised it, also when mmengine's registry raised it again with another text."""
+    chain = [error, error.__cause__, error.__context__]
+    raised = [frames[-1].filename for link in chain if link is not None and (frames := _frames(link))]
+    return any(Path(file).is_relative_to(_OURS) for file in raised) or "DataLoader worker" in str(error)
