@@ -15,7 +15,7 @@ from mmstreet.files.atomic import atomic_path
 from mmstreet.formats.bitmask_codec import MAX_ANN_ID, decode_bitmask, encode_bitmask
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.overlaps import visible_instances
-from mmstreet.formats.records import FLAGS, ImageRecord, Task
+from mmstreet.formats.records import FLAGS, ImageRecord, Reader, Task, Writer
 from mmstreet.formats.rules import RecordError, build_image, check_image, known_categories
 from mmstreet.labels import BDD100K_INS8, LabelTable
 
@@ -64,7 +64,7 @@ def write_bitmask(path: str | Path, rgba: np.ndarray) -> None:
 
 
 @dataclass(frozen=True)
-class BitmaskReader:
+class BitmaskReader(Reader):
     """Every ``*.png`` below a folder, in the order of their paths.
 
     Attributes:
@@ -109,7 +109,7 @@ class BitmaskReader:
 
 
 @dataclass(frozen=True)
-class BitmaskWriter:
+class BitmaskWriter(Writer):
     """A folder of bitmasks, one PNG per image under the image's name.
 
     The annotation id is the instance's source id when all ids of the image are different whole numbers up to 65535;

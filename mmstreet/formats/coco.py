@@ -12,31 +12,16 @@ from typing import Any
 
 from mmstreet.files.atomic import atomic_path
 from mmstreet.files.rle import encode_counts
+from mmstreet.formats import rules
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.json_stream import compact_json, load_json
-from mmstreet.formats.records import ImageRecord, InstanceRecord, Task
-from mmstreet.formats.rules import (
-    RecordError,
-    build_image,
-    build_instance,
-    check_image,
-    check_name,
-    parse_attributes,
-    parse_each,
-    parse_flag,
-    parse_flags,
-    parse_id,
-    parse_number,
-    parse_points,
-    parse_size,
-    read_mask,
-    resolve_category,
-)
+from mmstreet.formats.poly2d import counts_from_outlines
+from mmstreet.formats.records import ImageRecord, InstanceRecord, Reader, Task, Writer
 from mmstreet.labels import BDD100K_INS8, LabelTable
 
 
 @dataclass(frozen=True)
-class CocoReader:
+class CocoReader(Reader):
     """A COCO instances file, or the predictions made for its images.
 
     The whole file is held in memory, as every user of COCO files does: annotations may stand in any order.
@@ -74,7 +59,11 @@ class CocoReader:
             images[image_id][1].append(annotation)
         for image_id, (image, found) in images.items():
             try:
-                name, size_hw, attributes = check_name(image.get("file_name")), parse_size(image), parse_attributes(image.get("attributes"))
+                name, size_hw, attributes = (
+                    rules.check_name(image.get("file_name")),
+                    rules.parse_size(image),
+                    rules.parse_attributes(image.get("attributes")),
+                )
             except ValueError as error:
                 raise ValueError(f"{self.path}: image {image_id!r} ({image.get('file_name')!r:.100}): {error}") from error
             yield Task(name, len(found), (image_id, size_hw, attributes, found, names))
@@ -98,61 +87,59 @@ class CocoReader:
         report.images_in += 1
         report.instances_in += len(annotations)
         try:
-            check_image(task.name, size_hw, self.image_root)
-        except RecordError as error:
+            rules.check_image(task.name, size_hw, self.image_root)
+        except rules.RecordError as error:
             report.skip_image(error.reason, f"image '{task.name}': {error}", instances=len(annotations))
             return None
-        instances = parse_each(
+        instances = rules.parse_each(
             lambda annotation: self._read_annotation(annotation, names, size_hw),
             annotations,
             lambda position, annotation: f"image '{task.name}', annotation {annotation.get('id', f'at position {position}')!s:.40}",
             report,
         )
-        return build_image(task.name, size_hw, attributes, instances, report, source_id=image_id)
+        return rules.build_image(task.name, size_hw, attributes, instances, report, source_id=image_id)
 
     def _read_annotation(self, annotation: dict, names: dict[int | str, Any], size_hw: tuple[int, int]) -> InstanceRecord:
         category_id, attributes = annotation.get("category_id"), annotation.get("attributes") or {}
         if not isinstance(category_id, (int, str)) or category_id not in names:
-            raise RecordError("no category", f"the file has no category {category_id!r:.40}")
+            raise rules.RecordError("no category", f"the file has no category {category_id!r:.40}")
         if not isinstance(attributes, dict):
-            raise RecordError("malformed label", f"attributes must be an object, got {type(attributes).__name__}")
-        category, uncertain = resolve_category(names[category_id], self.table.names)
+            raise rules.RecordError("malformed label", f"attributes must be an object, got {type(attributes).__name__}")
+        category, uncertain = rules.resolve_category(names[category_id], self.table.names)
         # Without flags of its own, 'ignore' tells ignored regions from crowds: 'iscrowd' is set for both.
-        ignore = parse_flag("ignore", annotation.get("ignore"))
-        crowd = parse_flag("iscrowd", annotation.get("iscrowd"))
-        ignored = parse_flags(attributes, annotation, {"ignored": ignore})["ignored"]
-        flags = parse_flags(attributes, annotation, {"ignored": ignored, "crowd": crowd and not ignored})
+        ignore = rules.parse_flag("ignore", annotation.get("ignore"))
+        crowd = rules.parse_flag("iscrowd", annotation.get("iscrowd"))
+        ignored = rules.parse_flags(attributes, annotation, {"ignored": ignore})["ignored"]
+        flags = rules.parse_flags(attributes, annotation, {"ignored": ignored, "crowd": crowd and not ignored})
         entries = {
             "category_id": self.table.labels[self.table.index(category)].raw_id,
-            "source_id": parse_id(annotation.get("scalabel_id", annotation.get("id"))),
-            "score": None if annotation.get("score") is None else parse_number("score", annotation["score"]),
+            "source_id": rules.parse_id(annotation.get("scalabel_id", annotation.get("id"))),
+            "score": None if annotation.get("score") is None else rules.parse_number("score", annotation["score"]),
             **flags,
             "ignored": ignored or uncertain,
         }
-        counts = _read_segmentation(annotation.get("segmentation"), size_hw)
-        return build_instance(entries, _read_box(annotation.get("bbox"), needed=counts is None), counts, size_hw)
+        segmentation, counts, bbox = annotation.get("segmentation"), None, None
+        if isinstance(segmentation, dict) and segmentation:
+            counts = rules.read_run_lengths(segmentation, size_hw)
+        elif isinstance(segmentation, list) and segmentation:
+            counts = counts_from_outlines([rules.parse_points(outline) for outline in segmentation], size_hw)
+        elif segmentation:
+            raise rules.RecordError(
+                "malformed outline", f"segmentation must be a list of outlines or run lengths, got {segmentation!r:.40}"
+            )
+        elif annotation.get("bbox") is not None:
+            bbox = _read_box(annotation["bbox"])
+        return rules.build_instance(entries, bbox, counts, size_hw)
 
 
-def _read_segmentation(segmentation: Any, size_hw: tuple[int, int]) -> Any:
-    if not segmentation:
-        return None
-    if isinstance(segmentation, dict):
-        return read_mask(segmentation, None, size_hw)
-    if not isinstance(segmentation, list):
-        raise RecordError("malformed outline", f"segmentation must be a list of outlines or run lengths, got {segmentation!r:.40}")
-    return read_mask(None, lambda: [parse_points(outline) for outline in segmentation], size_hw)
-
-
-def _read_box(bbox: Any, *, needed: bool) -> tuple | None:
-    if bbox is None or not needed:
-        return None
+def _read_box(bbox: Any) -> tuple:
     if not isinstance(bbox, list) or len(bbox) != 4:
-        raise RecordError("malformed box", f"bbox must be [x, y, width, height], got {bbox!r:.100}")
-    return tuple(parse_number(name, value) for name, value in zip(("x", "y", "width", "height"), bbox))
+        raise rules.RecordError("malformed box", f"bbox must be [x, y, width, height], got {bbox!r:.100}")
+    return tuple(rules.parse_number(name, value) for name, value in zip(("x", "y", "width", "height"), bbox))
 
 
 @dataclass(frozen=True)
-class CocoWriter:
+class CocoWriter(Writer):
     """A COCO instances file; image and annotation ids count from 1 in the order of the images.
 
     Beside COCO's own keys, images carry ``attributes`` (weather, scene, time of day) and annotations ``ignore``,
@@ -161,10 +148,6 @@ class CocoWriter:
 
     path: Path
     table: LabelTable = BDD100K_INS8
-
-    def target(self, name: str) -> str:
-        """Return the image's name."""
-        return name
 
     def render(self, image: ImageRecord, report: ConversionReport) -> tuple[dict, list[dict]]:
         """Return the image's entry and those of its annotations, without the ids that count over all images."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmstreet.files.rle import merge_runs
+from mmstreet.files.rle import counts_from_runs, merge_runs
 
 SAMPLES_PER_CURVE = 16
 """Straight pieces that stand for one cubic Bézier curve."""
@@ -83,6 +83,11 @@ def fill_outlines(outlines: Sequence[np.ndarray], size_hw: tuple[int, int]) -> n
     """
     runs = [_fill_outline(np.asarray(corners, np.float64), size_hw) for corners in outlines]
     return runs[0] if len(runs) == 1 else merge_runs(np.concatenate([np.zeros((0, 2), np.int64), *runs]))
+
+
+def counts_from_outlines(outlines: Sequence[np.ndarray], size_hw: tuple[int, int]) -> np.ndarray:
+    """Return the COCO run lengths, int64, of the pixels inside any of the outlines; see :func:`fill_outlines`."""
+    return counts_from_runs(fill_outlines(outlines, size_hw), size_hw)
 
 
 def _fill_outline(corners: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:

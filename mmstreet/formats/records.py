@@ -102,7 +102,8 @@ class Writer(Protocol):
     path: Path
 
     def target(self, name: str) -> str:
-        """Return where an image's labels go; of the images with one target only the first is written."""
+        """Return where an image's labels go, by default its name; of the images with one target only the first is written."""
+        return name
 
     def render(self, image: ImageRecord, report: ConversionReport) -> Any:
         """Do the work for one image; count in ``report`` what goes out and what cannot be written."""

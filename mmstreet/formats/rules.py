@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mmstreet.files.rle import bbox_from_counts, counts_from_runs, parse_rle
+from mmstreet.files.rle import bbox_from_counts, parse_rle
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.json_stream import compact_json
-from mmstreet.formats.poly2d import fill_outlines
 from mmstreet.formats.records import FLAGS, ImageRecord, InstanceRecord
 from mmstreet.labels import LabelTable
 
@@ -191,18 +190,12 @@ def check_image(name: str, size_hw: tuple[int, int] | None, image_root: Path | N
     return found
 
 
-def read_mask(rle: Any, outlines: Callable[[], list[np.ndarray]] | None, size_hw: tuple[int, int]) -> np.ndarray | None:
-    """Return the run lengths of a label's mask: of its run-length text if there is one, else of its outlines, else ``None``.
-
-    Raises:
-        RecordError: If the mask is malformed.
-    """
-    if rle is not None:
-        try:
-            return parse_rle(rle, size_hw)
-        except ValueError as error:
-            raise RecordError("malformed run-length mask", str(error)) from error
-    return None if outlines is None else counts_from_runs(fill_outlines(outlines(), size_hw), size_hw)
+def read_run_lengths(rle: Any, size_hw: tuple[int, int]) -> np.ndarray:
+    """Return the run lengths of a mask ``{"counts": …, "size": …}``; raise :class:`RecordError` if it is malformed."""
+    try:
+        return parse_rle(rle, size_hw)
+    except ValueError as error:
+        raise RecordError("malformed run-length mask", str(error)) from error
 
 
 def build_instance(entries: dict, bbox: tuple | None, counts: np.ndarray | None, size_hw: tuple[int, int]) -> InstanceRecord:
@@ -241,16 +234,14 @@ def parse_each(parse: Callable[[Any], Any], labels: Iterable, where: Callable[[i
     return parsed
 
 
-def known_categories(name: str, instances: Iterable[InstanceRecord], table: LabelTable, report: ConversionReport) -> list[InstanceRecord]:
+def known_categories(name: str, instances: list[InstanceRecord], table: LabelTable, report: ConversionReport) -> list[InstanceRecord]:
     """Return the instances of a bitmask whose category id is in the table; count the others."""
-
-    def check(instance: InstanceRecord) -> InstanceRecord:
-        if instance.category_id not in known:
-            raise RecordError("category id is not in the table", f"table '{table.name}' has no category id {instance.category_id}")
-        return instance
-
     known = {label.raw_id for label in table.labels}
-    return parse_each(check, instances, lambda _, instance: f"bitmask of '{name}', id {instance.source_id}", report)
+    for instance in instances:
+        if instance.category_id not in known:
+            sentence = f"bitmask of '{name}', id {instance.source_id}: table '{table.name}' has no category id {instance.category_id}"
+            report.skip_instance("category id is not in the table", sentence)
+    return [instance for instance in instances if instance.category_id in known]
 
 
 def build_image(name: str, size_hw: tuple, attributes: dict, instances: list, report: ConversionReport, **entries: Any) -> ImageRecord:

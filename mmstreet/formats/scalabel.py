@@ -14,7 +14,8 @@ from mmstreet.formats.bitmask_codec import decode_bitmask
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.json_stream import compact_json
 from mmstreet.formats.overlaps import without_overlaps
-from mmstreet.formats.records import ImageRecord, InstanceRecord, Task
+from mmstreet.formats.poly2d import counts_from_outlines
+from mmstreet.formats.records import ImageRecord, InstanceRecord, Reader, Task, Writer
 from mmstreet.formats.rules import (
     RecordError,
     build_image,
@@ -23,7 +24,7 @@ from mmstreet.formats.rules import (
     known_categories,
     parse_attributes,
     parse_each,
-    read_mask,
+    read_run_lengths,
 )
 from mmstreet.formats.scalabel_labels import frame_name, frame_size, iter_raw_frames, name_label, parse_box, parse_label, parse_poly2d
 from mmstreet.labels import BDD100K_INS8, LabelTable
@@ -33,7 +34,7 @@ BDD100K_SIZE_HW = (720, 1280)
 
 
 @dataclass(frozen=True)
-class ScalabelReader:
+class ScalabelReader(Reader):
     """Frames of a Scalabel JSON file, or of a folder with one JSON file per image.
 
     An image's size is that of its frame, else ``config.imageSize``, else that of its run lengths; else that of the image file or the
@@ -100,9 +101,12 @@ class ScalabelReader:
         return build_image(name, size_hw, attributes, instances, report)
 
     def _read_label(self, raw: dict, size_hw: tuple[int, int]) -> InstanceRecord:
-        entries, box = parse_label(raw, self.table), parse_box(raw.get("box2d"))
-        outlines = (lambda: parse_poly2d(raw["poly2d"])) if raw.get("poly2d") else None
-        return build_instance(entries, box, read_mask(raw.get("rle"), outlines, size_hw), size_hw)
+        entries, box, counts = parse_label(raw, self.table), parse_box(raw.get("box2d")), None
+        if raw.get("rle") is not None:
+            counts = read_run_lengths(raw["rle"], size_hw)
+        elif raw.get("poly2d"):
+            counts = counts_from_outlines(parse_poly2d(raw["poly2d"]), size_hw)
+        return build_instance(entries, box, counts, size_hw)
 
     def _read_bitmask(self, name: str, size_hw: tuple[int, int] | None) -> tuple[list[InstanceRecord], tuple[int, int]]:
         path = Path(self.bitmask_root) / PurePosixPath(name).with_suffix(".png")
@@ -170,7 +174,7 @@ def match_bitmask(
 
 
 @dataclass(frozen=True)
-class ScalabelWriter:
+class ScalabelWriter(Writer):
     """A Scalabel JSON file with boxes and run-length masks.
 
     Attributes:
@@ -183,10 +187,6 @@ class ScalabelWriter:
     path: Path
     table: LabelTable = BDD100K_INS8
     overlaps: bool = True
-
-    def target(self, name: str) -> str:
-        """Return the image's name."""
-        return name
 
     def render(self, image: ImageRecord, report: ConversionReport) -> str:
         """Return the frame as JSON text."""
