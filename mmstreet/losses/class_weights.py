@@ -1,15 +1,17 @@
 """Class weights from pixel counts.
 
-The steps, in this order: counts -> frequency -> weight -> normalise -> boost -> clip. Nothing is normalised again after a boost or a clip.
+The steps, in this order: counts -> frequency -> weight -> normalise -> clip -> boost. Nothing is normalised again after a clip or a boost.
 """
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from inspect import signature
 
 import numpy as np
+from mmengine.logging import print_log
 
 from mmstreet.labels import BDD100K_PIXEL_COUNTS, get_table
 
@@ -22,8 +24,8 @@ PRESETS: dict[str, tuple[float, ...]] = {
 ``street6_published`` is printed by the street-view study (Man, Leobandung, Jiang, Pan: Streetview Semantics, 2025) for its final model. No
 formula yields these six numbers: with weights of mean 1 they are impossible for any pixel counts, whether the study's boosts come before
 or after (bicycle alone would exceed the sum of 6, or the boosts taken back already sum to 6.7), and the study's own recipe
-(``method='inverse', normalize='mean', boosts={'bicycle': 3, 'motorcycle': 3, 'pole': 2}, clip=(0.1, 10)``) on its own counts gives
-7.009, 10, 0.1, 0.1, 0.133, 0.1: vegetation, car and motorcycle agree, person comes out six times smaller.
+(``method='inverse', normalize='mean', boosts={'bicycle': 3, 'motorcycle': 3, 'pole': 2}, clip=(0.1, 10), boost_first=True``) on its own
+counts gives 7.009, 10, 0.1, 0.1, 0.133, 0.1: vegetation, car and motorcycle agree, person comes out six times smaller.
 """
 
 _DEFAULTS = {"power": ("power", 0.5), "effective_num": ("beta", 0.999999), "enet": ("c", 1.02)}
@@ -41,6 +43,7 @@ def compute_class_weights(
     normalize: str = "mean",
     boosts: Mapping[str, float] | None = None,
     clip: Sequence[float] | None = None,
+    boost_first: bool = False,
     only: Sequence[str] | None = None,
     zero: str | float = "error",
     names: Sequence[str] | None = None,
@@ -63,8 +66,10 @@ def compute_class_weights(
         beta: Base of ``effective_num``, in [0, 1).
         c: Offset of ``enet``, > 1.
         normalize: ``'mean'``: the weights have mean 1; ``'sum'``: sum 1; ``'none'``: as they are.
-        boosts: Factors by class name, applied after normalising.
-        clip: Lowest and highest weight, applied last.
+        boosts: Factors by class name, applied last; a boosted weight may exceed the highest of ``clip``.
+        clip: Lowest and highest weight, applied after normalising.
+        boost_first: Apply the boosts before the clip, as the street-view study does. A boost then does nothing where the clip cuts the
+            weight to the same value with and without it: 2 on 0.04 is 0.08, and a clip from 0.1 lifts both to 0.1.
         only: Names of the classes to weight; the others get 0, whatever ``clip`` says, and take no part in frequencies and normalising.
         zero: For a class without pixels, which takes no part in normalising: ``'error'``; ``'max'``, the largest normalised weight of the
             others; or the normalised weight itself. 0 stays 0, whatever ``clip`` says.
@@ -77,7 +82,8 @@ def compute_class_weights(
         ValueError: If a setting is not as above, or a class without pixels meets ``zero='error'``.
 
     Warns:
-        UserWarning: If more than half of the weights are cut by ``clip``: such weights say little about the counts.
+        UserWarning: If more than half of the weights are cut by ``clip``: such weights say little about the counts. If a boost has no
+            effect.
 
     Example:
         >>> compute_class_weights([75, 25])
@@ -105,20 +111,25 @@ def compute_class_weights(
     weights[seen] = _normalize(_raw_weights(counts[seen], method, {"power": power, "beta": beta, "c": c}), normalize)
     if empty.any():
         weights[empty] = weights.max() if zero == "max" else _non_negative(zero, "zero")
+    factors = np.ones(len(counts))
     for name, factor in (boosts or {}).items():
-        weights[_indices([name], names, len(counts), "boosts")] *= _non_negative(factor, f"boosts['{name}']")
-    if clip is None:
-        return weights.tolist()
-    low, high = clip
-    if not 0 <= low <= high:
-        raise ValueError(f"clip must be (lowest, highest) with 0 <= lowest <= highest, got {tuple(clip)}")
-    clipped = np.where(weights > 0, weights.clip(low, high), 0.0)
-    cut = int((clipped != weights).sum())
+        factors[_indices([name], names, len(counts), "boosts")] = _non_negative(factor, f"boosts['{name}']")
+    plain, boosted = _clip(weights, clip), _clip(weights * factors, clip)
+    cut = int(((boosted != weights * factors) if boost_first else (plain != weights)).sum())
     if 2 * cut > active.sum():
         warnings.warn(
-            f"{cut} of {active.sum()} class weights are cut by clip=({low}, {high}); they say little about the counts", stacklevel=2
+            f"{cut} of {active.sum()} class weights are cut by clip={tuple(clip)}; they say little about the counts", stacklevel=2
         )
-    return clipped.tolist()
+    if not boost_first:
+        return (plain * factors).tolist()
+    idle = np.flatnonzero((boosted == plain) & (factors != 1) & (weights > 0))
+    if len(idle):
+        warnings.warn(
+            f"the boost of {', '.join(names[i] for i in idle)} has no effect: clip={tuple(clip)} cuts the weight to the same value "
+            "without it; boost after the clip with boost_first=False",
+            stacklevel=2,
+        )
+    return boosted.tolist()
 
 
 def resolve_class_weight(setting: Sequence[float] | str | Mapping | None) -> list[float] | None:
@@ -128,7 +139,8 @@ def resolve_class_weight(setting: Sequence[float] | str | Mapping | None) -> lis
         setting: ``None`` for no weights; the weights themselves; the name of one of :data:`PRESETS`; or the settings of
             :func:`compute_class_weights` with either ``counts`` or ``table``, the name of a class table that gives names and counts. A
             table of BDD100K's classes gives the pixels counted there, any other its shares. A config states its clip on purpose and is
-            built once per head, so the warning of :func:`compute_class_weights` is not repeated here.
+            built once per head, so the warning of :func:`compute_class_weights` about many cut weights is not repeated here; the one
+            about boosts without effect goes to the log.
 
     Raises:
         ValueError: If the setting is none of these, or a weight is negative or not finite.
@@ -152,9 +164,13 @@ def resolve_class_weight(setting: Sequence[float] | str | Mapping | None) -> lis
             counted = all(name in BDD100K_PIXEL_COUNTS for name in table.names)
             settings["names"] = table.names
             settings["counts"] = [BDD100K_PIXEL_COUNTS[x.name] if counted else x.share for x in table.labels]
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*are cut by clip")
-            return compute_class_weights(**settings)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            weights = compute_class_weights(**settings)
+        for message in (str(warning.message) for warning in said):
+            if message.startswith("the boost of"):
+                print_log(f"class_weight: {message}", logger="current", level=logging.WARNING)
+        return weights
     weights = [float(w) for w in setting]
     if not all(np.isfinite(w) and w >= 0 for w in weights):
         raise ValueError(f"class weights must be finite and >= 0, got {weights}")
@@ -191,6 +207,16 @@ def _normalize(weights: np.ndarray, how: str) -> np.ndarray:
     if how not in ("mean", "sum", "none"):
         raise ValueError(f"normalize must be 'mean', 'sum' or 'none', got {how!r}")
     return weights if how == "none" else weights / getattr(weights, how)()
+
+
+def _clip(weights: np.ndarray, clip: Sequence[float] | None) -> np.ndarray:
+    """Cut the weights to a range; 0 stays 0."""
+    if clip is None:
+        return weights
+    low, high = clip
+    if not 0 <= low <= high:
+        raise ValueError(f"clip must be (lowest, highest) with 0 <= lowest <= highest, got {tuple(clip)}")
+    return np.where(weights > 0, weights.clip(low, high), 0.0)
 
 
 def _indices(wanted: Sequence[str], names: Sequence[str] | None, num_classes: int, setting: str) -> list[int]:

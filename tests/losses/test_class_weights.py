@@ -2,6 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 
 from mmstreet.labels import BDD100K_PIXEL_COUNTS, STREET6
 from mmstreet.losses.class_weights import METHODS, PRESETS, compute_class_weights, resolve_class_weight
@@ -10,6 +11,7 @@ SIX = ("pole", "vegetation", "person", "car", "motorcycle", "bicycle")
 SIX_COUNTS = [635_225, 8_817_392, 187_644, 5_684_376, 7_140, 10_650]
 ALL = list(BDD100K_PIXEL_COUNTS.values())
 RECIPE = dict(method="inverse", normalize="mean", boosts={"bicycle": 3, "motorcycle": 3, "pole": 2}, clip=(0.1, 10))
+STUDY = dict(RECIPE, boost_first=True)
 
 
 def by_hand(counts, method):
@@ -41,9 +43,48 @@ def test_methods_equal_their_definitions(method):
 def test_the_published_recipe_on_six_classes():
     normalized = compute_class_weights(SIX_COUNTS)
     assert normalized == pytest.approx([0.039169, 0.002822, 0.132598, 0.004377, 3.484767, 2.336267], abs=1e-5)
-    with pytest.warns(UserWarning, match="4 of 6 class weights are cut"):
-        final = compute_class_weights(SIX_COUNTS, names=SIX, **RECIPE)
+    with (
+        pytest.warns(UserWarning, match="4 of 6 class weights are cut"),
+        pytest.warns(UserWarning, match="the boost of pole has no effect"),
+    ):
+        final = compute_class_weights(SIX_COUNTS, names=SIX, **STUDY)
     assert final == pytest.approx([0.1, 0.1, 0.132598, 0.1, 10, 7.008802], abs=1e-5)
+
+
+def test_a_boost_after_the_clip_always_acts():
+    final = compute_class_weights(SIX_COUNTS, names=SIX, **RECIPE)
+    clipped = [0.1, 0.1, 0.132598, 0.1, 3.484767, 2.336267]
+    assert final == pytest.approx([2 * clipped[0], *clipped[1:4], 3 * clipped[4], 3 * clipped[5]], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("counts", "boosts", "idle"),
+    [
+        ([98, 1, 1], {"b": 5}, None),  # 1.5 becomes 7.5, within the range
+        ([98, 1, 1], {"b": 20, "c": 20}, None),  # cut at 10, but from 1.5
+        ([9800, 100, 1], {"a": 2, "b": 3}, "a, b"),  # below the lowest with and without
+        ([9800, 100, 1], {"c": 1}, None),  # a factor of 1 is no boost
+        ([9800, 100, 1], {"b": 100}, None),  # leaves the lowest
+    ],
+)
+def test_boosts_without_effect_are_named(counts, boosts, idle):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        compute_class_weights(counts, names="abc", boosts=boosts, clip=(0.1, 10), boost_first=True)
+    said = [str(warning.message) for warning in said if "no effect" in str(warning.message)]
+    assert [message.split(" has no effect")[0] for message in said] == ([f"the boost of {idle}"] if idle else [])
+
+
+def test_building_the_loss_logs_the_boosts_without_effect(tmp_path):
+    log = tmp_path / "train.log"
+    logger = MMLogger.get_instance("boosts", log_file=str(log))
+    resolve_class_weight(dict(table="street6", **STUDY))
+    resolve_class_weight(dict(table="street6", **RECIPE))
+    for handler in logger.handlers:
+        handler.flush()
+    lines = [line for line in log.read_text().splitlines() if "WARNING" in line]
+    assert len(lines) == 1
+    assert "class_weight: the boost of pole has no effect: clip=(0.1, 10) cuts the weight to the same value without it" in lines[0]
 
 
 def test_the_published_recipe_on_nineteen_classes():
@@ -52,7 +93,7 @@ def test_the_published_recipe_on_nineteen_classes():
     normalized = compute_class_weights(ALL)
     assert [normalized[i] for i in pick] == pytest.approx([0.067455, 0.004860, 0.228352, 0.007538, 6.001249, 4.023373], abs=1e-5)
     with pytest.warns(UserWarning, match="class weights are cut"):
-        final = compute_class_weights(ALL, names=names, **RECIPE)
+        final = compute_class_weights(ALL, names=names, **STUDY)
     assert [final[i] for i in pick] == pytest.approx([0.134909, 0.1, 0.228352, 0.1, 10, 10], abs=1e-5)
 
 
@@ -146,7 +187,7 @@ def test_a_config_may_give_numbers_a_preset_or_settings():
     assert resolve_class_weight((1, 2)) == [1.0, 2.0]
     preset = dict(zip(STREET6.names, resolve_class_weight("street6_published")))
     assert preset == {"pole": 0.233, "vegetation": 0.1, "person": 0.817, "car": 0.1, "motorcycle": 10.0, "bicycle": 7.243}
-    weights = dict(zip(STREET6.names, resolve_class_weight(dict(table="street6", **RECIPE))))
+    weights = dict(zip(STREET6.names, resolve_class_weight(dict(table="street6", **STUDY))))
     assert [weights[n] for n in SIX] == pytest.approx([0.1, 0.1, 0.132598, 0.1, 10, 7.008802], abs=1e-5)
     assert resolve_class_weight(dict(counts=[75, 25], normalize="sum")) == [0.25, 0.75]
 

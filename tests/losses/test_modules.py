@@ -60,7 +60,7 @@ def test_a_misspelt_setting_is_reported():
 
 
 def test_the_weights_can_be_read_off_the_model():
-    assert "class_weight=[7.0088, 10.0, 0.1, 0.1, 0.1326, 0.1]" in repr(MODELS.build(V3))
+    assert "class_weight=[7.0088, 10.4543, 0.2, 0.1, 0.1326, 0.1]" in repr(MODELS.build(V3))
 
 
 def test_sampler_weights_are_honoured():
