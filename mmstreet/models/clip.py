@@ -6,13 +6,15 @@ token attends to itself alone, the residual connection and the feed-forward part
 
 from __future__ import annotations
 
-import os
+import functools
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmstreet.deps import require
+from mmstreet.files.hub import load_local_first
 from mmstreet.labels import get_table
 from mmstreet.models.pseudo_mask import enlarge, pseudo_labels, sample_patch
 from mmstreet.models.text_embeddings import load_text_embeddings
@@ -24,8 +26,15 @@ CLIP_STD = (68.5005327, 66.6321579, 70.32316305)
 """Their standard deviation."""
 
 
+_FILES = {
+    "CLIPTokenizer": ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"),
+    "CLIPTextModelWithProjection": ("config.json", "model.safetensors"),
+    "CLIPVisionModelWithProjection": ("config.json", "model.safetensors"),
+}
+
+
 def load_clip(kind: str, model: str) -> nn.Module:
-    """Load a part of CLIP from a local folder or from the hub.
+    """Load a part of CLIP from a local folder, the hub's cache or the hub.
 
     Args:
         kind: Class of ``transformers``: ``'CLIPVisionModelWithProjection'``, ``'CLIPTextModelWithProjection'`` or ``'CLIPTokenizer'``.
@@ -33,7 +42,8 @@ def load_clip(kind: str, model: str) -> nn.Module:
 
     Raises:
         ImportError: If ``transformers`` is not installed.
-        OSError: If the model is neither in the folder, nor in the cache, nor can be downloaded, or lacks weights; one sentence.
+        OSError: If the model is neither in the folder, nor in the cache, nor can be downloaded, or lacks weights or the words of its
+            tokenizer; one sentence.
     """
     transformers = require("transformers", extra="clip")
     log = transformers.utils.logging
@@ -41,21 +51,22 @@ def load_clip(kind: str, model: str) -> nn.Module:
     log.set_verbosity_error()  # the other half of CLIP is reported as unexpected otherwise
     try:
         if kind == "CLIPTokenizer":
-            return transformers.CLIPTokenizer.from_pretrained(model)
-        part, info = getattr(transformers, kind).from_pretrained(model, output_loading_info=True)
-    # Offline, the hub's client raises any of a dozen types; what the user can do is the same for all.
-    except Exception as error:
-        found = "the folder holds no such model" if os.path.isdir(model) else "it is not in the local cache and could not be downloaded"
-        raise OSError(
-            f"no {kind} in '{model}': {found} ({type(error).__name__}); on a machine with network run "
-            f"`huggingface-cli download {model} --local-dir clip`, copy the folder here and pass it as the model"
-        ) from error
+            return load_local_first(lambda *at, **how: _read_tokenizer(transformers, *at, **how), model, files=_FILES[kind])
+        read = functools.partial(getattr(transformers, kind).from_pretrained, output_loading_info=True)
+        part, info = load_local_first(read, model, files=_FILES[kind])
     finally:
         log.set_verbosity(verbosity)
     missing = sorted(info["missing_keys"])
     if missing:
         raise OSError(f"the weights of '{model}' lack {len(missing)} tensors of {kind}, first '{missing[0]}'; take a whole CLIP")
     return part
+
+
+def _read_tokenizer(transformers: ModuleType, model: str, **how: bool) -> object:
+    tokenizer = transformers.CLIPTokenizer.from_pretrained(model, **how)
+    if tokenizer(["oak"]).input_ids == tokenizer(["sky"]).input_ids:  # made without its files, it knows no word
+        raise FileNotFoundError(f"'{model}' has no files of a tokenizer")
+    return tokenizer
 
 
 def dense_features(vision: nn.Module, pixels: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,9 @@ from types import ModuleType
 import torch
 
 from mmstreet.deps import require
+from mmstreet.files.hub import load_local_first
+
+_FILES = ("config.json", "model.safetensors")
 
 
 def transformers() -> ModuleType:
@@ -33,10 +37,7 @@ def read_model_type(weights: str | Path, *, expected: Mapping[str, str]) -> str:
         ValueError: If the checkpoint is of another type.
     """
     _check_place(weights)
-    try:
-        settings, _ = transformers().PreTrainedConfig.get_config_dict(str(weights))
-    except (OSError, ValueError) as error:
-        raise _unreachable(weights) from error
+    settings, _ = load_local_first(transformers().PreTrainedConfig.get_config_dict, weights, files=_FILES)
     found = settings.get("model_type")
     if found not in expected:
         raise ValueError(f"'{weights}' holds a model of type '{found}', expected one of: {', '.join(expected)}; give other weights")
@@ -56,10 +57,8 @@ def load_model(weights: str | Path, *, class_name: str, device: torch.device) ->
         ValueError: If the checkpoint lacks tensors of the model; random values would take their place.
     """
     _check_place(weights)
-    try:
-        model, info = getattr(transformers(), class_name).from_pretrained(str(weights), dtype=torch.float32, output_loading_info=True)
-    except OSError as error:
-        raise _unreachable(weights) from error
+    read = functools.partial(getattr(transformers(), class_name).from_pretrained, dtype=torch.float32, output_loading_info=True)
+    model, info = load_local_first(read, weights, files=_FILES)
     lacking = sorted({*info["missing_keys"], *(str(key) for key, *_ in info.get("mismatched_keys", ()))})
     if lacking:
         raise ValueError(
@@ -75,15 +74,15 @@ def load_tokenizer(weights: str | Path) -> object:
     Raises:
         OSError: If there is none.
     """
-    missing = f"'{weights}' has no tokenizer (tokenizer.json or vocab.txt); fetch the whole repository of the model"
-    try:
-        tokenizer = transformers().AutoTokenizer.from_pretrained(str(weights))
-    except (OSError, ValueError) as error:
-        raise OSError(missing) from error
-    # Without its files, transformers makes a tokenizer that knows no word but its own marks.
-    if tokenizer.convert_tokens_to_ids(".") in (None, tokenizer.unk_token_id):
-        raise OSError(missing)
-    return tokenizer
+
+    def read(name: str, **how: bool) -> object:
+        tokenizer = transformers().AutoTokenizer.from_pretrained(name, **how)
+        # Without its files, transformers makes a tokenizer that knows no word but its own marks.
+        if tokenizer.convert_tokens_to_ids(".") in (None, tokenizer.unk_token_id):
+            raise FileNotFoundError(f"'{weights}' has no files of a tokenizer")
+        return tokenizer
+
+    return load_local_first(read, weights, files=("tokenizer.json", "tokenizer_config.json", "vocab.txt"))
 
 
 def choose_device(device: str | None) -> torch.device:
@@ -113,10 +112,3 @@ def _check_place(weights: str | Path) -> None:
             raise OSError(f"folder '{weights}' has no config.json; expected a model saved by transformers (save_pretrained)")
     elif path.is_absolute() or text.startswith((".", "~")) or text.count("/") > 1:
         raise OSError(f"weights folder '{weights}' does not exist; give a folder with config.json, or a name on the hub")
-
-
-def _unreachable(weights: str | Path) -> OSError:
-    return OSError(
-        f"weights '{weights}' can be read neither as a local folder nor from the Hugging Face hub (no network, or no such name); fetch "
-        f"them where there is network, 'hf download {weights} --local-dir FOLDER', and give weights='FOLDER'"
-    )

@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 import subprocess
 import sys
 
@@ -35,6 +37,21 @@ def test_a_word_for_no_class_is_refused(folder, refusal, tmp_path, capsys):
     assert "should be KEY=VALUE" in capsys.readouterr().err
 
 
+def test_a_clip_without_its_tokenizer_writes_nothing(folder, refusal, tmp_path):
+    clip = tmp_path / "clip"
+    clip.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(folder / name, clip)
+    assert "it should contain tokenizer.json" in refusal("text-embeddings", "camvid11", "--model", clip, "--out", tmp_path / "x.npz")
+    assert not (tmp_path / "x.npz").exists()
+
+
+def test_one_word_for_two_classes_is_refused(folder, refusal, tmp_path):
+    sentence = refusal("text-embeddings", "camvid11", "--model", folder, "--word", "road=sky", "--out", tmp_path / "x.npz")
+    assert "the text embeddings of 'sky' and 'road' coincide" in sentence
+    assert not (tmp_path / "x.npz").exists()
+
+
 def test_offline_gives_one_sentence(tmp_path):
     command = [
         sys.executable,
@@ -47,14 +64,14 @@ def test_offline_gives_one_sentence(tmp_path):
         "--out",
         str(tmp_path / "x.npz"),
     ]
-    environment = {"HF_HUB_OFFLINE": "1", "PATH": "", "HF_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PATH": "", "HF_HOME": str(tmp_path)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     said = [line for line in done.stderr.splitlines() if line.startswith("mmstreet text-embeddings:")]
     assert len(said) == 1
-    assert "it is not in the local cache and could not be downloaded" in said[0]
-    assert "pass it as the model" in said[0]
+    assert "'nobody/no-such-clip' is neither a folder nor in the local cache, and the Hugging Face hub" in said[0]
+    assert "run `hf download nobody/no-such-clip tokenizer.json" in said[0]
 
 
 def test_the_plot_of_a_run_is_written(tmp_path, run, refusal, capsys):

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -116,11 +118,21 @@ def test_a_patch_is_labelled_at_its_place_with_its_valid_part(teacher):
     assert inside.sum() == max(min(y_end - y, 30), 0) * max(min(35 - x, 40), 0)
 
 
-def test_a_model_that_cannot_be_had_is_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(OSError, match="the folder holds no such model") as caught:
-        load_clip("CLIPVisionModelWithProjection", str(tmp_path))
+@pytest.mark.parametrize("kind", ["CLIPVisionModelWithProjection", "CLIPTextModelWithProjection", "CLIPTokenizer"])
+def test_a_folder_without_the_model_is_one_sentence(tmp_path, kind):
+    with pytest.raises(OSError, match=f"folder '{tmp_path}' holds no such model .* it should contain .*json") as caught:
+        load_clip(kind, str(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+def test_a_tokenizer_without_its_files_is_refused(folder, tmp_path):
+    for name in ("config.json", "model.safetensors", "tokenizer_config.json"):
+        shutil.copy(folder / name, tmp_path)
+    with pytest.raises(OSError, match=r"it should contain tokenizer\.json, tokenizer_config\.json, vocab\.json, merges\.txt"):
+        load_clip("CLIPTokenizer", str(tmp_path))
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copy(folder / name, tmp_path)
+    assert len(load_clip("CLIPTokenizer", str(tmp_path))) == len(load_clip("CLIPTokenizer", str(folder)))
 
 
 def test_there_are_85_different_sentences():
@@ -167,7 +179,6 @@ def test_embeddings_are_the_mean_of_unit_sentences(folder):
             lambda rows, names: (rows[:, :8] / np.linalg.norm(rows[:, :8], axis=1, keepdims=True), names),
             r"\[11, 8\], but the model needs \[11, 16\]",
         ),
-        (lambda rows, names: (2 * rows, names), "must be unit vectors"),
     ],
 )
 def test_embeddings_that_do_not_fit_are_named(embeddings, tmp_path, change, said):
@@ -178,9 +189,31 @@ def test_embeddings_that_do_not_fit_are_named(embeddings, tmp_path, change, said
         load_text_embeddings(tmp_path / "other.npz", classes=CAMVID11.names, width=WIDTH)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda rows: 2 * rows, r"must be unit vectors, but row \d+ \('\w+'\) is not"),
+        (lambda rows: np.where(np.arange(11)[:, None] == 3, np.nan, rows), r"but row 3 \('road'\) is not"),
+        (lambda rows: rows[[0, 1, 2, 3, 4, 5, 6, 7, 1, 9, 10]], r"of 'building' and 'car' coincide \(cosine 1\.0000"),
+    ],
+)
+def test_embeddings_that_say_nothing_are_neither_written_nor_read(embeddings, tmp_path, change, said):
+    rows = change(load_text_embeddings(embeddings, classes=CAMVID11.names))
+    names, path = CAMVID11.names, tmp_path / "other.npz"
+    with pytest.raises(ValueError, match=said):
+        save_text_embeddings(path, rows, classes=names, prompts=names, model="none")
+    assert not path.exists()
+    np.savez(path, embeddings=rows, classes=np.array(names))
+    with pytest.raises(ValueError, match=said):
+        load_text_embeddings(path, classes=names)
+
+
 def test_a_missing_or_foreign_file_of_embeddings_says_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match="make them with mmstreet text-embeddings"):
         load_text_embeddings(tmp_path / "none.npz", classes=CAMVID11.names)
-    (tmp_path / "foreign.npz").write_bytes(b"text")
-    with pytest.raises(ValueError, match="is no file of text embeddings"):
-        load_text_embeddings(tmp_path / "foreign.npz", classes=CAMVID11.names)
+    save_text_embeddings(tmp_path / "whole.npz", np.eye(11), classes=CAMVID11.names, prompts=CAMVID11.names, model="none")
+    whole = (tmp_path / "whole.npz").read_bytes()
+    for content in (b"text", b"", b"PK", whole[:-40], whole[:100] + b"?" + whole[101:], np.eye(11).tobytes()):
+        (tmp_path / "foreign.npz").write_bytes(content)
+        with pytest.raises(ValueError, match="is no file of text embeddings"):
+            load_text_embeddings(tmp_path / "foreign.npz", classes=CAMVID11.names)

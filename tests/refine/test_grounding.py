@@ -80,7 +80,7 @@ def test_other_weights_and_a_missing_tokenizer_are_named(weights, tmp_path):
         GroundingDINOBoxes(weights=save_tiny("sam", tmp_path / "sam"))
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_bytes((weights / name).read_bytes())
-    with pytest.raises(OSError, match=r"has no tokenizer \(tokenizer.json or vocab.txt\)"):
+    with pytest.raises(OSError, match=r"should contain tokenizer\.json, tokenizer_config\.json, vocab\.txt"):
         GroundingDINOBoxes(weights=tmp_path)
 
 

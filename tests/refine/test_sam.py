@@ -234,7 +234,7 @@ def test_weights_that_cannot_be_had_are_named_in_one_sentence(tmp_path, monkeypa
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(OSError, match=r"neither as a local folder nor from the Hugging Face hub .* and give weights='FOLDER'") as caught:
+    with pytest.raises(OSError, match=r"is neither a folder nor in the local cache, .* copy FOLDER here") as caught:
         SAMMasks(weights="someone/sam-vit-none")
     assert "\n" not in str(caught.value)
 
