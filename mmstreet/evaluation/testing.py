@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 
 from mmstreet.engine.checkpoint_fit import check_fit
 from mmstreet.engine.checkpoints import find_checkpoint
+from mmstreet.engine.errors import LaunchError
 from mmstreet.evaluation.kept_images import KeepImagesHook, MapRules, write_kept_images
 from mmstreet.evaluation.result_folder import ResultFolder
 from mmstreet.evaluation.scene_safety import write_scenes
@@ -44,7 +45,7 @@ def run_test(runner: Runner, *, out: str | Path, worst: int = 8, examples: int =
         The scalars of all metrics.
 
     Raises:
-        LaunchError: If the checkpoint does not exist or does not fit the model.
+        LaunchError: If the checkpoint does not exist or does not fit the model, or a folder of ``out`` is a link to elsewhere.
     """
     checkpoint = runner.cfg.get("load_from")
     if checkpoint and "://" not in checkpoint:
@@ -57,7 +58,10 @@ def run_test(runner: Runner, *, out: str | Path, worst: int = 8, examples: int =
     kept = {metric: keeper.collect() for metric, keeper in keepers.items()}
     if is_main_process():
         run = {"config": runner.cfg.filename, "checkpoint": checkpoint}
-        written = write_results(metrics, scores, run, out=out, results=results or ResultFolder(out, checkpoint), kept=kept)
+        try:
+            written = write_results(metrics, scores, run, out=out, results=results or ResultFolder(out, checkpoint), kept=kept)
+        except ValueError as error:
+            raise LaunchError(f"the results were not written: {error}") from error
         shown = ", ".join(str(path.relative_to(out)) for path in written if path.suffix in (".json", ".csv"))
         print_log(f"written to '{out}': {shown}", logger="current")
     return scores

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def write_page(work_dirs: Sequence[str | Path], path: str | Path, *, names: Sequ
         )
     )
     # A link at this path is replaced and not followed, so nothing elsewhere is overwritten.
-    return write_text(page, path)
+    return write_text(page.encode("utf-8", "replace").decode("utf-8"), path)
 
 
 def _unique_names(work_dirs: Sequence[str | Path]) -> list[str]:
@@ -61,6 +62,7 @@ def _unique_names(work_dirs: Sequence[str | Path]) -> list[str]:
     return ["/".join(part[-depth:]) for part in parts]
 
 
+@functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mmstreet.report", "templates"),

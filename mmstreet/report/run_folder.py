@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from mmstreet.files.contained import path_inside
@@ -55,7 +56,7 @@ class RunFolder:
 
     def _find(self, path: Path) -> Path | None:
         try:
-            found = path_inside(self.path, str(path.relative_to(self.path)))
+            found = path_inside(self.path, os.path.relpath(path, self.path))
             return found if found.is_file() else None
         except (OSError, ValueError) as error:
             return self.leave_out(path, error)
@@ -63,5 +64,5 @@ class RunFolder:
     def leave_out(self, path: Path, error: Exception) -> None:
         """Note that a file is not on the page, and why."""
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        problem = f"{path.relative_to(self.path)} was left out: {reason}"
+        problem = f"{os.path.relpath(path, self.path)} was left out: {reason}"
         self.problems += [problem] if problem not in self.problems else []

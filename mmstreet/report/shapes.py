@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 
@@ -131,7 +130,7 @@ def _is_one(value: object, shape: object) -> bool:
         return whole or (isinstance(value, str) and _HEX.fullmatch(value) is not None)
     if type(value) not in (int, float):
         return False
-    return 0 <= value < _LARGEST and type(value) is int if shape is int else math.isfinite(value) and abs(value) < _LARGEST
+    return 0 <= value < _LARGEST and type(value) is int if shape is int else abs(value) < _LARGEST  # nan is smaller than nothing
 
 
 def _join(place: str, key: object) -> str:

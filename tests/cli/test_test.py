@@ -185,3 +185,13 @@ def test_results_of_another_checkpoint_are_replaced_and_files_of_others_stay(str
     assert sorted(path.name[:3] for path in (out / "worst").iterdir()) == ["01_"] * 4 + ["ind", "min"]
     assert "checkpoint <code>epoch_2.pth</code>" in (out / "report.html").read_text()
     assert "epoch_1.pth" not in (out / "report.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["worst", "safety"])
+def test_nothing_is_written_through_a_link_to_elsewhere(streets, run_tool, tmp_path, name):
+    (tmp_path / "private").mkdir()
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / name).symlink_to(tmp_path / "private")
+    with pytest.raises(SystemExit, match=f"the results were not written: '{name}.*' leads out of the folder"):
+        run_tool("streets.py", "epoch_1.pth", "--out", "results", "--safety", "--worst", "1")
+    assert not list((tmp_path / "private").iterdir())
