@@ -12,6 +12,7 @@ import torch
 
 from mmstreet.deps import require
 from mmstreet.files.hub import load_local_first
+from mmstreet.refine.official_sam import load_official, official_type
 
 _FILES = ("config.json", "model.safetensors")
 
@@ -29,16 +30,19 @@ def read_model_type(weights: str | Path, *, expected: Mapping[str, str]) -> str:
     """Return the model type that a checkpoint says it is.
 
     Args:
-        weights: A folder in transformers' format (``config.json`` and ``model.safetensors``), or a name on the hub.
+        weights: A folder in transformers' format (``config.json`` and ``model.safetensors``), a file of SAM's or SAM 2's authors (see
+            :mod:`~mmstreet.refine.official_sam`), or a name on the hub, whose local copy is used where there is one.
         expected: Class name of each model type that will do.
 
     Raises:
         OSError: If there is no such folder, or the hub cannot be reached or does not know the name.
         ValueError: If the checkpoint is of another type.
     """
-    _check_place(weights)
-    settings, _ = load_local_first(transformers().PreTrainedConfig.get_config_dict, weights, files=_FILES)
-    found = settings.get("model_type")
+    if Path(weights).is_file():
+        found = official_type(weights)
+    else:
+        _check_place(weights)
+        found = load_local_first(transformers().PreTrainedConfig.get_config_dict, weights, files=_FILES)[0].get("model_type")
     if found not in expected:
         raise ValueError(f"'{weights}' holds a model of type '{found}', expected one of: {', '.join(expected)}; give other weights")
     return found
@@ -54,8 +58,11 @@ def load_model(weights: str | Path, *, class_name: str, device: torch.device) ->
 
     Raises:
         OSError: If the weights cannot be had.
-        ValueError: If the checkpoint lacks tensors of the model; random values would take their place.
+        ValueError: If the checkpoint lacks tensors of the model, for which random values would stand in, or holds values that are not
+            finite.
     """
+    if Path(weights).is_file():
+        return _finish(load_official(weights), weights, device)
     _check_place(weights)
     read = functools.partial(getattr(transformers(), class_name).from_pretrained, dtype=torch.float32, output_loading_info=True)
     model, info = load_local_first(read, weights, files=_FILES)
@@ -65,7 +72,14 @@ def load_model(weights: str | Path, *, class_name: str, device: torch.device) ->
             f"'{weights}' does not fit {class_name}: {len(lacking)} tensors are missing or have another shape, the first is "
             f"'{lacking[0]}'; give weights of this model"
         )
-    return model.eval().requires_grad_(False).to(device)
+    return _finish(model, weights, device)
+
+
+def _finish(model: torch.nn.Module, weights: str | Path, device: torch.device) -> torch.nn.Module:
+    broken = [name for name, value in model.state_dict().items() if not bool(torch.isfinite(value).all())]
+    if broken:
+        raise ValueError(f"'{weights}' holds values that are not finite (nan or infinity), first in '{broken[0]}'; fetch it again")
+    return model.float().eval().requires_grad_(False).to(device)
 
 
 def load_tokenizer(weights: str | Path) -> object:
@@ -91,22 +105,21 @@ def choose_device(device: str | None) -> torch.device:
 
 
 def fingerprint(weights: str | Path) -> str:
-    """Return a text that changes when the weights in a local folder are replaced; for a name on the hub, the name.
+    """Return a text that changes when weights in a local folder or file are replaced; for a name on the hub, the name.
 
     Args:
         weights: See :func:`read_model_type`.
     """
     folder = Path(weights)
-    if not folder.is_dir():
+    if not folder.exists():
         return str(weights)
-    files = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.iterdir() if path.is_file())
+    paths = [folder] if folder.is_file() else [path for path in folder.iterdir() if path.is_file()]
+    files = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
     return hashlib.sha256(repr(files).encode()).hexdigest()
 
 
 def _check_place(weights: str | Path) -> None:
     path, text = Path(weights), str(weights)
-    if path.is_file():
-        raise OSError(f"'{weights}' is a file; expected a folder with config.json and model.safetensors, or a name on the hub")
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise OSError(f"folder '{weights}' has no config.json; expected a model saved by transformers (save_pretrained)")

@@ -36,7 +36,8 @@ class SAMMasks:
     The image is encoded once per call; prompts are decoded in batches.
 
     Args:
-        weights: A folder in transformers' format, or a name on the Hugging Face hub, e.g. ``'facebook/sam-vit-base'``,
+        weights: A folder in transformers' format; a file of SAM's or SAM 2's authors, e.g. ``'sam_vit_b_01ec64.pth'`` or
+            ``'sam2.1_hiera_small.pt'``; or a name on the Hugging Face hub, e.g. ``'facebook/sam-vit-base'``,
             ``'facebook/sam2.1-hiera-small'`` or ``'syscv-community/sam-hq-vit-base'``.
         family: ``'sam'``, ``'sam2'`` (also 2.1) or ``'sam_hq'``: what the weights must be; ``None`` takes any of them.
         device: ``'cpu'``, ``'cuda'`` …; ``None`` takes a GPU where there is one.

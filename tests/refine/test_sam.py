@@ -229,7 +229,7 @@ def test_weights_that_cannot_be_had_are_named_in_one_sentence(tmp_path, monkeypa
     with pytest.raises(OSError, match=r"has no config.json"):
         SAMMasks(weights=tmp_path)
     (tmp_path / "sam_vit_b.pth").write_bytes(b"")
-    with pytest.raises(OSError, match="is a file; expected a folder"):
+    with pytest.raises(ValueError, match="cannot be read as a checkpoint of SAM or SAM 2"):
         SAMMasks(weights=tmp_path / "sam_vit_b.pth")
     import huggingface_hub.constants
 
