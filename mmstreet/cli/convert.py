@@ -43,7 +43,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Convert, print the account, write it beside the output."""
+    """Convert, print the report, write it beside the output."""
     args = parse_args(argv, prog)
     from mmstreet.formats.bitmask import BitmaskReader, BitmaskWriter
     from mmstreet.formats.coco import CocoReader, CocoWriter

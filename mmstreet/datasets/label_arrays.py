@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mmstreet.datasets.image_labels import ImageLabels
+from mmstreet.files.images import read_regular_file
 
 _NUMBERS = {f"{kind}{size}" for kind, sizes in {"f": (2, 4, 8), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "b": (1,)}.items() for size in sizes}
 
@@ -96,7 +97,7 @@ def read_label_arrays(path: str | Path, *, classes: Sequence[str]) -> ImageLabel
         ValueError: If it is no such file, asks for anything but arrays of numbers, or a vector has another length than
             ``classes`` or other values than 0 and 1.
     """
-    content = io.BytesIO(Path(path).read_bytes())
+    content = io.BytesIO(read_regular_file(path))
     try:
         read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, _, dtype = read_header[np.lib.format.read_magic(content)](content)

@@ -145,7 +145,7 @@ def read_regular_file(path: str | Path) -> bytes:
         ImageFileError: If it is no regular file; links to one are followed.
     """
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ImageFileError(f"{path} is no regular file but a folder, pipe or device; give an image file")
+        raise ImageFileError(f"{path} is no regular file but a folder, pipe or device")
     return Path(path).read_bytes()
 
 

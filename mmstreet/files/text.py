@@ -7,11 +7,16 @@ from pathlib import Path
 
 
 def check_encoding(path: str | Path) -> None:
-    """Refuse UTF-16 and UTF-32, by the byte order mark or by zero bytes at the beginning.
+    """Refuse UTF-16 and UTF-32, by the byte order mark or by zero bytes at the beginning, and pipes and devices, which may have no end.
 
     Raises:
-        ValueError: If the file begins like one of them.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file begins like one of them, or is no regular file.
     """
+    if not Path(path).exists():
+        raise FileNotFoundError(f"no file at {path}")
+    if not Path(path).is_file():
+        raise ValueError(f"{path} is no regular file but a folder, pipe or device; give a text file")
     with open(path, "rb") as file:
         head = file.read(4)
     if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\0" in head:

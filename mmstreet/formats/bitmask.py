@@ -12,6 +12,7 @@ from PIL import Image
 
 from mmstreet.deps import installed, require
 from mmstreet.files.atomic import atomic_path
+from mmstreet.files.images import open_header, read_regular_file
 from mmstreet.formats.bitmask_codec import MAX_ANN_ID, decode_bitmask, encode_bitmask
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.overlaps import visible_instances
@@ -28,28 +29,29 @@ def read_bitmask(path: str | Path) -> np.ndarray:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no picture, is cut off, or has another mode than RGBA; the message names it.
+        ValueError: If the file is no picture, is cut off, too large, or has another mode than RGBA; the message names it.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"no bitmask at {path}")
+    data = read_regular_file(path)
+    picture = open_header(data, path)
+    if picture is not None and picture.mode != "RGBA":
+        raise ValueError(f"{path} has mode {picture.mode}, a bitmask is RGBA; is this a colour map or a semantic mask?")
     try:
-        with Image.open(path) as picture:
-            mode, rgba = picture.mode, _decode(picture, path)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if picture is None:
+            raise ValueError(f"no picture in {len(data)} bytes")
+        return _decode(picture, data)
+    except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as a PNG ({error}); fetch or write the file again") from error
-    if mode != "RGBA":
-        raise ValueError(f"{path} has mode {mode}, a bitmask is RGBA; is this a colour map or a semantic mask?")
-    return rgba
 
 
-def _decode(picture: Image.Image, path: str | Path) -> np.ndarray:
-    if picture.format != "PNG" or picture.mode != "RGBA" or not installed("kornia_rs"):
-        return np.asarray(picture)
-    kornia = require("kornia_rs", extra="instances")
-    try:
-        return kornia.io.decode_image_png_u8(Path(path).read_bytes(), picture.size[::-1], "rgba")
-    except Exception:  # kornia_rs raises nothing more precise
-        return np.asarray(picture)  # Pillow names what is wrong, or reads on
+def _decode(picture: Image.Image, data: bytes) -> np.ndarray:
+    if picture.format == "PNG" and installed("kornia_rs"):
+        kornia = require("kornia_rs", extra="instances")
+        # kornia_rs raises nothing more precise; what it does not read, Pillow names or reads on.
+        with contextlib.suppress(Exception):
+            return kornia.io.decode_image_png_u8(data, picture.size[::-1], "rgba")
+    return np.asarray(picture)
 
 
 def write_bitmask(path: str | Path, rgba: np.ndarray) -> None:
@@ -98,7 +100,7 @@ class BitmaskReader(Reader):
             try:
                 rgba = read_bitmask(Path(self.path) / task.payload)
                 instances = decode_bitmask(rgba)
-            except ValueError as error:
+            except (FileNotFoundError, ValueError) as error:
                 raise RecordError("bitmask is unreadable", str(error)) from error
             report.instances_in += len(instances)
             check_image(task.name, rgba.shape[:2], self.image_root)

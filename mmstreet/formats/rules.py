@@ -177,11 +177,13 @@ def check_image(name: str, size_hw: tuple[int, int] | None, image_root: Path | N
     if image_root is None:
         return size_hw
     path = Path(image_root) / name
-    if not path.is_file():
-        raise RecordError("image file is missing", f"no image at {path}")
     try:
+        if not path.is_file():
+            raise RecordError("image file is missing", f"no image at {path}")
         with Image.open(path) as picture:  # reads the header only
             found = picture.size[::-1]
+    except RecordError:
+        raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise RecordError("image file is unreadable", f"{path} cannot be read ({error})") from error
     if size_hw not in (None, found):

@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import math
+import os
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,10 +46,11 @@ def places(content: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def mutations(content: Any, rng: np.random.Generator, number: int) -> Iterator[tuple[str, Any]]:
-    """Copies of JSON content with one entry replaced, left out, given twice, or under another spelling."""
-    for _ in range(number):
-        changed = copy.deepcopy(content)
-        every = list(places(changed))
+    """Copies of JSON content with an entry replaced, left out, given twice, or spelt otherwise; every third has two faults."""
+    changed = content
+    for i in range(number):
+        changed = copy.deepcopy(changed if i % 3 == 2 else content)
+        every = list(places(changed)) or [([None], 0)]
         container, key = every[rng.integers(len(every))]
         action = rng.choice(["replace", "replace", "replace", "drop", "repeat"])
         if action == "replace":
@@ -102,6 +104,24 @@ def _convert(reader: Reader) -> Callable[[], None]:
         assert not any("\n" in sentence for kept in report.examples.values() for sentence in kept), report.examples
 
     return check
+
+
+@hostile("labels: pipes, devices and folders", errors=(ValueError, OSError), refused=True)
+def special_files(folder: Path, rng: np.random.Generator) -> Cases:
+    os.mkfifo(folder / "pipe.json")
+    (folder / "zeros.json").symlink_to("/dev/zero")
+    (folder / "loop.json").symlink_to("loop.json")
+    (folder / "folder.json").mkdir()
+    readers = {
+        "COCO": lambda path: coco_dict(CocoReader(path)),
+        "Scalabel": lambda path: coco_dict(ScalabelReader(path)),
+        "image labels": load_image_labels,
+        "arrays": lambda path: read_label_arrays(path, classes=("car",)),
+        "embeddings": lambda path: load_text_embeddings(path, classes=("car",)),
+    }
+    for name in ("pipe.json", "zeros.json", "loop.json", "folder.json", "absent.json"):
+        for label, read in readers.items():
+            yield f"{label}: {name}", lambda read=read, path=folder / name: read(path)
 
 
 def _saved(save: Callable, *arrays: np.ndarray, **named: np.ndarray) -> bytes:
