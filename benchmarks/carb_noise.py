@@ -1,4 +1,4 @@
-"""Does the balance of regions pay? Plain cross entropy against CARB's single path on masks that are damaged on purpose.
+"""Does the balance of regions pay? Plain cross entropy against it, without CLIP, on masks that are damaged on purpose.
 
     python benchmarks/carb_noise.py mini|camvid [--seeds 0 1] [--iters N] [--out FOLDER]
 
@@ -51,7 +51,7 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Suite:
-    """A config of the single path, the data that it reads, and the size of its images."""
+    """A config without CLIP, the data that it reads, and the size of its images."""
 
     config: str
     layout: str

@@ -1,4 +1,4 @@
-"""Does the balance of regions help against wrong masks on real street photographs? The single path on CamVid, on a CPU, from scratch."""
+"""Does the balance of regions help against wrong masks on real street photographs? CamVid without CLIP and local patch, on a CPU."""
 
 _base_ = [
     "./_base_/models/carb_small.py",

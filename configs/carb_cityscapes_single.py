@@ -1,6 +1,7 @@
 """How far do the same pseudo-masks get when they are made once and read from disk?
 
-CARB's single path: masks by mmstreet pseudo-masks, no teacher and no local view in training.
+Masks by mmstreet pseudo-masks, neither CLIP nor a local patch in training. The published single path keeps CLIP for the patch:
+``model=dict(masks='file')`` on ``carb_cityscapes.py``.
 """
 
 _base_ = [

@@ -1,4 +1,4 @@
-"""Does the balance of regions help against wrong masks on generated scenes? The single path on a CPU, from scratch.
+"""Does the balance of regions help against wrong masks on generated scenes? Without CLIP and local patch, on a CPU, from scratch.
 
 Any masks do: CLIP's, or ground truth damaged with a seed (benchmarks/carb_noise.py). Without CLIP there are no text embeddings either; the
 classifier is learned.

@@ -1,7 +1,8 @@
 """How well does a perceptron name single pixels of Cityscapes from 2,000 of them per image?
 
 PixelNet (Bansal et al., 2017) as in a study on Cityscapes that reports a mean IoU of 73.95 % on the training and 43.2 % on the validation
-images, there 59.2 % weighted by pixels and 69.9 % over the seven categories. It names VGG16 with ImageNet weights, 19 classes and the 2:1
+images, and there 59.2 % and 69.9 %, in our reading weighted by pixels and over
+the seven categories. It names VGG16 with ImageNet weights, 19 classes and the 2:1
 format; batch, rate and sample are the paper's, 1024×512, colour jitter and number of epochs ours where the two say nothing.
 """
 

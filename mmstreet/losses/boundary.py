@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmstreet.losses.functional import is_valid
+
 
 def boundary_targets(labels: Tensor, *, ignore_index: int = 255) -> Tensor:
     """Mark the pixels with a neighbour of another class.
@@ -22,7 +24,7 @@ def boundary_targets(labels: Tensor, *, ignore_index: int = 255) -> Tensor:
         >>> boundary_targets(torch.tensor([[[0, 0, 1], [0, 255, 1], [2, 2, 1]]])).tolist()
         [[[0, 1, 1], [1, 255, 0], [1, 1, 1]]]
     """
-    valid = labels != ignore_index
+    valid = is_valid(labels, ignore_index)
     edge = torch.zeros_like(valid)
     for axis in (1, 2):
         size = labels.shape[axis] - 1
@@ -53,6 +55,6 @@ def boundary_loss(logits: Tensor, labels: Tensor, *, ignore_index: int = 255) ->
     if logits.dim() != 4 or logits.shape[1] != 1 or logits.shape[:1] + logits.shape[2:] != labels.shape:
         raise ValueError(f"boundary logits must be [B, 1, H, W] for labels {list(labels.shape)}, got {list(logits.shape)}")
     targets = boundary_targets(labels, ignore_index=ignore_index)
-    valid = targets != ignore_index
+    valid = is_valid(targets, ignore_index)
     scores = logits[:, 0][valid].float()
     return F.binary_cross_entropy_with_logits(scores, targets[valid].float(), reduction="sum") / valid.sum().clamp_min(1)

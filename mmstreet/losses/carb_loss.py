@@ -23,8 +23,8 @@ class CARBLoss(BatchLoss):
     The iteration count, the queue and its length are buffers: they move with the model and are saved, so a resumed run goes on with the
     same λ. In distributed training the queue takes the losses of all processes together, so every process has the same λ.
 
-    It fits every mmseg head as ``loss_decode`` (single path: the masks on disk are the pseudo-labels); ``CARBHead`` adds the image's
-    classes and the local view.
+    It fits every mmseg head as ``loss_decode``, with masks on disk as pseudo-labels; ``CARBHead`` adds the image's classes and the local
+    view.
 
     Args:
         warmup_iters: Training iterations of plain cross entropy; one forward pass counts as one.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.error import URLError
+
 import torch
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
@@ -11,14 +13,21 @@ from torch import Tensor
 from mmstreet.models.carb_head import stack_image_labels
 from mmstreet.registry import MODELS
 
+_OTHER_WEIGHTS = (
+    "give a file with --cfg-options model.backbone.init_cfg.checkpoint=FILE (the published backbone's is resnet50_v1c-2cccc1ad.pth), "
+    "or take torchvision's ResNet-50 with model.backbone.type=ResNet "
+    "model.backbone.init_cfg.checkpoint=https://download.pytorch.org/models/resnet50-0676ba61.pth"
+)
+
 
 @MODELS.register_module()
 class CARBSegmentor(EncoderDecoder):
     """An encoder-decoder that learns from image-level labels (Kim, Lee, Choe, Shim, AAAI 2024).
 
-    With a teacher (dual path), each step labels the whole view and one patch of it, enlarged, by the teacher; the network sees the view
-    alone, and its scores are compared with both. Without one (single path), the samples' own ``gt_sem_seg``, masks made before, are the
-    pseudo-labels. Samples must say which classes they show, as ``img_label`` among their meta data.
+    With a teacher, each step labels the whole view and one patch of it, enlarged; the network sees the view alone, and its scores are
+    compared with both: the dual path. With ``masks='file'`` the whole view has the samples' own ``gt_sem_seg``, masks made before, and the
+    teacher labels the patch alone: the published ``dual_path=False``. Without a teacher, which is no setting of the published code, there
+    is no patch and no CLIP: the masks are all. Samples must say which classes they show, as ``img_label`` among their meta data.
 
     The teacher is no submodule: it is not trained, not saved with checkpoints and not wrapped for distributed training. It is built at the
     first training step, so testing needs neither CLIP's weights nor ``transformers``.
@@ -81,6 +90,18 @@ class CARBSegmentor(EncoderDecoder):
         self.patch_hw, self.patch_scale = tuple(patch_hw), tuple(patch_scale)
         self._teacher: list = []  # a list hides it from torch's registry of submodules
 
+    def init_weights(self) -> None:
+        """Start all layers.
+
+        Raises:
+            OSError: If the backbone's pretrained weights cannot be fetched; one sentence, with what to do.
+        """
+        try:
+            super().init_weights()
+        except URLError as error:
+            checkpoint = (self.backbone.init_cfg or {}).get("checkpoint") if isinstance(self.backbone.init_cfg, dict) else None
+            raise OSError(f"the backbone's weights '{checkpoint}' cannot be fetched ({error.reason}); {_OTHER_WEIGHTS}") from error
+
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         """Compute the losses of one batch.
 
@@ -91,10 +112,14 @@ class CARBSegmentor(EncoderDecoder):
         Raises:
             ValueError: If a sample does not say which classes it shows, or there is no pseudo-mask.
         """
+        from_file = self.teacher_cfg is None or self.masks == "file"
+        if from_file and not all("gt_sem_seg" in sample for sample in data_samples):
+            wanted = (
+                "there is neither a teacher nor a pseudo-mask" if self.teacher_cfg is None else "masks='file', but there is no pseudo-mask"
+            )
+            raise ValueError(f"{wanted}; set teacher= and masks='teacher', or masks_dir= and mmstreet.LoadLabels")
         if self.teacher_cfg is not None:
             self._label(inputs, data_samples)
-        elif not all("gt_sem_seg" in sample for sample in data_samples):
-            raise ValueError("there is neither a teacher nor a pseudo-mask; set teacher=, or masks_dir= and mmstreet.LoadLabels")
         return super().loss(inputs, data_samples)
 
     def teacher(self, device: torch.device | str = "cpu") -> torch.nn.Module:

@@ -15,7 +15,7 @@ def test_classes_embeddings_and_labels_belong_together(name):
     if teacher is not None:
         assert (teacher.table, teacher.text_embeddings) == (head.table, head.text_embeddings)
     types = [step.type for step in cfg.train_dataloader.dataset.pipeline]
-    assert ("mmstreet.LoadLabels" in types) == (teacher is None)  # masks are read in the single path alone
+    assert ("mmstreet.LoadLabels" in types) == (teacher is None)  # masks are read where there is no teacher
     assert (cfg.train_dataloader.dataset.get("masks_dir") is not None) == (teacher is None)
     assert "img_label" in cfg.train_dataloader.dataset.pipeline[-1].meta_keys
 

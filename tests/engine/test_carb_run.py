@@ -1,4 +1,4 @@
-"""CARB from config to checkpoint: dual path with a tiny random CLIP, interrupted and resumed; masks by the tool, then the single path."""
+"""CARB from config to checkpoint: dual path with a tiny random CLIP, interrupted and resumed; masks first, then training without CLIP."""
 
 import itertools
 import json

@@ -1,4 +1,5 @@
 import copy
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -126,7 +127,7 @@ def test_the_loss_is_that_of_view_and_patch_from_the_same_logits(files):
     } <= set(losses)
 
 
-def test_single_path_takes_the_masks_of_the_samples(files):
+def test_without_a_teacher_the_masks_of_the_samples_are_all(files):
     model = build(config(files, dual=False)).train()
     data = batch(masks=True)
     losses, prepared = losses_of(model, data)
@@ -142,6 +143,38 @@ def test_global_masks_can_come_from_files_beside_a_teacher_for_the_patch(files):
     _, prepared = losses_of(model, data)
     assert torch.equal(prepared["data_samples"][0].gt_sem_seg.data, data["data_samples"][0].gt_sem_seg.data)
     assert prepared["data_samples"][0].local_sem_seg.data.shape == (1, 32, 24)
+
+
+def test_masks_from_files_are_the_published_single_path(files):
+    """``dual_path=False`` there: the label of the view is replaced by the file's, the patch is still labelled by CLIP."""
+    model = build(config(files, masks="file")).train()
+    model.decode_head.loss_decode.iterations.fill_(5)
+    torch.manual_seed(3)
+    losses, data = losses_of(model, batch(masks=True))
+    samples = data["data_samples"]
+    torch.manual_seed(3)
+    images = model._denormalize(data["inputs"])
+    present = torch.stack([torch.from_numpy(sample.metainfo["img_label"]) for sample in samples])
+    patch, offset = model.teacher().label_patch(images, present, (32, 24), (1.0, 2.0), [(48, 64), (40, 64)])
+    assert torch.equal(torch.cat([sample.local_sem_seg.data for sample in samples]), patch)
+    assert samples[0].metainfo["local_offset_yx"] == offset
+    assert losses["decode.loss_carb"] > 0
+    with pytest.raises(ValueError, match="masks='file', but there is no pseudo-mask"):
+        losses_of(model, batch())
+
+
+def test_weights_that_cannot_be_fetched_are_one_sentence(files, monkeypatch):
+    """The host is not asked: what its silence raises comes at once."""
+
+    def silent(*args, **kwargs):
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr("mmengine.runner.checkpoint.load_url", silent)
+    cfg = config(files)
+    cfg["backbone"] = dict(cfg["backbone"], init_cfg=dict(type="Pretrained", checkpoint="open-mmlab://resnet50_v1c"))
+    with pytest.raises(OSError, match=r"'open-mmlab://resnet50_v1c' cannot be fetched .*checkpoint=FILE .*type=ResNet") as caught:
+        build(cfg)
+    assert "\n" not in str(caught.value)
 
 
 def test_images_without_labels_give_no_loss_and_a_backward_pass(files):
