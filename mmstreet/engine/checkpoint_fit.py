@@ -19,15 +19,16 @@ def plain_weights(checkpoint: Mapping) -> dict[str, Tensor]:
     return {re.sub(r"^module\.", "", name): value for name, value in checkpoint.get("state_dict", checkpoint).items()}
 
 
-def check_fit(model: nn.Module, checkpoint: Mapping, path: str | Path) -> None:
-    """Refuse a checkpoint that leaves weights of the model as they were drawn.
+def check_fit(model: nn.Module, checkpoint: Mapping, path: str | Path, *, whole: bool = False) -> None:
+    """Refuse a checkpoint that leaves weights of the model randomly initialised.
 
-    Parts that a prediction does not use, and surplus weights in the file, are no error.
+    Parts that a prediction does not use, and surplus weights in the file, are no error unless ``whole`` is set.
 
     Args:
         model: The model of the config.
         checkpoint: Content of the file.
         path: The file, for the message.
+        whole: The file has to hold the weights of this model, all of them and no others, as a training needs to go on.
 
     Raises:
         LaunchError: If weights are missing or have another shape; where only the number of classes differs, the message says so.
@@ -36,7 +37,7 @@ def check_fit(model: nn.Module, checkpoint: Mapping, path: str | Path) -> None:
     needed = dict(model.named_parameters()) | {
         name: value for name, value in model.named_buffers() if name.endswith(("running_mean", "running_var"))
     }
-    needed = {name: value for name, value in needed.items() if not name.startswith("auxiliary_head.")}
+    needed = {name: value for name, value in needed.items() if whole or not name.startswith("auxiliary_head.")}
     missing = [name for name in needed if name not in given]
     differing = [name for name in needed if name in given and given[name].shape != needed[name].shape]
     if not missing and differing and all(_layer(name) in CLASSIFIERS for name in differing):
@@ -44,9 +45,11 @@ def check_fit(model: nn.Module, checkpoint: Mapping, path: str | Path) -> None:
         names = (checkpoint.get("meta", {}).get("dataset_meta") or {}).get("classes") or ()
         listed = f" ({_short(names, 4)})" if len(names) == there else ""
         raise LaunchError(f"checkpoint '{path}' predicts {there} classes{listed}, but the config's model has {here}; {_ADVICE}")
-    if missing or differing:
+    surplus = [name for name in given if whole and name not in model.state_dict()]
+    if missing or differing or surplus:
         found = [f"{len(missing)} of {len(needed)} weights are not in it ({_short(missing)})"] if missing else []
         found += [f"'{name}' is {tuple(given[name].shape)} there and {tuple(needed[name].shape)} here" for name in differing[:2]]
+        found += [f"{len(surplus)} of its weights are not in the model ({_short(surplus)})"] if surplus else []
         raise LaunchError(f"checkpoint '{path}' does not fit the model of this config: {'; '.join(found)}; {_ADVICE}")
 
 

@@ -18,6 +18,8 @@ from mmstreet.engine.checkpoints import find_checkpoint, is_complete, latest_che
 from mmstreet.engine.errors import LaunchError
 
 LAUNCHERS = ("auto", "none", "pytorch", "slurm", "mpi")
+HOOKS = ("CheckpointGuardHook", "MissedValidationHook")
+"""Hooks that every run has, whatever its config lists."""
 
 
 def load_config(
@@ -78,6 +80,8 @@ def load_config(
 def build_runner(cfg: Config) -> Runner:
     """Build the runner of a config that :func:`load_config` prepared, and join the other processes first if there are any.
 
+    The hooks of :data:`HOOKS` are added where the config lacks them.
+
     Raises:
         LaunchError: If the launcher cannot work without a GPU.
     """
@@ -85,6 +89,9 @@ def build_runner(cfg: Config) -> Runner:
         atexit.register(_leave_process_group)
         if get_device() == "cpu":
             _join_on_cpu(cfg)
+    present = {hook["type"].rpartition(".")[2] for hook in cfg.get("custom_hooks") or () if isinstance(hook.get("type"), str)}
+    added = [dict(type=f"mmstreet.{name}") for name in HOOKS if name not in present]
+    cfg.custom_hooks = [*(cfg.get("custom_hooks") or ()), *added]
     return Runner.from_cfg(cfg) if "runner_type" not in cfg else RUNNERS.build(cfg)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.utils.data import BatchSampler, DataLoader
 
-_SAMPLE, _ITERATION = 0, 1
+_SAMPLE, _ITERATION, _VALIDATION = 0, 1, 2
 
 
 def seed_everything(*key: int) -> None:
@@ -37,6 +37,11 @@ def seed_everything(*key: int) -> None:
 def seed_iteration(seed: int, iteration: int, rank: int) -> None:
     """Seed what the model draws in one iteration: dropout, sampled pixels."""
     seed_everything(_ITERATION, seed, iteration, rank)
+
+
+def seed_validation(seed: int, iteration: int, rank: int) -> None:
+    """Seed what a validation after so many iterations draws."""
+    seed_everything(_VALIDATION, seed, iteration, rank)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
+from mmstreet.engine.checkpoint_content import check_content
 from mmstreet.engine.checkpoint_fit import check_fit, plain_weights
 from mmstreet.engine.checkpoints import find_checkpoint
 from mmstreet.engine.errors import LaunchError
@@ -51,14 +52,10 @@ def load_trained(
     try:
         content = read_checkpoint(path, trust=trust)
     except LaunchError as error:
-        raise LaunchError(
-            f"{str(error).partition(';')[0]}; give a file of weights only, or add --trust-checkpoint (trust=True) for one that "
-            "you made yourself"
-        ) from None
-    except (OSError, RuntimeError, EOFError) as error:
-        raise LaunchError(
-            f"checkpoint '{path}' cannot be read ({str(error).partition(chr(10))[0]}); it may be cut off: fetch it again"
-        ) from error
+        refusal, of_code, _ = str(error).partition("; use a checkpoint of weights only")
+        advice = "; give a file of weights only, or add --trust-checkpoint (trust=True) for one that you made yourself"
+        raise LaunchError(refusal + advice * bool(of_code)) from None
+    check_content(content, path)
     place = choose_device(device)
     scope = cfg.get("default_scope", "mmseg")
     model = build_model(cfg)

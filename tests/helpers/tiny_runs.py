@@ -27,8 +27,9 @@ class NoisyDots(BaseDataset):
 
     METAINFO = {"classes": ("dark", "bright")}
 
-    def __init__(self, *, size: int = 20, log: str | None = None, **settings) -> None:
+    def __init__(self, *, size: int = 20, noise: float = 0.1, log: str | None = None, **settings) -> None:
         self.size = size
+        self.noise = noise
         self.log = log
         super().__init__(**settings)
 
@@ -41,7 +42,7 @@ class NoisyDots(BaseDataset):
                 file.write(f"{idx}\n")
         image = torch.full((1, 6, 6), idx / self.size)
         noise = random.random() + np.random.rand() + torch.rand(1, 6, 6)  # noqa: NPY002
-        return {"inputs": image + 0.1 * noise, "labels": int(idx >= self.size // 2)}
+        return {"inputs": image + self.noise * noise, "labels": int(idx >= self.size // 2)}
 
 
 @MODELS.register_module(force=True)

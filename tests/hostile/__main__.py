@@ -1,4 +1,4 @@
-"""The table of hostile inputs: ``python -m tests.hostile [--seed N] [WORD ...]``; exit code 1 if any input ended otherwise than it should."""
+"""The table of hostile inputs, ``python -m tests.hostile [--seed N] [WORD ...]``; exit code 1 if any ended otherwise than it should."""
 
 import argparse
 import logging

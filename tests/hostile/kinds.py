@@ -25,7 +25,8 @@ class Kind:
 
     Attributes:
         name: What the inputs are, e.g. ``'checkpoints: test'``.
-        cases: Called with an empty folder and a seeded generator of random numbers; yields a label and a call for each input.
+        cases: Called with an empty folder and a seeded generator of random numbers; yields a label and a call for each input;
+            a case makes its file when it is called.
         errors: Our errors that may end a call; a command may also leave with ``SystemExit`` and a sentence.
         refused: Every call has to end in a sentence: a result would be of something unsound.
     """
@@ -72,11 +73,13 @@ def find_kinds() -> dict[str, Kind]:
     return KINDS
 
 
-def count(kind: Kind, folder: Path, *, seed: int) -> Count:
-    """Run every case of a kind, silently; kinds draw from their own numbers, so a further kind changes no other."""
+def count(kind: Kind, folder: Path, *, seed: int, limit: int | None = None) -> Count:
+    """Run the cases of a kind, silently, or only ``limit`` of them; kinds draw from their own numbers, so one changes no other."""
     found = Count()
     rng = np.random.default_rng([seed, zlib.crc32(kind.name.encode())])
-    for label, call in kind.cases(folder, rng):
+    cases = list(kind.cases(folder, rng))
+    for i in range(len(cases)) if limit is None else sorted(rng.permutation(len(cases))[:limit]):
+        label, call = cases[i]
         try:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
                 warnings.simplefilter("ignore")

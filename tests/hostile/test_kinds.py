@@ -1,4 +1,4 @@
-"""Every kind of hostile input ends as it should; one test for each, with seed 0."""
+"""A sample of every kind of hostile input ends as it should; ``make hostile`` tries them all."""
 
 import pytest
 
@@ -10,7 +10,7 @@ find_kinds()
 @pytest.mark.hostile
 @pytest.mark.parametrize("name", sorted(KINDS))
 def test_every_input_ends_in_a_result_or_in_one_sentence(name, tmp_path):
-    found = count(KINDS[name], tmp_path, seed=0)
+    found = count(KINDS[name], tmp_path, seed=0, limit=12)
     assert found.tried
     assert found.failures == []
 

@@ -1,9 +1,19 @@
 """Hooks: checks before and during training, checkpoints that survive a kill, resuming that changes nothing."""
 
 from mmstreet.engine.hooks.checkpoint import AtomicCheckpointHook
+from mmstreet.engine.hooks.checkpoint_guard import CheckpointGuardHook
 from mmstreet.engine.hooks.exact_resume import ExactResumeHook
 from mmstreet.engine.hooks.finite_loss import FiniteLossHook
 from mmstreet.engine.hooks.load_from import LoadFromHook
+from mmstreet.engine.hooks.missed_validation import MissedValidationHook
 from mmstreet.engine.hooks.preflight import PreflightHook
 
-__all__ = ["AtomicCheckpointHook", "ExactResumeHook", "FiniteLossHook", "LoadFromHook", "PreflightHook"]
+__all__ = [
+    "AtomicCheckpointHook",
+    "CheckpointGuardHook",
+    "ExactResumeHook",
+    "FiniteLossHook",
+    "LoadFromHook",
+    "MissedValidationHook",
+    "PreflightHook",
+]

@@ -11,7 +11,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from torch.utils.data import IterableDataset, Sampler
 
 from mmstreet.engine.errors import PreflightError
-from mmstreet.engine.replay import EndlessBatches, SeededBatches, seed_iteration, seeded_loader
+from mmstreet.engine.replay import EndlessBatches, SeededBatches, seed_iteration, seed_validation, seeded_loader
 from mmstreet.engine.safe_load import checkpoint_globals
 from mmstreet.registry import HOOKS
 
@@ -83,6 +83,11 @@ class ExactResumeHook(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
         """Seed what the model draws in this iteration."""
         seed_iteration(self._seed, runner.iter, get_dist_info()[0])
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Seed what a validation draws, so that one that is made up after a kill scores the same."""
+        if self._batches is not None:
+            seed_validation(self._seed, runner.iter, get_dist_info()[0])
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: dict | None = None) -> None:
         """Count the batches of this epoch."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmstreet.engine import run_checks
 from mmstreet.engine.errors import PreflightError
+from mmstreet.engine.processes import decide_on_main
 from mmstreet.files.dataset_parts import dataset_parts
 from mmstreet.registry import HOOKS
 
@@ -45,15 +45,7 @@ class PreflightHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Check on the main process, and stop all processes together."""
-        verdict: list = [None]
-        if is_main_process():
-            try:
-                self._check(runner)
-            except PreflightError as error:
-                verdict = [str(error)]
-        broadcast_object_list(verdict)
-        if verdict[0] is not None:
-            raise PreflightError(verdict[0])
+        decide_on_main(lambda: self._check(runner))
 
     def _check(self, runner: Runner) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmstreet.engine import checkpoints
 from mmstreet.engine.checkpoints import is_complete, latest_checkpoint
+from mmstreet.engine.errors import LaunchError
 from mmstreet.engine.safe_load import read_checkpoint
 from tests.helpers.tiny_runs import tiny_config
 
@@ -134,3 +136,60 @@ def test_validation_without_training_saves_nothing(tmp_path):
     cfg.load_from = str(tmp_path / "trained/epoch_1.pth")
     assert Runner.from_cfg(cfg).val()["count"] == 11
     assert names(tmp_path / "scored") == []
+
+
+BEST = dict(checkpoint=dict(KEEP_ONE, save_best="Rising/score", rule="greater"), validate=True, metric="Rising")
+
+
+@pytest.mark.parametrize("copied", [True, False], ids=["copied into the new folder", "resumed by path"])
+def test_another_runs_best_checkpoint_is_left_alone(tmp_path, copied):
+    a, b = tmp_path / "a", tmp_path / "b"
+    train(a, epochs=1, **BEST)
+    theirs = {path.name: path.read_bytes() for path in a.glob("*.pth")}
+    assert set(theirs) == {"best_Rising_score_epoch_1.pth", "epoch_1.pth"}
+    b.mkdir()
+    cfg = tiny_config(b, epochs=3, **BEST)
+    cfg.resume, cfg.load_from = True, str(shutil.copy(a / "epoch_1.pth", b) if copied else a / "epoch_1.pth")
+    Runner.from_cfg(cfg).train()
+    assert {path.name: path.read_bytes() for path in a.glob("*.pth")} == theirs
+    assert "best_Rising_score_epoch_3.pth" in names(b)
+
+
+def test_a_moved_run_still_replaces_its_best(tmp_path):
+    train(tmp_path / "a", epochs=1, **BEST)
+    moved = (tmp_path / "a").rename(tmp_path / "moved")
+    train(moved, epochs=2, resume=True, **BEST)
+    assert names(moved) == ["best_Rising_score_epoch_2.pth", "epoch_2.pth"]
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("cut_before", ["epoch_1.pth", "best_Rising_score_epoch_1.pth"])
+def test_a_checkpoint_that_a_kill_kept_from_being_deleted_goes_with_the_next_start(tmp_path, monkeypatch, cut_before):
+    remove = checkpoints.AtomicLocalBackend.remove
+
+    def cut(self, path):
+        if Path(path).name == cut_before:
+            raise PowerCut
+        remove(self, path)
+
+    monkeypatch.setattr(checkpoints.AtomicLocalBackend, "remove", cut)
+    with pytest.raises(PowerCut):
+        train(tmp_path, **BEST)
+    monkeypatch.undo()
+    assert cut_before in names(tmp_path)
+    (tmp_path / "epoch_77.pth").write_bytes(b"the user's own")
+    train(tmp_path, resume=True, **BEST)
+    assert names(tmp_path) == ["best_Rising_score_epoch_4.pth", "epoch_4.pth", "epoch_77.pth"]
+
+
+def test_a_second_training_in_the_same_folder_is_refused_with_the_first_ones_process(tmp_path):
+    command = [sys.executable, str(ROOT / "tests/helpers/killed_run.py"), str(tmp_path), "epoch_2.pth"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}) as run:
+        assert any("half written" in line for line in run.stdout)
+        with pytest.raises(LaunchError, match=rf"another training runs in '.*': process {run.pid} on \S+, started 20\d\d-"):
+            train(tmp_path, resume=True)
+        run.kill()
+        run.wait()
+    train(tmp_path, resume=True)  # the lock went with its process, whatever the file says
+    assert names(tmp_path) == ["epoch_4.pth"]
+    assert not (tmp_path / "running.json").exists()

@@ -1,0 +1,72 @@
+"""What is validated on several processes is what is saved."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmstreet.engine.launch import build_runner
+from mmstreet.engine.processes import agree_on_buffers
+from mmstreet.engine.safe_load import read_checkpoint
+from tests.helpers.tiny_runs import tiny_config
+
+
+def in_process(rank, call, folder, *args):
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2")
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    try:
+        call(rank, Path(folder), *args)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def in_two_processes(call, folder, *args):
+    torch.multiprocessing.start_processes(in_process, (call, str(folder), *args), nprocs=2, start_method="fork")
+
+
+def train_and_note_scores(rank, folder, length):
+    hook = dict(type="mmstreet.AtomicCheckpointHook", interval=1 if "epochs" in length else 4, by_epoch="epochs" in length)
+    cfg = tiny_config(folder / "work", launcher="pytorch", validate=True, checkpoint=hook, batch_size=3, **length)
+    cfg.val_dataloader.dataset.noise = 0.0
+    runner = build_runner(cfg)
+    runner.train()
+    found = {name: runner.message_hub.get_scalar(f"val/{name}").current() for name in ("accuracy", "total", "count")}
+    torch.save({"scores": found, "buffers": dict(runner.model.module.named_buffers())}, folder / f"{rank}.pt")
+
+
+@pytest.mark.parametrize("length", [{"epochs": 2}, {"iterations": 8}], ids=["by epoch", "by iteration"])
+def test_the_score_of_a_training_is_that_of_its_checkpoint(tmp_path, length):
+    in_two_processes(train_and_note_scores, tmp_path, length)
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=False) for rank in range(2))
+    (path,) = (tmp_path / "work").glob("*_2.pth" if "epochs" in length else "*_8.pth")
+    saved = read_checkpoint(path)["state_dict"]
+    for name in ("body.1.running_mean", "body.1.running_var", "body.1.num_batches_tracked"):
+        assert torch.equal(first["buffers"][name], saved[name]), name
+        assert torch.equal(second["buffers"][name], saved[name]), name
+    cfg = tiny_config(tmp_path / "alone", validate=True)
+    cfg.load_from = str(path)
+    cfg.val_dataloader.dataset.noise = 0.0
+    alone = build_runner(cfg).val()
+    assert first["scores"] == second["scores"] == pytest.approx(alone, rel=1e-5)
+
+
+def differ_then_agree(rank, folder):
+    net = torch.nn.BatchNorm1d(2)
+    net.running_mean.copy_(torch.tensor([0.0, 4.0]) + 2 * rank)
+    net.num_batches_tracked.fill_(5 + rank)
+    net.register_buffer("queue", torch.tensor([10.0 * (1 + rank)]))
+    net.register_buffer("third", torch.tensor([0.1]))
+    agree_on_buffers(net)
+    torch.save(dict(net.named_buffers()), folder / f"{rank}.pt")
+
+
+def test_running_statistics_are_averaged_and_other_buffers_are_the_main_processs(tmp_path):
+    in_two_processes(differ_then_agree, tmp_path)
+    for rank in range(2):
+        buffers = torch.load(tmp_path / f"{rank}.pt")
+        assert buffers["running_mean"].tolist() == [1.0, 5.0]
+        assert buffers["running_var"].tolist() == [1.0, 1.0]
+        assert buffers["num_batches_tracked"] == 5
+        assert buffers["queue"].tolist() == [10.0]
+        assert torch.equal(buffers["third"], torch.tensor([0.1]))
