@@ -38,7 +38,7 @@ def run_test(runner: Runner, *, out: str | Path, worst: int = 8, examples: int =
         runner: Built from a config with ``load_from`` set to the checkpoint.
         out: Folder for the files. Results of another checkpoint in it are removed.
         worst: How many of the images with the lowest mIoU to keep.
-        examples: How many images to keep that are spread evenly over the data set.
+        examples: How many images to keep that are spread evenly over the data set, for the first such metric.
         results: The folder that lists the files, if ``out`` is only a part of it.
 
     Returns:
@@ -51,7 +51,8 @@ def run_test(runner: Runner, *, out: str | Path, worst: int = 8, examples: int =
     if checkpoint and "://" not in checkpoint:
         find_checkpoint(checkpoint)
     metrics = runner.test_loop.evaluator.metrics
-    keepers = {m: KeepImagesHook(m, worst=worst, examples=examples) for m in metrics if isinstance(m, StreetIoUMetric)}
+    semantic = [metric for metric in metrics if isinstance(metric, StreetIoUMetric)]
+    keepers = {m: KeepImagesHook(m, worst=worst, examples=0 if i else examples) for i, m in enumerate(semantic)}
     for hook in (CheckpointFitHook(), *keepers.values()):
         runner.register_hook(hook, priority="VERY_LOW")
     scores = runner.test()

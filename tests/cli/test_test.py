@@ -188,10 +188,11 @@ def test_results_of_another_checkpoint_are_replaced_and_files_of_others_stay(str
 
 
 @pytest.mark.parametrize("name", ["worst", "safety"])
-def test_nothing_is_written_through_a_link_to_elsewhere(streets, run_tool, tmp_path, name):
+def test_nothing_is_written_through_a_link_to_elsewhere(streets, refusal, tmp_path, name):
     (tmp_path / "private").mkdir()
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / name).symlink_to(tmp_path / "private")
-    with pytest.raises(SystemExit, match=f"the results were not written: '{name}.*' leads out of the folder"):
-        run_tool("streets.py", "epoch_1.pth", "--out", "results", "--safety", "--worst", "1")
+    said = refusal("test", "streets.py", "epoch_1.pth", "--out", "results", "--safety", "--worst", "1")
+    assert "the results were not written" in said
+    assert "leads out of the folder" in said
     assert not list((tmp_path / "private").iterdir())

@@ -47,7 +47,7 @@ def test_one_table_has_baseline_and_every_refiner(streets, run, tmp_path, capfd)
     assert "boundary IoU, 3 px" in printed
     assert f"{by_name['grow']['mIoU']:.2f} ({by_name['grow']['mIoU'] - by_name['baseline']['mIoU']:+.2f})" in printed
     kept = json.loads((tmp_path / "results/refinement/index.json").read_text())
-    assert list(kept["images"][0]["pictures"]) == ["image", "baseline", "grow", "same", "truth", "grow: changes", "same: changes"]
+    assert list(kept["images"][0]["pictures"]) == ["image", "truth", "baseline", "grow", "same", "grow: changes", "same: changes"]
     assert len(kept["images"]) == 2
     row = kept["images"][0]
     labels, preds = streets[row["title"]]

@@ -9,7 +9,7 @@ import re
 import pytest
 from PIL import Image
 
-from mmstreet.cli.report import main, show_run
+from mmstreet.cli.report import show_run
 from mmstreet.report.page import write_page
 from mmstreet.report.shapes import Color, check_shape
 from tests.helpers.run_folders import write_instances, write_logs, write_refinement, write_test
@@ -151,8 +151,8 @@ def test_a_confusion_matrix_of_another_size_is_named(run):
 def test_a_run_of_nothing_but_damage_is_one_sentence(tmp_path):
     write_instances(tmp_path / "run")
     (tmp_path / "run/test/metrics.json").write_text("[]")
-    with pytest.raises(SystemExit, match=r"nothing to report in .*test/metrics.json was left out: 'the content' should be an"):
-        main([str(tmp_path / "run")])
+    with pytest.raises(ValueError, match=r"nothing to report in .*test/metrics.json was left out: 'the content' should be an"):
+        page_of(tmp_path / "run")
 
 
 def test_a_pipe_is_no_file_of_a_run(run):
