@@ -1,12 +1,27 @@
 """Package metadata. OpenMMLab itself is an extra: two families of distributions provide the same modules, and the user chooses one."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "mmstreet" / "__init__.py").read_text()).group(1)
+
+
+class BuildWithConfigs(build_py):
+    """Put the configs into the package, where OpenMMLab's packages have theirs."""
+
+    def run(self) -> None:
+        """Copy the modules, then the configs."""
+        super().run()
+        if not self.editable_mode:
+            target = Path(self.build_lib) / "mmstreet" / ".mim" / "configs"
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(ROOT / "configs", target, ignore=shutil.ignore_patterns("__pycache__"))
+
 
 setup(
     name="mmstreet",
@@ -17,7 +32,8 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["mmstreet", "mmstreet.*"]),
-    package_data={"mmstreet.report": ["templates/*"]},
+    package_data={"mmstreet": ["py.typed"], "mmstreet.report": ["templates/*"]},
+    cmdclass={"build_py": BuildWithConfigs},
     entry_points={"console_scripts": ["mmstreet = mmstreet.__main__:main"]},
     install_requires=["numpy>=1.26", "pillow>=10", "matplotlib>=3.7", "tqdm>=4.60", "scipy>=1.10", "jinja2>=3.1"],
     extras_require={

@@ -39,7 +39,7 @@ class CommandParser(argparse.ArgumentParser):
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add CONFIG and CHECKPOINT."""
-    parser.add_argument("config", help="config file")
+    parser.add_argument("config", help="config file, or a name such as deeplabv3_bdd_v3")
     parser.add_argument("checkpoint", help=".pth file, the folder of a run for its newest one, or a URL")
 
 

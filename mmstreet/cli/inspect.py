@@ -17,7 +17,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         description="Show what an instance segmentor is given. Per image: the annotated picture, the letterboxed one, masks at 56x56, "
         "anchors per level, proposals, sampled regions. For the split: instances per image, class and size.",
     )
-    parser.add_argument("config", help="config of an instance segmentor, e.g. configs/mask_rcnn_bdd.py")
+    parser.add_argument("config", help="config of an instance segmentor: a file, or a name such as mask_rcnn_bdd")
     parser.add_argument("--split", choices=SPLITS, default="train")
     parser.add_argument("--images", nargs="+", default=[], metavar="NAME", help="file names; default: some, evenly spaced")
     parser.add_argument("--count", type=int, default=2, help="how many images without --images (default: 2)")

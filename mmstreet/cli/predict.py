@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mmstreet.cli.arguments import SHARES, CommandParser, add_cfg_options, add_results, read_cfg_options
 from mmstreet.cli.outcome import print_outcome
+from mmstreet.files.config_files import find_config
 
 if TYPE_CHECKING:
     from mmstreet.predict.predictor import Predictor
@@ -23,7 +24,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         "model", nargs="?", metavar="MODEL", help="an exported .onnx or .torchscript file, instead of --config and --checkpoint"
     )
     parser.add_argument("source", metavar="SOURCE", help="image, folder (searched to its depth), pattern in quotes, or video")
-    parser.add_argument("--config", "-c", help="config of mmseg or mmdet")
+    parser.add_argument("--config", "-c", help="config of mmseg or mmdet: a file, or a name such as deeplabv3_bdd_v3")
     parser.add_argument("--checkpoint", "-k", help=".pth file, the folder of a run for its newest one, or a URL")
     parser.add_argument("--out", "-o", help="folder for the results; default: work_dirs/predict/<name of the source>")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 …; default: a GPU if there is one")
@@ -32,7 +33,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument(
         "--scales", type=float, nargs="+", default=[1.0], metavar="S", help="average over these multiples of the usual size"
     )
-    parser.add_argument("--refine", metavar="CONFIG", help="refine each prediction, e.g. configs/refine/superpixel.py")
+    parser.add_argument("--refine", metavar="CONFIG", help="refine each prediction, e.g. superpixel, or a config file")
     parser.add_argument("--min-score", type=float, default=0.3, help="objects of lower scores are left out (default: 0.3)")
     parser.add_argument(
         "--safety", action="store_true", help="score the road safety of each image; on a video filtered and plotted below it"
@@ -108,7 +109,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 def _settings(args: argparse.Namespace, predictor: Predictor) -> dict:
     """What decides the results: weights and config by their content, the rest by value."""
     return {
-        "model": Path(args.model or args.config).name,
+        "model": Path(args.model or find_config(args.config)).name,
         "fingerprint": predictor.model.fingerprint,
         "classes": list(predictor.classes),
         "threshold": getattr(predictor.model, "threshold", None),

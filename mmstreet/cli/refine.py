@@ -24,7 +24,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         metavar="PREDICTIONS",
         help="folder of 'mmstreet predict', or of NAME.png (class ids), NAME.npy or NAME.npz (probabilities [C, H, W])",
     )
-    parser.add_argument("--refine", required=True, metavar="CONFIG", help="refiner config, e.g. configs/refine/sam2.py")
+    parser.add_argument("--refine", required=True, metavar="CONFIG", help="refiner, e.g. sam2, or a config file")
     parser.add_argument(
         "--classes",
         help=f"class names with commas between them, or one of: {', '.join(sorted(TABLES))}; default: what 'mmstreet predict' wrote down",

@@ -31,7 +31,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         action="append",
         default=[],
         metavar="CONFIG",
-        help="also score what this refiner config makes of the model's maps (configs/refine/); may be given several times; "
+        help="also score what this refiner makes of the model's maps, e.g. crf, or a config file; may be given several times; "
         "default: the refiner of the config itself, if it has one",
     )
     add_cfg_options(parser)

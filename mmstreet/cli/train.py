@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     """Read the command line."""
     parser = CommandParser(prog=prog, description="Train a segmentor or a detector.")
-    parser.add_argument("config", help="config file")
+    parser.add_argument("config", help="config file, or a name such as deeplabv3_bdd_v3")
     parser.add_argument(
         "--then",
         action="append",

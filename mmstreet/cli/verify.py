@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmstreet.cli.arguments import CommandParser
+from mmstreet.files.config_files import shipped_names
 
 
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     """Read the command line."""
     parser = CommandParser(prog=prog, description="Read all images and labels; report problems, pixels per class and class weights.")
-    parser.add_argument("source", metavar="ROOT|CONFIG", help="data root in a known layout, or a config with dataloaders")
+    parser.add_argument("source", metavar="ROOT|CONFIG", help="data root in a known layout, or a config with data loaders, by file or name")
     parser.add_argument("--out", default="work_dirs/verify_dataset", help="folder for dataset.json and class_pixels.png")
     parser.add_argument("--workers", type=int, help="processes; default: all cores")
     parser.add_argument("--max-problems", type=int, default=10, help="problems of each kind to print; the JSON file has all")
@@ -29,7 +30,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.report.dataset_plot import plot_class_pixels
     from mmstreet.report.dataset_table import format_verification
 
-    if Path(args.source).is_file():
+    source = Path(args.source)
+    if source.is_file() or (source.stem in shipped_names() and not source.is_dir()):
         from mmstreet.datasets.config_inventory import inventory_of_config
 
         inventory = inventory_of_config(args.source)

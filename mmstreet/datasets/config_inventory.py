@@ -10,6 +10,7 @@ from mmengine.registry import DATASETS, init_default_scope
 from mmstreet.datasets.inventory import Inventory, Orphan
 from mmstreet.datasets.layouts import SPLITS, Layout, list_files, name_pairs, no_images_message, read_list
 from mmstreet.datasets.loading import LoadLabels
+from mmstreet.files.config_files import find_config
 from mmstreet.files.dataset_parts import dataset_parts
 
 
@@ -20,13 +21,13 @@ def inventory_of_config(path: str | Path) -> Inventory:
     ``mmstreet.LoadLabels(table=...)`` in its pipeline to say what its ids mean.
 
     Args:
-        path: Config file.
+        path: Config file, or the name of a config that comes with the package.
 
     Raises:
         FileNotFoundError: If a data set has no image or its list file does not exist.
         ValueError: If no data set is found, if a data set does not say its class table, or if two differ in it.
     """
-    cfg = Config.fromfile(path)
+    cfg = Config.fromfile(find_config(path))
     init_default_scope(cfg.get("default_scope", "mmseg"))
     inventory, seen = None, []
     for split in SPLITS:

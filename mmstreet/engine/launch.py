@@ -15,11 +15,40 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmstreet.engine.checkpoints import find_checkpoint, is_complete, latest_checkpoint
+from mmstreet.engine.config_keys import check_keys, check_options
 from mmstreet.engine.errors import LaunchError
+from mmstreet.files.config_files import find_config
 
 LAUNCHERS = ("auto", "none", "pytorch", "slurm", "mpi")
 HOOKS = ("CheckpointGuardHook", "MissedValidationHook")
 """Hooks that every run has, whatever its config lists."""
+
+
+def read_config(path: str | Path, cfg_options: Mapping | None = None) -> Config:
+    """Read a config as it is built from, whatever the machine: options merged, helpers (names with an underscore first) left out.
+
+    Args:
+        path: Config file, or the name of a config that comes with the package.
+        cfg_options: Settings by dotted key that overrule the file's.
+
+    Raises:
+        LaunchError: If the config does not exist, if nobody would read a key or an option, or if an option does not fit.
+    """
+    try:
+        path = find_config(path)
+    except FileNotFoundError as error:
+        raise LaunchError(str(error)) from None
+    check_keys(path)
+    cfg = Config.fromfile(path)
+    if cfg_options:
+        check_options(cfg, cfg_options)
+        try:
+            cfg.merge_from_dict(dict(cfg_options))
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            raise LaunchError(f"an option does not fit the config '{path}': {error.args[0] if error.args else error}") from None
+    for key in [key for key in cfg if key.startswith("_")]:
+        cfg.pop(key)
+    return cfg
 
 
 def load_config(
@@ -35,7 +64,7 @@ def load_config(
     """Read a config (mmseg's or mmdet's, as its ``default_scope`` says) and settle what depends on the command line and the machine.
 
     Args:
-        path: Config file.
+        path: Config file, or the name of a config that comes with the package.
         work_dir: Where the run goes. Default: the config's ``work_dir``, else ``./work_dirs/<config name>``.
         cfg_options: Settings by dotted key that overrule the file's.
         launcher: Who started the processes. ``'auto'`` is ``'pytorch'`` below torchrun and ``'none'`` elsewhere.
@@ -48,20 +77,14 @@ def load_config(
         The config, ready for :func:`build_runner`. SyncBN has become BN where there is nothing to synchronise with or no GPU to do it.
 
     Raises:
-        LaunchError: If the config or the checkpoint to resume from does not exist, if that checkpoint is not complete, or if the config's
-            optimizer wrapper cannot be switched to mixed precision, nor a detector on a CPU.
+        LaunchError: If the config or the checkpoint to resume from does not exist, if nobody would read a key or an option, if that
+            checkpoint is not complete, or if the config's optimizer wrapper cannot be switched to mixed precision, nor a detector on a CPU.
     """
-    path = Path(path)
-    if not path.is_file():
-        beside = ", ".join(sorted(p.name for p in path.parent.glob("*.py"))) or "no .py file"
-        raise LaunchError(f"config '{path}' does not exist; its folder '{path.parent}' has: {beside}")
-    cfg = Config.fromfile(path)
-    if cfg_options:
-        cfg.merge_from_dict(dict(cfg_options))
+    cfg = read_config(path, cfg_options)
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     elif cfg.get("work_dir") is None:
-        cfg.work_dir = str(Path("./work_dirs") / path.stem)
+        cfg.work_dir = str(Path("./work_dirs") / Path(cfg.filename).stem)
     if load_from is not None:
         cfg.load_from = str(find_checkpoint(load_from) if Path(load_from).is_dir() else load_from)
     cfg.launcher = _resolve_launcher(launcher)

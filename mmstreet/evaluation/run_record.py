@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import datetime
 import json
@@ -10,7 +9,6 @@ import os
 import platform
 import shlex
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -20,8 +18,9 @@ from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
 
 from mmstreet import __version__
+from mmstreet.engine.config_base import base_of, question_of
 from mmstreet.files.atomic import write_json
-from mmstreet.files.config_text import compare_configs, parse_config
+from mmstreet.files.config_text import compare_configs
 
 NAME = "run.json"
 _MODULES = ("mmengine", "mmcv", "mmseg", "mmdet", "numpy", "transformers")
@@ -106,7 +105,7 @@ def read_record(work_dir: str | Path) -> dict:
 def describe_config(cfg: Config) -> dict:
     """Say which file a config is, the question that it answers (its docstring), and what it changes against its base.
 
-    The base is the first config that the file inherits, or all of them joined where that one is only a piece from a ``_base_`` folder.
+    The base is that of :func:`~mmstreet.engine.config_base.base_of`.
 
     Args:
         cfg: A config; settings of the command line show as changes.
@@ -117,14 +116,11 @@ def describe_config(cfg: Config) -> dict:
     found = {"file": cfg.filename, "question": None, "base": None, "changes": []}
     if not cfg.filename or not Path(cfg.filename).is_file() or Path(cfg.filename).suffix != ".py":
         return found
-    tree = ast.parse(Path(cfg.filename).read_text(encoding="utf-8"))
-    found["question"] = (ast.get_docstring(tree) or "").partition("\n\n")[0].replace("\n", " ") or None
+    found["question"] = question_of(cfg.filename)
     try:
-        bases = _bases_of(tree, Path(cfg.filename).parent)
-        if bases:
-            changes = compare_configs(parse_config(_load_joined(bases).pretty_text), parse_config(cfg.pretty_text))
-            found["changes"] = [[change.key, change.before, change.after] for change in changes]
-            found["base"] = " + ".join(Path(base).name for base in bases)
+        if base := base_of(cfg.filename):
+            found["base"], before = base
+            found["changes"] = [[change.key, change.before, change.after] for change in compare_configs(before.to_dict(), cfg.to_dict())]
     except (OSError, ValueError, KeyError, SyntaxError, ImportError) as error:
         found["problem"] = f"{type(error).__name__}: {error}"  # a base that cannot be compared is no reason to stop a run
     return found
@@ -150,23 +146,6 @@ def command_line(argv: Sequence[str] | None, prog: str | None) -> list[str]:
     """The command as typed: ``mmstreet train …``; ``argv`` and ``prog`` as the main functions get them."""
     program = prog.split() if prog else ["python", sys.argv[0]]
     return [*program, *(sys.argv[1:] if argv is None else argv)]
-
-
-def _bases_of(tree: ast.Module, folder: Path) -> list[str]:
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == "_base_" for target in node.targets):
-            value = ast.literal_eval(node.value)
-            names = [value] if isinstance(value, str) else list(value)
-            paths = [name if "::" in name else str((folder / name).resolve()) for name in names]
-            return paths[:1] if Path(paths[0]).parent.parent.name != "_base_" else paths
-    return []
-
-
-def _load_joined(bases: Sequence[str]) -> Config:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "bases.py"
-        path.write_text(f"_base_ = {list(bases)!r}\n", encoding="utf-8")
-        return Config.fromfile(path)
 
 
 def _processor() -> str:

@@ -10,22 +10,26 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from mmstreet.files.config_files import find_config, shipped_names
 from mmstreet.refine.refiners import Refiner
 from mmstreet.registry import REFINERS
 
 
 def read_refiner(path: str | Path) -> Config:
-    """Read the ``refiner`` that a config file sets.
+    """Read the ``refiner`` that a config sets.
+
+    Args:
+        path: Config file, or the name of one that comes with the package: ``'crf'``, ``'superpixel'``, …
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If there is no such file and no such name.
         ValueError: If it sets no ``refiner``.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"refiner config '{path}' does not exist; configs/refine/ has some")
-    settings = Config.fromfile(path).get("refiner")
+    settings = Config.fromfile(find_config(path, refiner=True)).get("refiner")
     if settings is None:
-        raise ValueError(f"config '{path}' sets no 'refiner'; see configs/refine/")
+        raise ValueError(
+            f"config '{path}' sets no 'refiner'; the refiners that come with mmstreet: {', '.join(shipped_names(refiners=True))}"
+        )
     return settings
 
 
