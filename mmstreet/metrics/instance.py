@@ -96,12 +96,13 @@ class BDD100KInsMetric(BaseMetric):
                 perhaps ``mask_scores``), ``instances`` (the labels) and the attributes named by ``by``.
 
         Raises:
-            ValueError: If a sample has no labels, no masks, masks of another size, or lacks an attribute; the message names the image.
+            ValueError: If a sample has no labels, no masks, masks of another size, scores that are not finite or classes that the data
+                set has not, or lacks an attribute; the message names the image.
         """
         num_classes = len(self.names)
         for sample in data_samples:
             try:
-                truth, predictions = self._read_truth(sample), _read_predictions(sample)
+                truth, predictions = self._read_truth(sample), _read_predictions(sample, num_classes)
                 values = {name: str(_need(sample, name)) for name in self.by if name in IMAGE_ATTRIBUTES}
             except ValueError as error:
                 raise ValueError(f"{sample.get('img_path') or sample.get('img_id')}: {error}") from error
@@ -185,7 +186,7 @@ def _need(sample: Mapping, key: str) -> Any:
     return sample[key]
 
 
-def _read_predictions(sample: Mapping) -> Predictions:
+def _read_predictions(sample: Mapping, num_classes: int) -> Predictions:
     """Take the prediction for an image; masks are a tensor ``[D, H, W]`` or a list of COCO run-length masks."""
     found = sample["pred_instances"]
     if "masks" not in found:
@@ -196,6 +197,10 @@ def _read_predictions(sample: Mapping) -> Predictions:
     _check_sizes(masks, size_hw, "prediction")
     scores = found["mask_scores"] if "mask_scores" in found else found["scores"]
     labels, scores = (torch.as_tensor(values).cpu().numpy() for values in (found["labels"], scores))
+    if not np.isfinite(scores).all():
+        raise ValueError("the prediction has scores that are not finite; the weights of the model are broken")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < num_classes:
+        raise ValueError(f"the prediction has class ids {labels.min()} … {labels.max()}, but the data set has {num_classes} classes")
     return Predictions(labels.astype(np.int64), scores.astype(np.float64), list(masks))
 
 

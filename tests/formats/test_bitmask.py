@@ -32,7 +32,7 @@ def test_each_flag_has_its_bit_and_comes_back(flag, bit):
     assert [name for name in ("truncated", "occluded", "crowd", "ignored") if getattr(instance, name)] == [flag]
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_every_instance_comes_back_with_its_pixels(seed):
     owner, category, ids, flags = scene(seed)
     found = {int(x.source_id): x for x in decode_bitmask(encode_bitmask(owner, category, ids, **flags))}

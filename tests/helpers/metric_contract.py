@@ -22,6 +22,7 @@ def evaluate(config, dataset_meta, samples, *, batch_size):
 
 def evaluate_in_process(rank, world_size, folder, config, dataset_meta, samples):
     """Run one process's share of the samples, as mmengine's test loop would, and store what it returns."""
+    torch.set_num_threads(1)  # a pool of threads does not survive the fork
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world_size)
     metric = METRICS.build(dict(config, collect_dir=f"{folder}/parts"))
     metric.dataset_meta = dataset_meta
@@ -74,7 +75,8 @@ class MetricContract:
         samples = self.samples()
         assert len(samples) % 2, "an even number of samples would need no padding"
         arguments = (2, str(tmp_path), self.config, self.dataset_meta, samples)
-        torch.multiprocessing.spawn(evaluate_in_process, arguments, nprocs=2)
+        # Forked processes need not import the frameworks again.
+        torch.multiprocessing.start_processes(evaluate_in_process, arguments, nprocs=2, start_method="fork")
         results = [torch.load(tmp_path / f"result_{rank}.pt") for rank in range(2)]
         assert results[1]["share"][-1] == 0, "the second process was not padded with the first sample"
         assert results[0]["scores"] == results[1]["scores"] == evaluate(self.config, self.dataset_meta, samples, batch_size=2)

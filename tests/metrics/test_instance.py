@@ -207,6 +207,18 @@ def test_a_sample_that_cannot_be_scored_is_named(changes, settings, sentence):
         evaluate_all([sample], **settings)
 
 
+@pytest.mark.parametrize(
+    ("label", "score", "sentence"),
+    [
+        (2, float("nan"), r"images/1\.jpg: the prediction has scores that are not finite"),
+        (17, 0.5, r"images/1\.jpg: the prediction has class ids 17 … 17, but the data set has 8 classes"),
+    ],
+)
+def test_predictions_of_a_broken_or_foreign_model_are_refused(label, score, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        evaluate_all([make_sample(1, [], [np.ones(SIZE_HW, bool)], [label], [score])])
+
+
 def test_predictions_at_the_size_of_the_network_are_refused():
     sample = make_sample(1, [], [np.ones((65, 85), bool)], [2], [0.5], size_hw=(65, 85))
     sample["ori_shape"] = SIZE_HW
