@@ -35,7 +35,8 @@ from torch.nn import functional as F
 
 from benchmarks.mask_damage import DamageRecipe, damage_mask
 from mmstreet.datasets.label_files import read_labels
-from mmstreet.datasets.layouts import LAYOUTS, list_pairs
+from mmstreet.datasets.layouts import LAYOUTS
+from mmstreet.datasets.pairs import list_pairs
 from mmstreet.files.images import read_image
 from mmstreet.labels import get_table
 
@@ -83,7 +84,7 @@ def read(suite: Suite, data: Path, split: str, count: int, damage=None) -> tuple
     pairs = list_pairs(data, layout, split)
     for i, place in enumerate(np.linspace(0, len(pairs) - 1, min(count, len(pairs)), dtype=int)):
         pair = pairs[place]
-        true = read_labels(pair.label_path, table, unlisted=layout.unlisted_ids)
+        true = read_labels(pair.label_path, table, unlisted=layout.unlisted)
         labels, valid = (true if damage is None else damage(true)), true != 255
         present[i, np.unique(true[valid]).astype(int)] = True
         counts += np.bincount(true[valid].astype(int) * len(table) + labels[valid], minlength=counts.size).reshape(counts.shape)

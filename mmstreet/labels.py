@@ -8,100 +8,15 @@ pixels counted), for CamVid over its 701 frames.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from mmstreet.files import colors
 from mmstreet.files.label_ids import IGNORE_INDEX, outside_sentence
+from mmstreet.label_table import COMMON_SHARE, RARE_SHARE, Label, LabelTable, table_from_rows
 
-COMMON_SHARE = 5.0
-"""Classes with at least this share of the pixels, in per cent, are 'common'."""
-RARE_SHARE = 0.5
-"""Classes with less than this share of the pixels, in per cent, are 'rare'; the ones between are 'medium'."""
-
-
-@dataclass(frozen=True)
-class Label:
-    """One class: name, id that the model learns, id on disk, group, RGB colour, countable or not, share of pixels in per cent."""
-
-    name: str
-    train_id: int
-    raw_id: int
-    group: str
-    color: tuple[int, int, int]
-    is_thing: bool
-    share: float
-
-    @property
-    def frequency(self) -> str:
-        """``'common'``, ``'medium'`` or ``'rare'``, by :data:`COMMON_SHARE` and :data:`RARE_SHARE`."""
-        return "common" if self.share >= COMMON_SHARE else "rare" if self.share < RARE_SHARE else "medium"
-
-
-@dataclass(frozen=True)
-class LabelTable:
-    """An ordered class table; row ``i`` has ``train_id == i``."""
-
-    name: str
-    labels: tuple[Label, ...]
-
-    def __post_init__(self):
-        if [label.train_id for label in self.labels] != list(range(len(self.labels))):
-            raise ValueError(f"table '{self.name}': train ids must be 0, 1, 2, … in row order")
-        if len(set(self.names)) != len(self.names):
-            raise ValueError(f"table '{self.name}': class names must be unique")
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """Class names in train-id order."""
-        return tuple(label.name for label in self.labels)
-
-    @cached_property
-    def palette(self) -> list[list[int]]:
-        """RGB colours in train-id order, as mmseg's metainfo wants them."""
-        return [list(label.color) for label in self.labels]
-
-    @cached_property
-    def metainfo(self) -> dict:
-        """``dict(classes=..., palette=...)`` for an OpenMMLab dataset."""
-        return {"classes": self.names, "palette": self.palette}
-
-    @cached_property
-    def raw_to_train(self) -> np.ndarray:
-        """Lookup table uint8 ``[256]`` from ids on disk to train ids; ids outside the table give 255."""
-        lut = np.full(256, IGNORE_INDEX, np.uint8)
-        for label in self.labels:
-            lut[label.raw_id] = label.train_id
-        return lut
-
-    @cached_property
-    def groups(self) -> dict[str, list[int]]:
-        """Train ids of each group, groups in the order of their first class."""
-        members: dict[str, list[int]] = {}
-        for label in self.labels:
-            members.setdefault(label.group, []).append(label.train_id)
-        return members
-
-    @cached_property
-    def frequencies(self) -> dict[str, list[int]]:
-        """Train ids of the common, medium and rare classes."""
-        return {kind: [x.train_id for x in self.labels if x.frequency == kind] for kind in ("common", "medium", "rare")}
-
-    def index(self, name: str) -> int:
-        """Return the train id of class ``name``.
-
-        Raises:
-            KeyError: If the table has no such class; the message lists the ones it has.
-        """
-        if name not in self.names:
-            raise KeyError(f"class '{name}' is not in table '{self.name}', which has: {', '.join(self.names)}")
-        return self.names.index(name)
-
+__all__ = ["COMMON_SHARE", "IGNORE_INDEX", "RARE_SHARE", "Label", "LabelTable"]
 
 # name, id in Cityscapes' labelIds, group, colour, thing, pixels counted in BDD100K
 _STREET19 = (
@@ -187,8 +102,41 @@ CAMVID11 = LabelTable(
         Label("pedestrian", 9, 9, "human", (64, 64, 0), True, 0.64),
         Label("bicyclist", 10, 10, "human", (0, 128, 192), True, 0.54),
     ),
+    void_ids=(11,),
 )
-"""CamVid in SegNet's 11-class form; its colours are CamVid's own."""
+"""CamVid in SegNet's 11-class form, in which 11 is void; its colours are CamVid's own."""
+
+# AutoNUE's level-3 ids (github.com/AutoNUE/public-code, helpers/anue_labels.py); a merged class has name and colour of one of its parts.
+_IDD26 = (
+    ("road", "flat", (128, 64, 128), False),
+    ("drivable fallback", "flat", (81, 0, 81), False),
+    ("sidewalk", "flat", (244, 35, 232), False),
+    ("non-drivable fallback", "flat", (152, 251, 152), False),
+    ("person", "human", (220, 20, 60), True),
+    ("rider", "human", (255, 0, 0), True),
+    ("motorcycle", "vehicle", (0, 0, 230), True),
+    ("bicycle", "vehicle", (119, 11, 32), True),
+    ("autorickshaw", "vehicle", (255, 204, 54), True),
+    ("car", "vehicle", (0, 0, 142), True),
+    ("truck", "vehicle", (0, 0, 70), True),
+    ("bus", "vehicle", (0, 60, 100), True),
+    ("vehicle fallback", "vehicle", (136, 143, 153), True),
+    ("curb", "flat", (220, 190, 40), False),
+    ("wall", "construction", (102, 102, 156), False),
+    ("fence", "construction", (190, 153, 153), False),
+    ("guard rail", "construction", (180, 165, 180), False),
+    ("billboard", "object", (174, 64, 67), False),
+    ("traffic sign", "object", (220, 220, 0), False),
+    ("traffic light", "object", (250, 170, 30), False),
+    ("pole", "object", (153, 153, 153), False),
+    ("obs-str-bar-fallback", "object", (169, 187, 214), False),
+    ("building", "construction", (70, 70, 70), False),
+    ("bridge", "construction", (150, 100, 100), False),
+    ("vegetation", "nature", (107, 142, 35), False),
+    ("sky", "sky", (70, 130, 180), False),
+)
+IDD26 = LabelTable("idd26", tuple(Label(name, i, i, *rest) for i, (name, *rest) in enumerate(_IDD26)))
+"""India Driving Dataset (Varma et al., WACV 2019), ``_gtFine_labellevel3Ids.png`` files; pixel shares are not known."""
 
 # name, id in WildDash 2's label ids, group, colour, thing; the ids that it shares with Cityscapes are Cityscapes' own.
 _WILDDASH_ONLY = {
@@ -210,47 +158,61 @@ _WILDDASH_NAMES = (
 def _wilddash_row(train_id: int, name: str) -> Label:
     if name in _WILDDASH_ONLY:
         raw, group, color, thing = _WILDDASH_ONLY[name]
-        return Label(name, train_id, raw, group, color, thing, 0.0)
+        return Label(name, train_id, raw, group, color, thing)
     row = CITYSCAPES19.labels[CITYSCAPES19.index(name)]
-    return Label(name, train_id, row.raw_id, row.group, row.color, row.is_thing, 0.0)
+    return Label(name, train_id, row.raw_id, row.group, row.color, row.is_thing)
 
 
 WILDDASH25 = LabelTable("wilddash25", tuple(_wilddash_row(i, name) for i, name in enumerate(_WILDDASH_NAMES)))
-"""WildDash 2's 25 evaluated classes (Zendel et al., CVPR 2022), without train; pixel shares are not known and stand at 0."""
+"""WildDash 2's 25 evaluated classes (Zendel et al., CVPR 2022), without train; pixel shares are not known."""
 
 
-def _with_train_ids(source: LabelTable) -> LabelTable:
-    rows = tuple(Label(r.name, r.train_id, r.train_id, r.group, r.color, r.is_thing, r.share) for r in source.labels)
-    return LabelTable(f"{source.name}_train_ids", rows)
-
-
-CITYSCAPES19_TRAIN_IDS = _with_train_ids(CITYSCAPES19)
+CITYSCAPES19_TRAIN_IDS = CITYSCAPES19.with_train_ids()
 """Cityscapes' classes in files that hold train ids: ``labelTrainIds``, predictions, pseudo-masks."""
-WILDDASH25_TRAIN_IDS = _with_train_ids(WILDDASH25)
+WILDDASH25_TRAIN_IDS = WILDDASH25.with_train_ids()
 """WildDash 2's classes in files that hold train ids."""
 
-_TABLES = (BDD100K_SEM19, CITYSCAPES19, STREET6, STREET6_BACKGROUND, BDD100K_INS8, BDD100K_DET10, CAMVID11, WILDDASH25)
+_TABLES = (BDD100K_SEM19, CITYSCAPES19, STREET6, STREET6_BACKGROUND, BDD100K_INS8, BDD100K_DET10, CAMVID11, WILDDASH25, IDD26)
 TABLES = {t.name: t for t in (*_TABLES, CITYSCAPES19_TRAIN_IDS, WILDDASH25_TRAIN_IDS)}
 
+_KNOWN = {label.name: label for table in (BDD100K_INS8, IDD26, CAMVID11, WILDDASH25, CITYSCAPES19) for label in table.labels}
+"""Classes by name; of several tables that have one, the last counts."""
+
 REMAPS: dict[tuple[str, str], dict[str, str]] = {
-    ("bdd100k_sem19", "street6"): {name: name for name in _SIX},
-    ("cityscapes19", "street6"): {name: name for name in _SIX},
+    **{(source, "street6"): {name: name for name in _SIX} for source in ("bdd100k_sem19", "cityscapes19", "wilddash25", "idd26")},
     # CamVid labels rider and bicycle as one "bicyclist" and has no motorcycle.
     ("camvid11", "street6"): {"bicyclist": "bicycle", "pole": "pole", "car": "car", "pedestrian": "person", "tree": "vegetation"},
 }
 """Which class of one table stands for which of another, by name; classes not named are left to the caller."""
+REMAPS |= {(f"{source}_train_ids", to): pairs for (source, to), pairs in list(REMAPS.items()) if f"{source}_train_ids" in TABLES}
 REMAPS |= {(source, "street6_background"): pairs for (source, _), pairs in list(REMAPS.items())}
 
 
-def get_table(name: str) -> LabelTable:
-    """Return the class table called ``name``.
+def get_table(table: str | LabelTable | Iterable[Mapping], *, name: str = "the classes of the config") -> LabelTable:
+    """Return a class table.
+
+    Args:
+        table: Name of a known table; rows, see :func:`mmstreet.label_table.table_from_rows`; or a table, which is returned as it is.
+        name: Name of a table of rows, for messages.
 
     Raises:
-        KeyError: If there is none; the message lists the known tables.
+        KeyError: If there is no table of that name; the message lists the known ones.
+        ValueError: If the rows are wrong.
     """
-    if name not in TABLES:
-        raise KeyError(f"unknown class table '{name}'; known tables: {', '.join(sorted(TABLES))}")
-    return TABLES[name]
+    if isinstance(table, LabelTable):
+        return table
+    if not isinstance(table, str):
+        return table_from_rows(table, name=name, known=_KNOWN)
+    if table not in TABLES:
+        raise KeyError(f"unknown class table '{table}'; known tables: {', '.join(sorted(TABLES))}; or give rows, see docs/own_data.md")
+    return TABLES[table]
+
+
+def find_table(metainfo: Mapping) -> LabelTable | None:
+    """Return the class table behind a data set's ``metainfo``: that of its ``label_rows``, or a known one of the same names in order."""
+    if metainfo.get("label_rows"):
+        return table_from_rows(metainfo["label_rows"], name="the classes of the data set", known={}, unique_colors=False)
+    return next((table for table in TABLES.values() if table.names == tuple(metainfo.get("classes") or ())), None)
 
 
 def colorize(labels: np.ndarray, table: LabelTable) -> np.ndarray:

@@ -19,7 +19,7 @@ def _node(name: str, parent: root.Registry, *, core: tuple = (), mmseg: tuple = 
     return root.Registry(name, parent=parent, scope="mmstreet", locations=[f"mmstreet.{place}" for place in locations])
 
 
-DATASETS = _node("dataset", root.DATASETS, mmseg=("datasets.sem_seg", "datasets.weak"), mmdet=("datasets.ins_seg",))
+DATASETS = _node("dataset", root.DATASETS, core=("datasets.remapped",), mmseg=("datasets.sem_seg",), mmdet=("datasets.ins_seg",))
 TRANSFORMS = _node(
     "transform", root.TRANSFORMS, core=("datasets.loading", "transforms.remap", "transforms.augment", "transforms.letterbox")
 )

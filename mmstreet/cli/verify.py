@@ -23,7 +23,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return its exit code."""
     args = parse_args(argv, prog)
-    from mmstreet.datasets.inventory import inventory_of_root
+    from mmstreet.datasets.inventory import inventory_of_config, inventory_of_root
     from mmstreet.datasets.verify import verify
     from mmstreet.files.atomic import write_json
     from mmstreet.losses.class_weights import compute_class_weights
@@ -32,8 +32,6 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
     source = Path(args.source)
     if source.is_file() or (source.stem in shipped_names() and not source.is_dir()):
-        from mmstreet.datasets.config_inventory import inventory_of_config
-
         inventory = inventory_of_config(args.source)
     else:
         inventory = inventory_of_root(args.source)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,11 +18,12 @@ import numpy as np
 from tqdm import tqdm
 
 from mmstreet.datasets.label_files import read_labels
-from mmstreet.datasets.layouts import Layout, list_pairs
+from mmstreet.datasets.layouts import Layout
+from mmstreet.datasets.pairs import list_pairs
 from mmstreet.files.atomic import atomic_path
 from mmstreet.files.parallel import available_cores, map_parcels
 from mmstreet.formats.json_stream import load_json
-from mmstreet.labels import get_table
+from mmstreet.labels import LabelTable
 
 
 @dataclass(frozen=True)
@@ -113,22 +113,6 @@ def _all_are(values: object, container: type, kind: type) -> bool:
     return isinstance(values, container) and all(isinstance(item, kind) for item in items)
 
 
-def image_key(image_path: str | Path, image_dir: str | Path, suffix: str) -> str:
-    """Return the key of an image.
-
-    Raises:
-        ValueError: If the image does not lie in the folder or has another suffix.
-
-    Example:
-        >>> image_key("data/leftImg8bit/train/ulm/ulm_000009_leftImg8bit.png", "data/leftImg8bit/train", "_leftImg8bit.png")
-        'ulm/ulm_000009'
-    """
-    relative = os.path.relpath(image_path, image_dir).replace(os.sep, "/")
-    if relative.startswith("../") or not relative.endswith(suffix):
-        raise ValueError(f"expected a file '*{suffix}' below '{image_dir}', got '{image_path}'")
-    return relative[: -len(suffix)]
-
-
 def derive_image_labels(
     root: str | Path, layout: Layout, split: str, *, min_pixels: int = 1, workers: int | None = None, progress: bool = False
 ) -> ImageLabels:
@@ -151,21 +135,20 @@ def derive_image_labels(
     pairs = list_pairs(root, layout, split)
     if any(pair.label_path is None for pair in pairs):
         raise FileNotFoundError(f"split '{split}' of '{root}' has no masks to derive image-level labels from")
-    folder = Path(root) / layout.image_dir / split
-    keys = [image_key(pair.image_path, folder, layout.image_suffix) for pair in pairs]
-    work = partial(_classes_of_masks, layout, min_pixels)
+    keys, table = [pair.name for pair in pairs], layout.read_table(root)
+    work = partial(_classes_of_masks, layout, table, min_pixels)
     found: list[tuple[int, ...]] = []
     with tqdm(total=len(keys), unit="image", disable=not progress) as bar:
         for some in map_parcels(work, (pair.label_path for pair in pairs), workers=available_cores() if workers is None else workers):
             found += some
             bar.update(len(some))
-    return ImageLabels(get_table(layout.table).names, dict(zip(keys, found)))
+    return ImageLabels(table.names, dict(zip(keys, found)))
 
 
-def _classes_of_masks(layout: Layout, min_pixels: int, paths: list[str]) -> list[tuple[int, ...]]:
-    table = get_table(layout.table)
+def _classes_of_masks(layout: Layout, table: LabelTable, min_pixels: int, paths: list[str]) -> list[tuple[int, ...]]:
     found = []
     for path in paths:
-        counts = np.bincount(read_labels(path, table, unlisted=layout.unlisted_ids).ravel(), minlength=256)[: len(table)]
+        labels = read_labels(path, table, palette=layout.palette, unlisted=layout.unlisted)
+        counts = np.bincount(labels.ravel(), minlength=256)[: len(table)]
         found.append(tuple(np.flatnonzero(counts >= min_pixels).tolist()))
     return found

@@ -1,37 +1,44 @@
-"""What belongs to a data set: its image and label pairs, and what has no partner."""
+"""What belongs to a data set: its image and label pairs, and what has no partner; of a data root, or of the data sets of a config."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from mmstreet.datasets.layouts import Layout, Pair, detect_layout, list_files, no_images_message
+from mmstreet.datasets.folders import describe_missing, other_pictures, read_list
+from mmstreet.datasets.layouts import SPLITS, Layout, detect_layout
+from mmstreet.datasets.pairs import Pair, look_up, require_images, split_line
+from mmstreet.files.config_files import find_config
+from mmstreet.files.dataset_parts import dataset_parts
+from mmstreet.labels import LabelTable, get_table
 
 
 @dataclass(frozen=True)
 class Orphan:
-    """A file without its partner, e.g. ``kind='image without label'``; ``path`` is the one that is there, or is listed."""
+    """A file that has no partner, is not there or is not read; ``path`` is the one that is there, or is listed."""
 
     kind: str
     split: str
     path: str
+    why: str = "add the other file, or remove this one"
 
     @property
     def message(self) -> str:
-        """What is missing, and what to do."""
-        return f"{self.path}: {self.kind}; add the other file, or remove this one"
+        """What is wrong, and what was looked for."""
+        return f"{self.path}: {self.kind}; {self.why}"
 
 
 @dataclass
 class Inventory:
     """Pairs to read, files without a partner, and how the label files are to be read.
 
-    ``images`` and ``labels`` count the files of each split; ``table``, ``palette`` and ``unlisted`` are those of
+    ``images`` and ``labels`` count the files of each split; ``palette`` and ``unlisted`` are those of
     :func:`mmstreet.datasets.label_files.read_labels`.
     """
 
     source: str
-    table: str
+    table: LabelTable
     palette: str = "color"
     unlisted: str = "error"
     pairs: list[Pair] = field(default_factory=list)
@@ -39,35 +46,38 @@ class Inventory:
     images: dict[str, int] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
 
-    def add(self, split: str, image_of: dict[str, str], label_of: dict[str, str], *, labelled: bool) -> None:
-        """Match the images and labels of one split by name.
+    def count(self, split: str, images: int, labels: int) -> None:
+        """Add to the numbers of files of a split."""
+        self.images[split] = self.images.get(split, 0) + images
+        self.labels[split] = self.labels.get(split, 0) + labels
 
-        Args:
-            split: Name of the split.
-            image_of: Image path by name.
-            label_of: Label path by name.
-            labelled: Whether an image without a label is an orphan; a published test split has none.
-        """
-        self.images[split] = self.images.get(split, 0) + len(image_of)
-        self.labels[split] = self.labels.get(split, 0) + len(label_of)
-        self.pairs += [Pair(split, path, label_of.get(name)) for name, path in image_of.items() if name in label_of or not labelled]
-        if labelled:
-            self.orphans += [Orphan("image without label", split, path) for name, path in image_of.items() if name not in label_of]
-        self.orphans += [Orphan("label without image", split, path) for name, path in label_of.items() if name not in image_of]
-
-    def add_folder(self, root: Path, layout: Layout, split: str, name: str) -> None:
-        """Match the files of one folder per side.
+    def add_split(self, root: Path, layout: Layout, split: str, name: str) -> None:
+        """Match all images and labels of one split.
 
         Args:
             root: Data root.
             layout: Folder scheme below the root.
-            split: Folder name.
-            name: Name of the split in this inventory.
+            split: The split.
+            name: Its name in this inventory.
         """
-        sides = (root / layout.image_dir / split, layout.image_suffix), (root / layout.label_dir / split, layout.label_suffix)
-        image_of, label_of = ({stem: str(base / (stem + suffix)) for stem in list_files(base, suffix)} for base, suffix in sides)
-        if image_of or label_of:
-            self.add(name, image_of, label_of, labelled=split != "test" or bool(label_of))
+        images, labels, listings = layout.images(root, split), layout.labels(root, split), {}
+        others = other_pictures(layout.image_folder(root, split), {*images.values(), *labels.values()})
+        if not (images or labels or others):
+            return
+        self.count(name, len(images), len(labels))
+        labelled = split != "test" or bool(labels)
+        for stem, path in images.items():
+            if stem in labels or not labelled:
+                self.pairs.append(Pair(name, path, labels.get(stem), stem))
+            else:
+                wanted = layout.expected(root, split, stem)[1]
+                self.orphans.append(Orphan("image without label", name, path, _looked_for(wanted, stem, listings)))
+        for stem in labels.keys() - images.keys():
+            wanted = layout.expected(root, split, stem)[0]
+            self.orphans.append(Orphan("label without image", name, labels[stem], _looked_for(wanted, stem, listings)))
+        why = f"images of this layout end in {' or '.join(layout.image_suffixes)}; save it in that form, or remove it"
+        if layout.image_folder(root, split) != layout.label_folder(root, split):
+            self.orphans += [Orphan("picture that is not read", name, path, why) for path in others]
 
 
 def inventory_of_root(root: str | Path, *, layout: Layout | None = None) -> Inventory:
@@ -82,10 +92,109 @@ def inventory_of_root(root: str | Path, *, layout: Layout | None = None) -> Inve
     """
     root = Path(root)
     layout = layout or detect_layout(root)
-    inventory = Inventory(str(root), layout.table, unlisted=layout.unlisted_ids)
-    bases = root / layout.image_dir, root / layout.label_dir
-    for split in sorted({entry.name for base in bases for entry in base.iterdir() if entry.is_dir()}):
-        inventory.add_folder(root, layout, split, split)
+    inventory = Inventory(str(root), layout.read_table(root), layout.palette, layout.unlisted)
+    splits = layout.splits(root)
+    for split in splits:
+        inventory.add_split(root, layout, split, split)
     if not any(inventory.images.values()):
-        raise FileNotFoundError(no_images_message(bases[0], layout.image_suffix))
+        require_images(root, layout, splits[0] if splits else "train")
     return inventory
+
+
+def inventory_of_config(path: str | Path) -> Inventory:
+    """List the data that a config trains, validates and tests on, each data set once.
+
+    Data sets of this package are listed by their layout or list file; another one is asked for its files, and needs
+    ``mmstreet.LoadLabels(table=...)`` or ``mmstreet.RemapLabels`` in its pipeline to say what its ids mean.
+
+    Args:
+        path: Config file, or the name of a config that comes with the package.
+
+    Raises:
+        FileNotFoundError: If a data set has no image or its list file does not exist.
+        ValueError: If no data set is found, if a data set does not say its class table, or if two differ in it.
+    """
+    from mmengine.config import Config
+    from mmengine.registry import DATASETS, init_default_scope
+
+    cfg = Config.fromfile(find_config(path))
+    init_default_scope(cfg.get("default_scope", "mmseg"))
+    inventory, seen = None, []
+    for split in SPLITS:
+        for leaf in dataset_parts((cfg.get(f"{split}_dataloader") or {}).get("dataset")):
+            dataset = DATASETS.build({**leaf, "lazy_init": True})
+            files = (str(dataset.data_root), str(dataset.data_prefix), dataset.ann_file, getattr(dataset, "split", None))
+            if files in seen:
+                continue
+            seen.append(files)
+            reading = _reading(dataset)
+            if inventory is None:
+                inventory = Inventory(str(path), **reading)
+            elif reading != {key: getattr(inventory, key) for key in reading}:
+                raise ValueError(f"the data sets of {path} are read in different ways; check each data root by itself instead")
+            _add_dataset(inventory, dataset, split)
+    if inventory is None:
+        raise ValueError(f"{path} has no train_dataloader, val_dataloader or test_dataloader with a dataset; give a config that trains")
+    return inventory
+
+
+def _add_dataset(inventory: Inventory, dataset: Any, name: str) -> None:
+    layout, root = getattr(dataset, "layout", None), Path(dataset.data_root or "")
+    if getattr(dataset, "image_labels", None):  # its masks, if any, do not lie where the layout's labels do
+        layout = None
+    if isinstance(layout, Layout) and not dataset.ann_file:
+        require_images(root, layout, dataset.split)
+        inventory.add_split(root, layout, dataset.split, name)
+        return
+    listings: dict = {}
+    if isinstance(layout, Layout):
+        keys = [split_line(line, layout, dataset.split) for line in read_list(dataset.ann_file)]
+        wanted = [
+            (
+                layout.image_folder(root, where) / (stem + layout.image_suffixes[0]),
+                layout.label_folder(root, where) / (stem + layout.label_suffix),
+            )
+            for where, stem in keys
+        ]
+        found = look_up(root, layout, keys, labelled=True)
+        stems = [stem for _, stem in keys]
+    else:
+        dataset.full_init()
+        infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+        wanted = [(info["img_path"], info.get("seg_map_path")) for info in infos]
+        found = [tuple(path if path and Path(path).is_file() else None for path in pair) for pair in wanted]
+        stems = [Path(image).stem for image, _ in wanted]
+    labelled = any(label for _, label in (found if isinstance(layout, Layout) and dataset.split == "test" else wanted))
+    for stem, (image, label), (image_place, label_place) in zip(stems, found, wanted):
+        if image is None:
+            inventory.orphans.append(
+                Orphan("listed image does not exist", name, str(image_place), _looked_for(image_place, stem, listings))
+            )
+        elif label is None and labelled and label_place is not None:
+            inventory.orphans.append(Orphan("image without label", name, image, _looked_for(label_place, stem, listings)))
+        else:
+            inventory.pairs.append(Pair(name, image, label, stem))
+    inventory.count(name, sum(image is not None for image, _ in found), sum(label is not None for _, label in found))
+
+
+def _looked_for(wanted: str | Path, stem: str, listings: dict) -> str:
+    return f"looked for '{wanted}': {describe_missing(wanted, stem, listings=listings)}"
+
+
+def _reading(dataset: Any) -> dict[str, Any]:
+    """How the label files of a data set are to be read: as its ``LoadLabels`` step says, otherwise as the data set does."""
+    layout = getattr(dataset, "layout", None)
+    reading = dict(table=None, palette="color", unlisted="error")
+    if isinstance(layout, Layout):
+        reading = dict(table=dataset.files_table, palette=layout.palette, unlisted=layout.unlisted)
+    for step in dataset.pipeline.transforms:
+        given = {key: getattr(step, key, None) for key in ("palette", "unlisted")} if type(step).__name__ == "LoadLabels" else {}
+        table = getattr(step, "label_table", None) if given else getattr(step, "source", None) if reading["table"] is None else None
+        given["table"] = None if table is None else get_table(table)
+        reading |= {key: value for key, value in given.items() if value is not None}
+    if reading["table"] is None:
+        raise ValueError(
+            f"{type(dataset).__name__} does not say which class table its label files follow; "
+            "load them with dict(type='mmstreet.LoadLabels', table=...)"
+        )
+    return reading

@@ -121,7 +121,7 @@ def decode_labels(data: bytes, table: LabelTable, *, path: str | Path, palette: 
 
 def _decode_ids(ids: np.ndarray, table: LabelTable) -> tuple[np.ndarray, list[OutsideId]]:
     lut = np.where(table.raw_to_train == IGNORE_INDEX, _OUTSIDE, table.raw_to_train)
-    lut[IGNORE_INDEX] = IGNORE_INDEX
+    lut[[IGNORE_INDEX, *table.void_ids]] = IGNORE_INDEX
     labels = cv2.LUT(ids, lut)
     strange = labels == _OUTSIDE
     if not strange.any():
@@ -140,18 +140,27 @@ def _decode_palette(image: Image.Image, pixels: np.ndarray, table: LabelTable, p
     last = int(pixels.max(initial=0))
     if last >= len(colors):
         raise LabelFileError(f"label file {path} uses palette index {last}, but its palette ends at {len(colors) - 1}; make it again")
-    train_ids, known = _match_colors(colors, table)
+    train_ids, known = _match_colors(colors, table, path)
+    used = np.unique(pixels)
+    strange = used[~known[used]]
     lut = np.full(256, IGNORE_INDEX, np.uint8)
-    if known.all():
+    if not len(strange):
+        if (train_ids[known] == IGNORE_INDEX).all():
+            raise LabelFileError(
+                f"palette of label file {path} has no colour but black, so no class can be told from it; if the indices are the ids, pass "
+                "LoadLabels(palette='index')"
+            )
         lut[: len(colors)] = train_ids
         return cv2.LUT(pixels, lut), []
-    if (colors == colors[:, :1]).all():  # a file of ids that a PNG optimiser has rewritten as grey palette
+    if (colors[used] == colors[used, :1]).all():  # a file of ids that a PNG optimiser has rewritten as grey palette
         lut[: len(colors)] = colors[:, 0]
-        return _decode_ids(cv2.LUT(pixels, lut), table)
-    index = int(np.flatnonzero(~known)[0])
+        labels, outside = _decode_ids(cv2.LUT(pixels, lut), table)
+        if not outside or (table.raw_to_train[used[used != IGNORE_INDEX]] == IGNORE_INDEX).any():
+            return labels, outside
+    index = int(strange[0])
     raise LabelFileError(
         f"palette of label file {path} has colour {_rgb(colors[index])} at index {index}, which is no class of table '{table.name}'; "
-        "if the indices are the ids, pass palette='index', otherwise name the table that it was drawn with"
+        "if the indices are the ids, pass LoadLabels(palette='index'), otherwise name the table that it was drawn with"
     )
 
 
@@ -163,7 +172,7 @@ def _decode_rgb(image: Image.Image, table: LabelTable, path: str | Path) -> np.n
                 f"label file {path} is a colour image with an alpha channel in use, as instance bitmasks are; give the map of class ids"
             )
         pixels = pixels[..., :3]
-    train_ids, known = _match_colors(pixels.reshape(-1, 3), table)
+    train_ids, known = _match_colors(pixels.reshape(-1, 3), table, path)
     if not known.all():
         y, x = divmod(int(known.argmin()), pixels.shape[1])
         grey = (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all()
@@ -174,8 +183,13 @@ def _decode_rgb(image: Image.Image, table: LabelTable, path: str | Path) -> np.n
     return train_ids.reshape(pixels.shape[:2])
 
 
-def _match_colors(colors: np.ndarray, table: LabelTable) -> tuple[np.ndarray, np.ndarray]:
+def _match_colors(colors: np.ndarray, table: LabelTable, path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """Return the train id of each RGB row, uint8 ``[N]``, and whether the table has its colour, bool ``[N]``."""
+    if len({tuple(label.color) for label in table.labels}) < len(table):
+        raise LabelFileError(
+            f"label file {path} holds colours, but classes of table '{table.name}' share one; if it is a palette of ids, pass "
+            "LoadLabels(palette='index')"
+        )
     by_code = {0: IGNORE_INDEX} | {_code(np.array(label.color)): label.train_id for label in table.labels}
     known_codes = np.array(sorted(by_code), np.uint32)
     ids = np.array([by_code[code] for code in known_codes.tolist()], np.uint8)

@@ -1,201 +1,219 @@
-"""Where each data set keeps its images and labels, and what to say when they are not there."""
+"""Where each data set keeps its images and labels: folder schemes, and how one is recognised."""
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from mmstreet.datasets.folders import describe_folder
+from mmstreet.datasets.vistas import read_vistas_table
+from mmstreet.label_table import check_keys
+from mmstreet.labels import LabelTable, get_table
+
+SPLITS = ("train", "val", "test")
+JPEG_ADVICE = "a JPEG changes ids; label maps have to be PNG files"
 
 
 @dataclass(frozen=True)
 class Layout:
     """One folder scheme.
 
-    ``image_dir`` and ``label_dir`` lie below the data root and hold one folder per split; a file's label has the same
-    path there, with ``label_suffix`` in the place of ``image_suffix``. ``table`` is the class table of the ids on disk.
-    ``unlisted_ids`` says what an id outside that table is: an ``'error'``, or one to ``'ignore'``.
+    Attributes:
+        name: Its name in a config.
+        image_dir: Folder of the images below the data root. ``{split}`` in it is where the split's folder name goes; without it, each
+            split is a folder inside.
+        label_dir: The same for the labels. A label has the same path there as its image, with the label's suffix.
+        image_suffix: Ending of image files, or several; upper case and, for ``.jpg``, ``.jpeg`` count as the same.
+        label_suffix: Ending of label files, which are PNG.
+        table: Name of the class table of the ids on disk, or the data set's own JSON file that has it.
+        unlisted: What an id outside that table is: an ``'error'``, or one to ``'ignore'``.
+        palette: What the pixels of a palette image are: ``'color'`` or ``'index'``.
+        folders: Name of a split's folder where it is not the split's own.
+        flat: Whether images may lie in ``image_dir`` itself, which is then the split ``'.'``.
     """
 
     name: str
     image_dir: str
     label_dir: str
-    image_suffix: str
+    image_suffix: str | tuple[str, ...]
     label_suffix: str
-    table: str
-    unlisted_ids: str = "error"
+    table: str = ""
+    unlisted: str = "error"
+    palette: str = "color"
+    folders: Mapping[str, str] = field(default_factory=dict)
+    flat: bool = False
+
+    @property
+    def image_suffixes(self) -> tuple[str, ...]:
+        """The endings of image files."""
+        return (self.image_suffix,) if isinstance(self.image_suffix, str) else tuple(self.image_suffix)
+
+    def image_folder(self, root: str | Path, split: str) -> Path:
+        """Return the folder of a split's images."""
+        return Path(root, self._place(self.image_dir, split))
+
+    def label_folder(self, root: str | Path, split: str) -> Path:
+        """Return the folder of a split's labels."""
+        return Path(root, self._place(self.label_dir, split))
+
+    def expected(self, root: str | Path, split: str, name: str) -> tuple[Path, Path]:
+        """Return where image and label of a name should lie."""
+        return (
+            self.image_folder(root, split) / (name + self.image_suffixes[0]),
+            self.label_folder(root, split) / (name + self.label_suffix),
+        )
+
+    def images(self, root: str | Path, split: str) -> dict[str, str]:
+        """Find the images of a split: path by name without suffix, sorted.
+
+        Raises:
+            ValueError: If two files differ in their ending only.
+        """
+        found = scan(self.image_folder(root, split), self.image_suffixes)
+        if self._place(self.image_dir, split) == self._place(self.label_dir, split):
+            found = {name: path for name, path in found.items() if not _ending(self.label_suffix).search(path)}
+        return found
+
+    def labels(self, root: str | Path, split: str) -> dict[str, str]:
+        """Find the labels of a split: path by name without suffix, sorted."""
+        return scan(self.label_folder(root, split), (self.label_suffix,))
+
+    def splits(self, root: str | Path) -> list[str]:
+        """List the splits that have a folder of images or labels, sorted."""
+        if self.flat and any(entry.is_file() for entry in _entries(Path(root, self.image_dir))):
+            return ["."]
+        names = {folder: split for split, folder in self.folders.items()}
+        found = set()
+        for pattern in (self.image_dir, self.label_dir):
+            before, _, after = (pattern if "{split}" in pattern else f"{pattern}/{{split}}").partition("{split}")
+            base = Path(root, *before.split("/")[:-1])
+            stem, (ending, *_) = before.split("/")[-1], after.split("/")
+            for entry in _entries(base):
+                folder = entry.name[len(stem) : len(entry.name) - len(ending)]
+                if entry.is_dir() and not entry.name.startswith(".") and entry.name == f"{stem}{folder}{ending}":
+                    split = names.get(folder, folder)
+                    sides = (self.image_folder(root, split).is_dir(), self.label_folder(root, split).is_dir())
+                    if all(sides) or (any(sides) and (split in SPLITS or "{split}" not in pattern)):
+                        found.add(split)
+        return sorted(found)
+
+    def read_table(self, root: str | Path) -> LabelTable:
+        """Return the class table of the ids on disk.
+
+        Raises:
+            FileNotFoundError: If it lies in a file of the data set, and that does not exist.
+        """
+        return read_vistas_table(Path(root, self.table)) if self.table.endswith(".json") else get_table(self.table)
+
+    def _place(self, pattern: str, split: str) -> str:
+        folder = self.folders.get(split, split)
+        return os.path.normpath(pattern.replace("{split}", folder) if "{split}" in pattern else f"{pattern}/{folder}")
 
 
+_VISTAS = dict(folders={"train": "training", "val": "validation", "test": "testing"}, palette="index")
 LAYOUTS = {
     layout.name: layout
     for layout in (
         Layout("bdd100k_10k", "images/10k", "labels/sem_seg/masks", ".jpg", ".png", "bdd100k_sem19"),
         Layout("bdd100k_2018", "seg/images", "seg/labels", ".jpg", "_train_id.png", "bdd100k_sem19"),
         Layout("cityscapes", "leftImg8bit", "gtFine", "_leftImg8bit.png", "_gtFine_labelIds.png", "cityscapes19", "ignore"),
-        Layout("camvid11", "images", "labels", ".jpg", ".png", "camvid11"),
-        Layout("wilddash2", "images", "labels", ".jpg", ".png", "wilddash25", "ignore"),
+        Layout("cityscapes_train_ids", "leftImg8bit", "gtFine", "_leftImg8bit.png", "_gtFine_labelTrainIds.png", "cityscapes19_train_ids"),
+        Layout("idd", "leftImg8bit", "gtFine", ("_leftImg8bit.png", "_leftImg8bit.jpg"), "_gtFine_labellevel3Ids.png", "idd26"),
+        Layout("vistas_v1.2", "{split}/images", "{split}/v1.2/labels", ".jpg", ".png", "config_v1.2.json", **_VISTAS),
+        Layout("vistas_v2.0", "{split}/images", "{split}/v2.0/labels", ".jpg", ".png", "config_v2.0.json", **_VISTAS),
+        Layout("camvid_segnet", "{split}", "{split}annot", ".png", ".png", "camvid11"),
+        Layout("camvid11", "images", "labels", (".jpg", ".png"), ".png", "camvid11"),
+        Layout("wilddash2", "images", "labels", ".jpg", ".png", "wilddash25", "ignore", flat=True),
     )
 }
-"""Known layouts. A data root is tried against them in this order, so the general ``images``/``labels`` comes last; one of two alike has
-to be named."""
-
-SPLITS = ("train", "val", "test")
+"""Known layouts, in the order in which a data root is tried against them. A folder ``images`` with splits inside is taken for CamVid's,
+one without for WildDash 2's; to read another set from such folders, name its layout or its class."""
 
 
-@dataclass(frozen=True)
-class Pair:
-    """One image and the place of its label; ``label_path`` is None in a split that is published without labels."""
+def layout_from_config(settings: Mapping, *, name: str = "the layout of the config") -> Layout:
+    """Build a layout from a dict of a config, with the attributes of :class:`Layout` as keys.
 
-    split: str
-    image_path: str
-    label_path: str | None
+    Raises:
+        ValueError: If a key is unknown or missing, or a value cannot be.
+    """
+    needed = ("image_dir", "label_dir", "image_suffix", "label_suffix")
+    check_keys(settings, (*needed, "unlisted", "palette", "folders"), where=name, needed=needed)
+    layout = Layout(name, **{**settings, **({"folders": dict(settings["folders"])} if "folders" in settings else {})})
+    for key, allowed in (("unlisted", ("error", "ignore")), ("palette", ("color", "index"))):
+        if getattr(layout, key) not in allowed:
+            raise ValueError(f"{name}: {key} must be '{allowed[0]}' or '{allowed[1]}', not {getattr(layout, key)!r}")
+    for suffix in (*layout.image_suffixes, layout.label_suffix):
+        if not isinstance(suffix, str) or not re.search(r"\.\w+$", suffix):
+            raise ValueError(f"{name}: a suffix ends in a dot and letters, as '_leftImg8bit.png' does, not {suffix!r}")
+    if not layout.label_suffix.lower().endswith(".png"):
+        jpeg = re.search(r"\.jpe?g$", layout.label_suffix, re.IGNORECASE)
+        raise ValueError(f"{name}: label_suffix is {layout.label_suffix!r}; {JPEG_ADVICE if jpeg else 'label maps have to be PNG files'}")
+    return layout
 
 
-def detect_layout(root: str | Path) -> Layout:
-    """Find the layout whose folders exist below ``root``.
+def detect_layout(root: str | Path, names: Iterable[str] = LAYOUTS) -> Layout:
+    """Find the layout whose files lie below ``root``: the first that has labels there, otherwise the first that has folders of images.
+
+    Args:
+        root: Data root.
+        names: Names of the layouts to try.
 
     Raises:
         FileNotFoundError: If none fits; the message lists what was looked for and what is there.
     """
-    root = Path(root)
-    for layout in LAYOUTS.values():
-        if (root / layout.image_dir).is_dir() and (root / layout.label_dir).is_dir():
+    some = None
+    for layout in map(LAYOUTS.__getitem__, names):
+        splits = [split for split in layout.splits(root) if layout.image_folder(root, split).is_dir()]
+        if any(next(_walk(layout.label_folder(root, split), (layout.label_suffix,)), None) for split in splits):
             return layout
-    wanted = "; ".join(f"{x.name}: {x.image_dir} and {x.label_dir}" for x in LAYOUTS.values())
-    raise FileNotFoundError(f"'{root}' has the folders of no known layout ({wanted}); {describe_folder(root)}")
+        some = some or (layout if splits else None)
+    if some is None:
+        wanted = "; ".join(f"{name}: {LAYOUTS[name].image_dir} and {LAYOUTS[name].label_dir}" for name in names)
+        raise FileNotFoundError(f"'{root}' has the folders of no known layout ({wanted}); {describe_folder(root)}")
+    return some
 
 
-def list_files(folder: str | Path, suffix: str) -> list[str]:
-    """List the files below ``folder`` that end in ``suffix``, as sorted ``/``-separated paths relative to it without the suffix."""
-    found = []
-    for directory, _, names in os.walk(folder, followlinks=True):
+def scan(folder: str | Path, suffixes: Iterable[str]) -> dict[str, str]:
+    """Find the files below a folder that have one of the suffixes: path by ``/``-separated name without suffix, sorted by name.
+
+    Hidden files and folders do not count, among them the ``._NAME`` that macOS writes beside each file.
+
+    Raises:
+        ValueError: If two files have the same name without suffix.
+    """
+    found: dict[str, str] = {}
+    for name, path in _walk(folder, tuple(suffixes)):
+        if name in found:
+            raise ValueError(f"'{found[name]}' and '{path}' have the same name but for their ending; remove one, or rename it")
+        found[name] = path
+    return dict(sorted(found.items()))
+
+
+def strip_suffix(name: str, suffixes: Iterable[str]) -> str:
+    """Return a file's name without the first of the suffixes that it has."""
+    return next((name[: found.start()] for suffix in suffixes if (found := _ending(suffix).search(name))), name)
+
+
+def _walk(folder: str | Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    endings = [_ending(suffix) for suffix in suffixes]
+    for directory, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
         inside = os.path.relpath(directory, folder).replace(os.sep, "/")
         prefix = "" if inside == "." else f"{inside}/"
-        found += [prefix + name[: -len(suffix)] for name in names if name.endswith(suffix)]
-    return sorted(found)
+        for name in names:
+            match = None if name.startswith(".") else next((m for e in endings if (m := e.search(name))), None)
+            if match:
+                yield prefix + name[: match.start()], os.path.join(directory, name)
 
 
-def name_pairs(root: str | Path, layout: Layout, split: str, names: Iterable[str]) -> list[Pair]:
-    """Turn the lines of a list file into paths, without looking whether the files exist.
-
-    Args:
-        root: Data root.
-        layout: Folder scheme below the root.
-        split: Folder of the names that do not say one.
-        names: ``NAME`` or ``SPLIT/NAME``, each with the suffix of image or label, or none.
-    """
-    return [_pair(Path(root), layout, split, _stem(line, layout, split)) for line in names]
+def _ending(suffix: str) -> re.Pattern:
+    stem, dot, extension = suffix.rpartition(".")
+    same = "jpe?g" if extension.lower() in ("jpg", "jpeg") else re.escape(extension)
+    return re.compile(f"{re.escape(stem + dot)}(?i:{same})$")
 
 
-def list_pairs(root: str | Path, layout: Layout, split: str, names: Iterable[str] | None = None) -> list[Pair]:
-    """List the images of a split with the place of their labels, sorted by name or in the order of ``names``.
-
-    Args:
-        root: Data root.
-        layout: Folder scheme below the root.
-        split: Folder name, e.g. ``'train'``. Only ``'test'`` may be without labels.
-        names: Lines of a list file, see :func:`name_pairs`; None takes every image.
-
-    Raises:
-        FileNotFoundError: If there is no image, or an image that is listed or a label does not exist.
-    """
-    root = Path(root)
-    stems = _image_stems(root, layout, split, names)
-    pairs = [_pair(root, layout, split, stem) for stem in stems]
-    if split == "test" and not (root / layout.label_dir / split).is_dir():
-        return [Pair(pair.split, pair.image_path, None) for pair in pairs]
-    _require_all(root / layout.label_dir, stems, layout.label_suffix, "images need a label")
-    return pairs
-
-
-def list_images(root: str | Path, layout: Layout, split: str, names: Iterable[str] | None = None) -> list[str]:
-    """List the image paths of a split as :func:`list_pairs` does, whether there are labels or not.
-
-    Raises:
-        FileNotFoundError: If there is no image, or an image that is listed does not exist.
-    """
-    stems = _image_stems(Path(root), layout, split, names)
-    return [_pair(Path(root), layout, split, stem).image_path for stem in stems]
-
-
-def read_list(path: str | Path) -> list[str]:
-    """Read a list file: one name per line; blank lines and lines that begin with ``#`` do not count.
-
-    Raises:
-        FileNotFoundError: If there is no such file; the message says what its folder holds.
-        ValueError: If it holds no name.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"list file '{path}' does not exist; {describe_folder(path.parent, wanted=path.name)}")
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    names = [line for line in lines if line and not line.startswith("#")]
-    if not names:
-        raise ValueError(f"list file '{path}' holds no name; write one image name per line")
-    return names
-
-
-def no_images_message(folder: Path, suffix: str) -> str:
-    """Say which folder was searched for which suffix, and what is there instead."""
-    return f"no image '*{suffix}' in '{folder}': {describe_folder(folder)}"
-
-
-def describe_folder(folder: str | Path, *, wanted: str | None = None) -> str:
-    """Describe what a folder holds; for a folder that does not exist, the nearest one above it and the likeliest name there.
-
-    Args:
-        folder: The folder that was searched.
-        wanted: Name that was looked for inside it, for the suggestion of a near match.
-    """
-    folder, missing = Path(folder), False
-    while not folder.is_dir() and folder != folder.parent:
-        folder, wanted, missing = folder.parent, folder.name, True
-    entries = sorted(os.scandir(folder), key=lambda e: e.name)
-    folders = [e.name for e in entries if e.is_dir()]
-    suffixes = Counter(Path(e.name).suffix or "(no suffix)" for e in entries if not e.is_dir())
-    holds = [f"folder{'s' * (len(folders) > 1)} {', '.join(folders[:8])}{', …' * (len(folders) > 8)}"] if folders else []
-    holds += [f"{count} file{'s' * (count > 1)} '{suffix}'" for suffix, count in suffixes.most_common(5)]
-    text = f"'{folder}' holds {' and '.join(holds) or 'nothing'}"
-    if missing:
-        text = f"there is no folder '{wanted}'; {text}"
-    near = difflib.get_close_matches(wanted or "", [e.name for e in entries], n=1)
-    return f"{text}; did you mean '{near[0]}'?" if near else text
-
-
-def _image_stems(root: Path, layout: Layout, split: str, names: Iterable[str] | None) -> list[str]:
-    images = root / layout.image_dir
-    if names is not None:
-        stems = [_stem(line, layout, split) for line in names]
-        _require_all(images, stems, layout.image_suffix, "images are listed")
-        return stems
-    stems = [f"{split}/{stem}" for stem in list_files(images / split, layout.image_suffix)]
-    if not stems:
-        raise FileNotFoundError(no_images_message(images / split, layout.image_suffix))
-    return stems
-
-
-def _pair(root: Path, layout: Layout, split: str, stem: str) -> Pair:
-    image, label = (root / layout.image_dir / (stem + layout.image_suffix), root / layout.label_dir / (stem + layout.label_suffix))
-    return Pair(split, str(image), str(label))
-
-
-def _stem(line: str, layout: Layout, split: str) -> str:
-    for suffix in (layout.image_suffix, layout.label_suffix):
-        if line.endswith(suffix):
-            line = line[: -len(suffix)]
-            break
-    return line if line.split("/")[0] in (*SPLITS, split) else f"{split}/{line}"
-
-
-def _require_all(folder: Path, stems: list[str], suffix: str, need: str) -> None:
-    splits = {stem.split("/")[0] for stem in stems}
-    present = {f"{split}/{stem}" for split in splits for stem in list_files(folder / split, suffix)}
-    missing = [stem for stem in stems if stem not in present]
-    if missing:
-        example = folder / (missing[0] + suffix)
-        raise FileNotFoundError(
-            f"{len(stems)} {need}, but {len(missing)} of the files do not exist, first '{example}': "
-            f"{describe_folder(example.parent, wanted=example.name)}; mmstreet verify lists all"
-        )
+def _entries(folder: Path) -> list[os.DirEntry]:
+    return list(os.scandir(folder)) if folder.is_dir() else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 
 from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
@@ -64,10 +65,10 @@ class LoadLabels(BaseTransform):
     that the table does not have stops training here, with file and place, before a GPU meets it.
 
     Args:
-        table: Class table of the files. None takes the one that the data set names, ``results['label_table']``.
-        palette: What a palette image's pixels are: ``'color'`` or ``'index'``.
+        table: Class table of the files, a name or rows. None takes the one that the data set names, ``results['label_table']``.
+        palette: What a palette image's pixels are: ``'color'`` or ``'index'``. None takes what the data set says, otherwise ``'color'``.
         unlisted: What an id is that the table does not have: an ``'error'``, or void (``'ignore'``, as for Cityscapes'
-            ``labelIds``, which hold classes that are not evaluated).
+            ``labelIds``, which hold classes that are not evaluated). None takes what the data set says, otherwise ``'error'``.
 
     Raises:
         LabelFileError: At run time, for a file that cannot be used.
@@ -75,12 +76,12 @@ class LoadLabels(BaseTransform):
             MMSegmentation to map ids, which this step leaves to ``RemapLabels``.
     """
 
-    def __init__(self, *, table: str | None = None, palette: str = "color", unlisted: str = "error"):
-        if palette not in ("color", "index"):
+    def __init__(self, *, table: str | Sequence[Mapping] | None = None, palette: str | None = None, unlisted: str | None = None):
+        if palette not in ("color", "index", None):
             raise ValueError(f"palette must be 'color' or 'index', not {palette!r}")
-        if unlisted not in ("error", "ignore"):
+        if unlisted not in ("error", "ignore", None):
             raise ValueError(f"unlisted must be 'error' or 'ignore', not {unlisted!r}")
-        self.label_table = None if table is None else get_table(table).name
+        self.label_table = None if table is None else get_table(table)
         self.palette = palette
         self.unlisted = unlisted
 
@@ -88,11 +89,13 @@ class LoadLabels(BaseTransform):
         """Add the label map, uint8 ``[H, W]``."""
         if results.get("label_map") is not None or results.get("reduce_zero_label"):
             raise ValueError("LoadLabels does not apply label_map or reduce_zero_label; use mmstreet.RemapLabels instead of metainfo=")
-        name = self.label_table or results.get("label_table")
-        if name is None:
+        table = results.get("label_table") if self.label_table is None else self.label_table
+        if table is None:
             raise ValueError("LoadLabels does not know the class table of the files; pass table=, e.g. table='bdd100k_sem19'")
         path = results["seg_map_path"]
-        labels = read_labels(path, get_table(name), palette=self.palette, unlisted=self.unlisted)
+        table = get_table(table)
+        palette = self.palette or results.get("label_palette", "color")
+        labels = read_labels(path, table, palette=palette, unlisted=self.unlisted or results.get("label_unlisted", "error"))
         image_hw = results.get("ori_shape")
         if image_hw is not None and tuple(image_hw) != labels.shape:
             raise LabelFileError(
@@ -100,9 +103,10 @@ class LoadLabels(BaseTransform):
                 "labels have to be drawn at the image's size"
             )
         results["gt_seg_map"] = labels
-        results["label_table"] = name
+        results["label_table"] = table
         results.setdefault("seg_fields", []).append("gt_seg_map")
         return results
 
     def __repr__(self) -> str:
-        return f"LoadLabels(table={self.label_table!r}, palette='{self.palette}', unlisted='{self.unlisted}')"
+        name = None if self.label_table is None else self.label_table.name
+        return f"LoadLabels(table={name!r}, palette={self.palette!r}, unlisted={self.unlisted!r})"

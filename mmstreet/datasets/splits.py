@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections.abc import Iterable
 from pathlib import Path
 
-from mmstreet.datasets.layouts import LAYOUTS, Layout, detect_layout, list_files, no_images_message
+from mmstreet.datasets.layouts import LAYOUTS, Layout, detect_layout
+from mmstreet.datasets.pairs import require_images
 
 
 def split_names(names: Iterable[str], *, seed: int = 0, train_share: float = 0.8) -> tuple[list[str], list[str]]:
@@ -45,11 +47,13 @@ def labelled_names(root: str | Path, layout: Layout) -> list[str]:
     Raises:
         FileNotFoundError: If there is none.
     """
-    images, labels = Path(root) / layout.image_dir, Path(root) / layout.label_dir
-    names = sorted(set(list_files(images, layout.image_suffix)) & set(list_files(labels, layout.label_suffix)))
+    splits = layout.splits(root)
+    names = [f"{split}/{name}" for split in splits for name in layout.images(root, split).keys() & layout.labels(root, split).keys()]
     if not names:
-        raise FileNotFoundError(f"{no_images_message(images, layout.image_suffix)}; or none of them has a label in '{labels}'")
-    return names
+        first = splits[0] if splits else "train"
+        found = require_images(Path(root), layout, first)
+        raise FileNotFoundError(f"none of {len(found)} images of '{first}' has a label in '{layout.label_folder(root, first)}'")
+    return sorted(posixpath.normpath(name) for name in names)
 
 
 def write_split(

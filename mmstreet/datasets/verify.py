@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from mmstreet.datasets.inventory import Inventory
 from mmstreet.datasets.label_files import decode_labels
-from mmstreet.datasets.layouts import Pair
+from mmstreet.datasets.pairs import Pair
 from mmstreet.files.images import ImageFileError, probe_image, read_regular_file
-from mmstreet.labels import IGNORE_INDEX, LabelTable, get_table, outside_message
+from mmstreet.labels import IGNORE_INDEX, LabelTable, outside_message
 
 _EXACT_IN_FLOAT32 = 1 << 24
 _WORTH_A_PROCESS = 200
@@ -112,7 +112,7 @@ def verify(inventory: Inventory, *, workers: int | None = None, progress: bool =
         ``classes`` with pixels, per cent of the labelled pixels and number of files per class, over all splits; ``problems``, each
         with ``kind``, ``split``, ``file``, ``message`` and, for an id outside the table, ``label_id``, first ``y`` and ``x``, ``count``.
     """
-    table = get_table(inventory.table)
+    table = inventory.table
     splits = {
         name: dict(images=count, labels=inventory.labels[name], sizes=Counter(), pixels=np.zeros(256, np.int64))
         for name, count in inventory.images.items()
@@ -129,8 +129,24 @@ def verify(inventory: Inventory, *, workers: int | None = None, progress: bool =
         if report.counts is not None:
             splits[report.split]["pixels"] += report.counts
             files_with += report.counts > 0
+    if not any(problem["kind"] == "id outside the table" for problem in problems):
+        problems += [problem for name, split in splits.items() for problem in _judge_split(name, split, inventory)]
     problems.sort(key=lambda problem: (problem["kind"], problem["file"], problem.get("label_id", -1)))
     return _summary(inventory, table, splits, files_with, problems)
+
+
+def _judge_split(name: str, split: dict, inventory: Inventory) -> list[dict]:
+    """Find label files that are no label maps, although each of their ids is allowed."""
+    path = next((pair.label_path for pair in inventory.pairs if pair.split == name and pair.label_path), None)
+    present = np.flatnonzero(split["pixels"]).tolist()
+    if path is None or present not in ([IGNORE_INDEX], [0, IGNORE_INDEX]) or len(inventory.table) < 2:
+        return []
+    if present == [IGNORE_INDEX]:
+        kind, what = "nothing labelled", "not one pixel is of a class"
+    else:
+        kind, what = "black and white masks", f"there is '{inventory.table.names[0]}' (0) and void (255) only, as in masks of one object"
+    message = f"{path} and all others of '{name}': {what}; give maps that hold the ids of table '{inventory.table.name}'"
+    return [dict(kind=kind, split=name, file=path, message=message)]
 
 
 def _summary(inventory: Inventory, table: LabelTable, splits: dict, files_with: np.ndarray, problems: list[dict]) -> dict:

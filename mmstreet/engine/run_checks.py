@@ -82,6 +82,26 @@ def check_class_order(classes: Sequence[str], others: dict[str, Sequence[str]]) 
         )
 
 
+def check_remap(classes: Sequence[str], pipeline: object, *, place: str) -> None:
+    """Labels leave the pipeline in the classes that the data set names.
+
+    Args:
+        classes: Class names of the data set.
+        pipeline: Its transforms.
+        place: A word for the data set.
+
+    Raises:
+        PreflightError: If the last step that names a class table, such as ``mmstreet.RemapLabels``, gives other classes.
+    """
+    tables = [step.label_table for step in walk_transforms(pipeline) if getattr(step, "label_table", None) is not None]
+    if tables and tables[-1].names != tuple(classes):
+        raise PreflightError(
+            f"labels leave the pipeline of {place} in the classes of '{tables[-1].name}' ({_short(tables[-1].names)}), but its metainfo "
+            f"has {_short(classes)}: every score would bear a wrong name; wrap the data set, dict(type='mmstreet.RemappedSemSeg', "
+            "dataset=dict(…)), or, if it is one of mmstreet, say table="
+        )
+
+
 def check_ignore_index(values: dict[str, int | float]) -> None:
     """Heads, losses, padding, datasets and metrics ignore the same label.
 

@@ -48,11 +48,12 @@ def split_config(cfg: Config, split: str) -> Config:
     for evaluator in evaluators:
         if evaluator.get("ann_file") is not None:
             raise LaunchError(f"{evaluator.type} reads the annotations of one split, '{evaluator.ann_file}'; test without --splits")
-    tested = cfg.test_dataloader.dataset
-    cfg.test_dataloader.dataset = {
+    tested, wrapper = next(dataset_parts(cfg.test_dataloader.dataset)), cfg.test_dataloader.dataset
+    merged = {
         **{key: value for key, value in files.items() if key not in _SCORED_ALIKE},
         **{key: tested[key] for key in _SCORED_ALIKE if key in tested},
     }
+    cfg.test_dataloader.dataset = {**wrapper, "dataset": merged} if "dataset" in wrapper else merged
     cfg.experiment_name = f"{Path(cfg.filename).stem if cfg.filename else 'test'}_{split}"
     return cfg
 

@@ -13,7 +13,9 @@ from inspect import signature
 import numpy as np
 from mmengine.logging import print_log
 
-from mmstreet.labels import BDD100K_PIXEL_COUNTS, get_table
+from mmstreet.labels import BDD100K_PIXEL_COUNTS, BDD100K_SEM19, get_table
+
+_BDD100K_SHARES = {label.name: label.share for label in BDD100K_SEM19.labels}
 
 PRESETS: dict[str, tuple[float, ...]] = {
     # bicycle, motorcycle, pole, car, person, vegetation, as in the table 'street6'
@@ -137,10 +139,10 @@ def resolve_class_weight(setting: Sequence[float] | str | Mapping | None) -> lis
 
     Args:
         setting: ``None`` for no weights; the weights themselves; the name of one of :data:`PRESETS`; or the settings of
-            :func:`compute_class_weights` with either ``counts`` or ``table``, the name of a class table that gives names and counts. A
-            table of BDD100K's classes gives the pixels counted there, any other its shares. A config states its clip on purpose and is
-            built once per head, so the warning of :func:`compute_class_weights` about many cut weights is not repeated here; the one
-            about boosts without effect goes to the log.
+            :func:`compute_class_weights` with either ``counts`` or ``table``, the name or the rows of a class table that gives names and
+            counts. A table with BDD100K's shares gives the pixels counted there, any other its shares. A config states its clip on
+            purpose and is built once per head, so the warning of :func:`compute_class_weights` about many cut weights is not repeated
+            here; the one about boosts without effect goes to the log.
 
     Raises:
         ValueError: If the setting is none of these, or a weight is negative or not finite.
@@ -161,7 +163,13 @@ def resolve_class_weight(setting: Sequence[float] | str | Mapping | None) -> lis
             )
         if "table" in settings:
             table = get_table(settings.pop("table"))
-            counted = all(name in BDD100K_PIXEL_COUNTS for name in table.names)
+            unknown = [x.name for x in table.labels if x.share is None]
+            if unknown:
+                raise ValueError(
+                    f"class_weight needs the share of every class, but table '{table.name}' has none for {', '.join(unknown)}; count them "
+                    "with 'mmstreet verify' and write share=… into the rows, or give counts=[…] instead of table="
+                )
+            counted = all(_BDD100K_SHARES.get(x.name) == x.share for x in table.labels)
             settings["names"] = table.names
             settings["counts"] = [BDD100K_PIXEL_COUNTS[x.name] if counted else x.share for x in table.labels]
         with warnings.catch_warnings(record=True) as said:

@@ -9,9 +9,9 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from mmstreet.labels import get_table
+from mmstreet.labels import find_table, get_table
 from mmstreet.metrics import functional as F
-from mmstreet.metrics.summary import find_table, format_summary, summarize
+from mmstreet.metrics.summary import format_summary, summarize
 from mmstreet.registry import METRICS
 
 SCOPES = ("labelled", "scene")
@@ -45,7 +45,7 @@ class StreetIoUMetric(BaseMetric):
     of its own is scored by the same rule, so the two models' numbers compare; ``'labelled'`` scores that model's background as a class.
 
     Args:
-        table: Name of the class table of :mod:`mmstreet.labels` whose classes are scored. The data set has the same classes, and after
+        table: Class table whose classes are scored: a name of :mod:`mmstreet.labels`, or rows. The data set has the same classes, and after
             them perhaps "background", whose pixels ``'labelled'`` then leaves out. Default: the classes of the data set, with the groups
             and frequencies of the table that has the same names, if there is one.
         convention: Which classes are absent from the means. ``'mmseg'``: those neither labelled nor predicted. ``'bdd100k'``: those not
@@ -164,7 +164,9 @@ class StreetIoUMetric(BaseMetric):
         """
         names = self.names
         confusion = sum((counts for _, counts in results), np.zeros((len(names) + 1, len(names) + 1), np.int64))
-        report = summarize(confusion, names, table=self.table or find_table(names), convention=self.convention, scope=self.scope)
+        rows = (self.dataset_meta or {}).get("label_rows") or ()
+        table = self.table or find_table({"classes": names, "label_rows": rows[: len(names)]})
+        report = summarize(confusion, names, table=table, convention=self.convention, scope=self.scope)
         if report["metrics"]["mIoU"] is None:
             raise ValueError(
                 f"none of the {len(results)} images has a pixel of a scored class: every label is ignore_index={self.ignore_index} or "

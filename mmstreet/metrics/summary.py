@@ -5,13 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mmstreet.files.numbers import percent
-from mmstreet.labels import TABLES, LabelTable
+from mmstreet.labels import LabelTable
 from mmstreet.metrics import functional as F
-
-
-def find_table(names: tuple[str, ...]) -> LabelTable | None:
-    """Return the known class table with exactly these names in this order, or ``None``."""
-    return next((table for table in TABLES.values() if table.names == tuple(names)), None)
 
 
 def summarize(confusion: np.ndarray, names: tuple[str, ...], *, table: LabelTable | None, convention: str, scope: str) -> dict:

@@ -75,4 +75,5 @@ def _build_test_set(cfg: Config, *, lazy_init: bool) -> BaseDataset | None:
     if not settings:
         return None
     with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "mmseg")):
-        return DATASETS.build(dict(settings, pipeline=[], lazy_init=lazy_init))
+        wrapped = "dataset" in settings or "datasets" in settings
+        return DATASETS.build(dict(settings, lazy_init=lazy_init, **({} if wrapped else {"pipeline": []})))

@@ -11,8 +11,9 @@ import torch
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from mmstreet.datasets.image_labels import ImageLabels, image_key
-from mmstreet.datasets.layouts import Layout, list_images
+from mmstreet.datasets.image_labels import ImageLabels
+from mmstreet.datasets.layouts import Layout
+from mmstreet.datasets.pairs import list_pairs
 from mmstreet.engine.errors import LaunchError
 from mmstreet.files.atomic import write_text
 from mmstreet.files.images import read_image, write_image
@@ -81,9 +82,8 @@ def write_pseudo_masks(
     record, settings = out / "settings.json", {**settings, "view": view}
     if record.exists() and json.loads(record.read_text()) != settings:
         raise LaunchError(f"'{out}' holds masks made with other settings, {record.read_text().strip()}; choose another folder")
-    folder = Path(root, layout.image_dir, split)
-    paths = list_images(root, layout, split)
-    jobs = [(path, labels.vector(key), out / f"{key}.png") for path in paths for key in [image_key(path, folder, layout.image_suffix)]]
+    pairs = list_pairs(root, layout, split, labelled=False)
+    jobs = [(pair.image_path, labels.vector(pair.name), out / f"{pair.name}.png") for pair in pairs]
     write_text(json.dumps(settings) + "\n", record)
     missing = [job for job in jobs if not job[2].exists()]
     for path, present, target in tqdm(missing, initial=0, unit="image", disable=not progress):

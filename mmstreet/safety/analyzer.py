@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mmstreet.files.instances import Instances
-from mmstreet.labels import get_table
-from mmstreet.safety.roles import roles_of
+from mmstreet.labels import LabelTable, find_table, get_table
+from mmstreet.safety.roles import roles_from_table, roles_of
 from mmstreet.safety.score import SafetyScore, find_blindness, score_scene
 from mmstreet.safety.settings import SafetySettings
 
@@ -21,7 +21,7 @@ class RoadSafetyAnalyzer:
 
     Args:
         classes: Class names in id order; or give ``table``.
-        table: Name of a class table of :mod:`mmstreet.labels`.
+        table: Class table: a name of :mod:`mmstreet.labels`, rows, or the table.
         settings: A :class:`~mmstreet.safety.settings.SafetySettings`, or a dict of its arguments.
         roles: What classes of your own mean on the road: class name to ``'road'``, ``'ground'``, ``'person'``, ``'vehicle'``,
             ``'standing'``, ``'sky'``, ``'background'`` or ``'ignored'`` (the own bonnet).
@@ -47,15 +47,16 @@ class RoadSafetyAnalyzer:
         self,
         *,
         classes: Sequence[str] | None = None,
-        table: str | None = None,
+        table: str | LabelTable | Sequence[Mapping] | None = None,
         settings: SafetySettings | Mapping | None = None,
         roles: Mapping[str, str] | None = None,
     ) -> None:
         if (classes is None) == (table is None):
             raise ValueError("RoadSafetyAnalyzer needs either classes=... or table=..., to know what the ids mean")
-        self.classes = tuple(classes) if table is None else get_table(table).names
+        table = find_table({"classes": classes}) if table is None else get_table(table)
+        self.classes = tuple(classes) if classes is not None else table.names
         self.settings = settings if isinstance(settings, SafetySettings) else SafetySettings(**(settings or {}))
-        self.roles = dict(roles or {})
+        self.roles = (roles_from_table(table) if table is not None else {}) | dict(roles or {})
         # A class without a role is refused here, not at the first image.
         self.blindness = find_blindness(roles_of(self.classes, self.roles))
 

@@ -9,6 +9,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from mmstreet.labels import find_table
 from mmstreet.registry import METRICS
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 from mmstreet.safety.components import COMPONENTS
@@ -29,7 +30,7 @@ class RoadSafetyMetric(BaseMetric):
     higher mean is no better model; watch ``score_error`` for that.
 
     Args:
-        table: Name of the class table of the predictions. Default: the classes of the data set.
+        table: Class table of the predictions, a name or rows. Default: the classes of the data set.
         settings: Settings of the score; see :class:`~mmstreet.safety.settings.SafetySettings`.
         roles: What classes of your own mean on the road; see :class:`~mmstreet.safety.analyzer.RoadSafetyAnalyzer`.
         num_scenes: How many best and worst scenes :attr:`report` names.
@@ -43,7 +44,7 @@ class RoadSafetyMetric(BaseMetric):
     def __init__(
         self,
         *,
-        table: str | None = None,
+        table: str | Sequence[Mapping] | None = None,
         settings: Mapping | None = None,
         roles: Mapping[str, str] | None = None,
         num_scenes: int = 8,
@@ -73,7 +74,8 @@ class RoadSafetyMetric(BaseMetric):
             classes = (self.dataset_meta or {}).get("classes")
             if self.table is None and not classes:
                 raise ValueError("the data set names no classes; set metainfo=dict(classes=...) there or table=... in RoadSafetyMetric")
-            names = {"classes": classes} if self.table is None else {"table": self.table}
+            own = find_table(self.dataset_meta) if (self.dataset_meta or {}).get("label_rows") else None
+            names = {"classes": classes} if self.table is None and own is None else {"table": self.table or own}
             self._analyzer = RoadSafetyAnalyzer(settings=self.settings, roles=self.roles, **names)
         return self._analyzer
 

@@ -6,20 +6,30 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mmstreet.labels import TABLES, LabelTable
+
 ROAD, GROUND, PERSON, VEHICLE, STANDING, SKY, BACKGROUND, IGNORED = range(8)
 """Road; other ground; people and two-wheelers; vehicles; anything else that stands; sky; no class; not judged."""
 
 NUM_ROLES = 8
 ROLE_NAMES = ("road", "ground", "person", "vehicle", "standing", "sky", "background", "ignored")
 
+_ROLE_OF_GROUP = {"flat": "ground", "human": "person", "vehicle": "vehicle", "sky": "sky", "background": "background", "void": "ignored"}
+_ROLE_OF_GROUP |= dict.fromkeys(("construction", "object", "nature"), "standing")
 _ROLE_OF_CLASS = (
-    {"road": ROAD, "roadmarking": ROAD, "sky": SKY, "background": BACKGROUND, "ego vehicle": IGNORED}
-    | dict.fromkeys(("sidewalk", "pavement", "terrain"), GROUND)
-    | dict.fromkeys(("person", "pedestrian", "rider", "bicyclist", "bicycle", "motorcycle"), PERSON)
-    | dict.fromkeys(("car", "truck", "bus", "train", "pickup", "van"), VEHICLE)
-    | dict.fromkeys(("building", "wall", "fence", "pole", "traffic light", "traffic sign", "signsymbol", "vegetation", "tree"), STANDING)
-    | dict.fromkeys(("guard rail", "billboard", "streetlight"), STANDING)
+    {x.name: ROLE_NAMES.index(_ROLE_OF_GROUP[x.group]) for table in TABLES.values() for x in table.labels}
+    | {"road": ROAD, "roadmarking": ROAD, "terrain": GROUND, "ego vehicle": IGNORED}
+    | {"bicycle": PERSON, "motorcycle": PERSON}
 )
+
+
+def roles_from_table(table: LabelTable) -> dict[str, str]:
+    """Return the roles that a class table says: a row's ``role``, and for a class that is not known by name, what its group means.
+
+    Classes of the group ``flat`` are ground, not road: what is driven on has to be called "road" or to have the role.
+    """
+    guessed = {x.name: _ROLE_OF_GROUP[x.group] for x in table.labels if x.name not in _ROLE_OF_CLASS and x.group in _ROLE_OF_GROUP}
+    return guessed | {x.name: x.role for x in table.labels if x.role is not None}
 
 
 def roles_of(classes: Sequence[str], extra: Mapping[str, str] | None = None) -> np.ndarray:

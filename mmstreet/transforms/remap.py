@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from mmcv.transforms import BaseTransform
 
-from mmstreet.labels import IGNORE_INDEX, REMAPS, get_table, outside_message
+from mmstreet.labels import IGNORE_INDEX, REMAPS, LabelTable, get_table, outside_message
 from mmstreet.registry import TRANSFORMS
 from mmstreet.transforms.functional import apply_lut, build_remap_lut, first_outside
 
@@ -18,13 +18,14 @@ class RemapLabels(BaseTransform):
     """Turn the label map's train ids of one class table into those of another, many to one.
 
     Args:
-        source: Table of the labels that come in.
-        target: Table of the labels that go out.
+        source: Table of the labels that come in, a name or rows.
+        target: Table of the labels that go out, a name or rows.
         mapping: Source class name to target class name, as a dict or as pairs. None takes ``labels.REMAPS[(source, target)]``.
         unlisted: What becomes of a source class that ``mapping`` does not name: ``'ignore'`` (255), ``'background'`` (the
             target's class of that name), or ``'error'`` (every class has to be named).
 
-    255 stays 255.
+    255 stays 255. A data set of this package then says ``table=target``; one of MMSegmentation is wrapped in
+    ``mmstreet.RemappedSemSeg``, since its own ``metainfo`` would name the wrong classes or rename ids once more.
 
     Raises:
         KeyError: If a table, a class name or the pair of tables is unknown.
@@ -35,17 +36,18 @@ class RemapLabels(BaseTransform):
     def __init__(
         self,
         *,
-        source: str,
-        target: str,
+        source: str | Sequence[Mapping],
+        target: str | Sequence[Mapping],
         mapping: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
         unlisted: str = "ignore",
     ):
         self.source, self.target = get_table(source), get_table(target)
         if mapping is None:
-            if (source, target) not in REMAPS:
+            pair = (self.source.name, self.target.name)
+            if pair not in REMAPS:
                 known = "; ".join(f"{a} to {b}" for a, b in REMAPS)
-                raise KeyError(f"no remap from '{source}' to '{target}' is known ({known}); pass mapping=")
-            mapping = REMAPS[source, target]
+                raise KeyError(f"no remap from '{pair[0]}' to '{pair[1]}' is known ({known}); pass mapping=")
+            mapping = REMAPS[pair]
         self.mapping = _merge(mapping.items() if isinstance(mapping, Mapping) else mapping)
         self.unlisted = unlisted
         self.lut = build_remap_lut(
@@ -56,15 +58,20 @@ class RemapLabels(BaseTransform):
         )
 
     @property
-    def label_table(self) -> str:
-        """Name of the table that labels are in after this step."""
-        return self.target.name
+    def label_table(self) -> LabelTable:
+        """The table that labels are in after this step."""
+        return self.target
 
     def transform(self, results: dict) -> dict:
         """Remap ``results['gt_seg_map']``, uint8 ``[H, W]``."""
-        came = results.get("label_table", self.source.name)
-        if came != self.source.name:
-            raise ValueError(f"RemapLabels expects labels in table '{self.source.name}', but they are in '{came}'; change source=")
+        if results.get("label_map") is not None:
+            raise ValueError(
+                "the data set's metainfo names classes, so MMSegmentation has renamed the ids already, and RemapLabels would do it again; "
+                "take classes out of metainfo and wrap the data set: dict(type='mmstreet.RemappedSemSeg', dataset=dict(…))"
+            )
+        came = get_table(results.get("label_table", self.source))
+        if came.names != self.source.names:
+            raise ValueError(f"RemapLabels expects labels in table '{self.source.name}', but they are in '{came.name}'; change source=")
         labels = results["gt_seg_map"]
         mapped = apply_lut(labels, self.lut)
         outside = first_outside(labels, mapped)
@@ -73,7 +80,7 @@ class RemapLabels(BaseTransform):
             path = results.get("seg_map_path", "an unnamed label map")
             raise ValueError(outside_message(self.source, label_id, path=path, y=y, x=x, count=count))
         results["gt_seg_map"] = mapped
-        results["label_table"] = self.target.name
+        results["label_table"] = self.target
         return results
 
     def _unlisted_id(self) -> int:

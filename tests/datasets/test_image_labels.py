@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmstreet.datasets.image_labels import ImageLabels, derive_image_labels, image_key, load_image_labels
+from mmstreet.datasets.image_labels import ImageLabels, derive_image_labels, load_image_labels
 from mmstreet.datasets.layouts import LAYOUTS
 from mmstreet.labels import CAMVID11, CITYSCAPES19
 
@@ -74,13 +74,6 @@ def test_other_classes_and_missing_files_are_explained(tmp_path):
         load_image_labels(tmp_path / "l.json", classes=("car", "road", "tree"))
     with pytest.raises(FileNotFoundError, match=r"make them with mmstreet image-labels"):
         load_image_labels(tmp_path / "none.json")
-
-
-def test_key_is_the_path_below_the_image_folder_without_suffix(tmp_path):
-    assert image_key(tmp_path / "ulm" / "x_leftImg8bit.png", tmp_path, "_leftImg8bit.png") == "ulm/x"
-    for path in (tmp_path / "x.jpg", tmp_path.parent / "x_leftImg8bit.png"):
-        with pytest.raises(ValueError, match="expected a file"):
-            image_key(path, tmp_path, "_leftImg8bit.png")
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mmstreet.datasets.config_inventory import inventory_of_config
-from mmstreet.datasets.inventory import inventory_of_root
+from mmstreet.datasets.inventory import inventory_of_config, inventory_of_root
+from mmstreet.labels import BDD100K_SEM19
 from tests.helpers.street_files import make_root, write_image, write_labels
 
 
@@ -32,7 +32,7 @@ def test_a_root_is_listed_by_split(root):
     assert inventory.images == {"train": 3, "val": 1, "test": 1}
     assert inventory.labels == {"train": 3, "val": 1, "test": 0}
     assert len(inventory.pairs) == 5
-    assert inventory.table == "bdd100k_sem19"
+    assert inventory.table is BDD100K_SEM19
     assert inventory.orphans == []
 
 
@@ -45,10 +45,26 @@ def test_files_without_a_partner_are_listed_both_ways(root):
 
 
 def test_a_root_without_images_says_what_is_there(tmp_path):
-    write_image(tmp_path / "images/train/a.jpeg")
+    write_image(tmp_path / "images/train/a.gif")
     (tmp_path / "labels").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"no image '\*\.jpg'.*holds folder train"):
+    with pytest.raises(FileNotFoundError, match=r"no image '\*\.jpg' or '\*\.png' in '.*images/train': .*holds 1 file '\.gif'"):
         inventory_of_root(tmp_path)
+
+
+def test_pictures_that_are_not_read_are_listed(root):
+    for name in ("a.gif", "b.heic", "c.png", "._a.jpg", "notes.txt"):
+        (root / "images/10k/train" / name).write_bytes(b"x")
+    inventory = inventory_of_root(root)
+    assert orphans(inventory) == [("picture that is not read", "train", name) for name in ("a.gif", "b.heic", "c.png")]
+    assert "images of this layout end in .jpg" in inventory.orphans[0].message
+    assert inventory.images["train"] == 3
+
+
+def test_a_missing_counterpart_says_what_was_looked_for_and_what_lies_there(root):
+    label = root / "labels/sem_seg/masks/train/b.png"
+    label.rename(label.with_name("b_color.jpg"))
+    (orphan,) = inventory_of_root(root).orphans
+    assert f"looked for '{label}': there lies 'b_color.jpg'; a JPEG changes ids" in orphan.message
 
 
 def test_a_config_lists_each_data_set_once(root, tmp_path):
@@ -79,7 +95,7 @@ def test_data_sets_inside_wrappers_are_found(root, tmp_path):
 def test_the_loading_step_says_how_files_are_read(root, tmp_path):
     step = "pipeline=[dict(type='mmstreet.LoadLabels', palette='index', unlisted='ignore')]"
     inventory = inventory_of_config(write_config(tmp_path / "c.py", root, train=step, val=step))
-    assert (inventory.table, inventory.palette, inventory.unlisted) == ("bdd100k_sem19", "index", "ignore")
+    assert (inventory.table.name, inventory.palette, inventory.unlisted) == ("bdd100k_sem19", "index", "ignore")
     with pytest.raises(ValueError, match="read in different ways"):
         inventory_of_config(write_config(tmp_path / "d.py", root, train=step))
 
@@ -95,7 +111,7 @@ def test_a_foreign_data_set_has_to_name_its_table(root, tmp_path):
         inventory_of_config(config)
     config.write_text(f"""train_dataloader = dict(dataset={foreign.format(step="dict(type='mmstreet.LoadLabels', table='camvid11')")})""")
     inventory = inventory_of_config(config)
-    assert (inventory.table, inventory.images) == ("camvid11", {"train": 3})
+    assert (inventory.table.name, inventory.images) == ("camvid11", {"train": 3})
 
 
 def test_a_config_whose_data_are_elsewhere_says_where_it_looked(tmp_path):

@@ -64,6 +64,31 @@ def test_a_grey_palette_means_its_grey_values(tmp_path):
     assert read_labels(path, BDD100K_SEM19).tolist() == [[3, 9, 18]]
 
 
+def test_palette_colours_that_no_pixel_uses_do_not_matter(tmp_path):
+    palette = [1, 2, 3] + BDD100K_SEM19.palette[0] + BDD100K_SEM19.palette[13] + [9, 9, 9]
+    path = write_labels(tmp_path / "a.png", [[1, 2, 2]], palette=palette)
+    assert read_labels(path, BDD100K_SEM19).tolist() == [[0, 13, 13]]
+
+
+def test_a_black_palette_is_not_read_as_void(tmp_path):
+    path = write_labels(tmp_path / "a.png", [[0, 3]], palette=[0, 0, 0] * 20)
+    with pytest.raises(LabelFileError, match=r"no colour but black.*LoadLabels\(palette='index'\)"):
+        read_labels(path, BDD100K_SEM19)
+    assert read_labels(path, BDD100K_SEM19, palette="index").tolist() == [[0, 3]]
+
+
+def test_a_grey_ramp_over_ids_gets_the_advice_to_read_indices(tmp_path):
+    path = write_labels(tmp_path / "a.png", [[0, 3, 18]], palette=[channel for i in range(20) for channel in [13 * i] * 3])
+    with pytest.raises(LabelFileError, match=r"colour \(39, 39, 39\) at index 3.*palette='index'"):
+        read_labels(path, BDD100K_SEM19)
+
+
+def test_camvids_void_id_is_void(tmp_path):
+    assert read_labels(write_labels(tmp_path / "a.png", [[10, 11]]), CAMVID11).tolist() == [[10, 255]]
+    with pytest.raises(LabelFileError, match="label id 12"):
+        read_labels(write_labels(tmp_path / "b.png", [[12]]), CAMVID11)
+
+
 def test_ids_on_disk_become_train_ids(tmp_path):
     path = write_labels(tmp_path / "a.png", [[7, 33, 26, 255]])  # Cityscapes' labelIds of road, bicycle, car
     assert read_labels(path, CITYSCAPES19).tolist() == [[0, 18, 13, 255]]

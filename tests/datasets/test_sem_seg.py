@@ -2,12 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 from mmengine.dataset import pseudo_collate
 from mmseg.registry import DATASETS
 from torch.utils.data import DataLoader
 
 from mmstreet.labels import BDD100K_SEM19, STREET6
-from tests.helpers.street_files import make_root, truncate, write_image
+from mmstreet.losses.class_weights import resolve_class_weight
+from mmstreet.metrics.semantic import StreetIoUMetric
+from mmstreet.safety.metric import RoadSafetyMetric
+from tests.helpers.street_files import make_root, truncate, write_image, write_labels
 
 LOAD = [dict(type="mmstreet.LoadImage"), dict(type="mmstreet.LoadLabels")]
 TO_SIX = dict(type="mmstreet.RemapLabels", source="bdd100k_sem19", target="street6")
@@ -22,7 +26,7 @@ def build(name, root, **settings):
     ("name", "layout", "settings"),
     [
         ("BDD100KSemSeg", "bdd100k_10k", {}),
-        ("BDD100KSemSeg", "bdd100k_2018", dict(layout="2018")),
+        ("BDD100KSemSeg", "bdd100k_2018", dict(layout=2018)),  # as --cfg-options gives it
         ("CamVidSemSeg", "camvid11", {}),
     ],
 )
@@ -80,6 +84,108 @@ def test_no_images_is_an_error_at_once(tmp_path):
     make_root(tmp_path, "camvid11", {"train": ["a"]})
     with pytest.raises(FileNotFoundError, match=r"no image '\*\.jpg'.*did you mean 'train'"):
         build("CamVidSemSeg", tmp_path, split="tran")
+
+
+ROWS = [
+    dict(name="road", id=7, color=(128, 64, 128), share=60.0),
+    dict(name="tram", id=31, color=(0, 80, 100), group="vehicle", thing=True, share=0.3),
+    dict(name="sky", id=23),
+]
+LAYOUT = dict(image_dir="frames", label_dir="masks", image_suffix=".png", label_suffix="_ids.png", unlisted="ignore")
+
+
+def own_root(root):
+    for split in ("train", "val"):
+        write_image(root / f"frames/{split}/a.png")
+        write_labels(root / f"masks/{split}/a_ids.png", np.repeat([[7, 31, 23, 99]], 24, 0).repeat(8, 1))
+    return root
+
+
+def test_a_set_of_ones_own_is_read_by_the_rows_and_the_layout_of_the_config(tmp_path):
+    dataset = build("StreetSemSeg", own_root(tmp_path), classes=ROWS, layout=LAYOUT, pipeline=[*LOAD, PACK])
+    assert dataset[0]["data_samples"].gt_sem_seg.data[0, 0, ::8].tolist() == [0, 1, 2, 255]
+    assert dataset.metainfo["classes"] == ("road", "tram", "sky")
+    assert dataset.metainfo["palette"][:2] == [[128, 64, 128], [0, 80, 100]]
+    with pytest.raises(ValueError, match=r"label id 99 in .*a_ids\.png is not in table"):
+        build("StreetSemSeg", tmp_path, classes=ROWS, layout={**LAYOUT, "unlisted": "error"}, pipeline=[*LOAD, PACK])[0]
+
+
+def test_rows_reach_remapping_scores_weights_and_roles(tmp_path):
+    target = [dict(name="ground", color=(1, 2, 3), role="road", share=60.0), dict(name="moving", color=(4, 5, 6), share=0.3)]
+    remap = dict(type="mmstreet.RemapLabels", source=ROWS, target=target, mapping={"road": "ground", "tram": "moving"}, unlisted="ignore")
+    settings = dict(classes=ROWS, layout=LAYOUT, pipeline=[*LOAD, remap, PACK])
+    dataset = build("StreetSemSeg", own_root(tmp_path), table=target, **settings)
+    assert dataset[0]["data_samples"].gt_sem_seg.data[0, 0, ::8].tolist() == [0, 1, 255, 255]
+    with pytest.raises(ValueError, match="labels leave the pipeline in table"):
+        build("StreetSemSeg", tmp_path, **settings)
+
+    plain = build("StreetSemSeg", tmp_path, classes=ROWS, layout=LAYOUT)
+    metric = StreetIoUMetric()
+    metric.dataset_meta = plain.metainfo
+    labels = torch.tensor([[0, 1, 2, 2]])
+    metric.process({}, [dict(pred_sem_seg=dict(data=labels), gt_sem_seg=dict(data=labels))])
+    metric.evaluate(1)
+    assert [(row["group"], row["frequency"]) for row in metric.report["per_class"]] == [
+        ("flat", "common"),
+        ("vehicle", "rare"),
+        ("sky", None),
+    ]
+    safety = RoadSafetyMetric()
+    safety.dataset_meta = plain.metainfo
+    assert safety.analyzer.roles["tram"] == "vehicle"
+
+    weights = resolve_class_weight(dict(table=target, method="inverse", normalize="none", clip=None))
+    assert weights == pytest.approx([60.3 / 60, 60.3 / 0.3])
+    with pytest.raises(ValueError, match=r"share of every class, but .* has none for sky"):
+        resolve_class_weight(dict(table=ROWS))
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([dict(name="a", colour=(1, 2, 3))], "row 0: unknown key 'colour'; did you mean 'color'"),
+        ([dict(id=3)], "row 0: 'name' is missing"),
+        ([dict(name="a"), dict(name="a", id=4)], "class names must be unique, but 'a' is there 2 times"),
+        ([dict(name="a", id=3), dict(name="b", id=3)], "ids must be unique, but 3 is there 2 times"),
+        ([dict(name="a", color=(1, 2, 3)), dict(name="b", color=[1, 2, 3])], r"colours must be unique, but \(1, 2, 3\)"),
+        ([dict(name="a", id=255)], "id must be a whole number from 0 to 254"),
+        ([dict(name="a", color=(1, 2))], "color must be three whole numbers"),
+        ([dict(name="a", share=101)], "share must be a per cent"),
+        ([], "there is no class"),
+        (["road"], r"row 0: expected dict\(name=…"),
+    ],
+)
+def test_a_wrong_row_is_refused_with_the_reason(rows, reason, tmp_path):
+    with pytest.raises(ValueError, match=reason):
+        build("StreetSemSeg", tmp_path, classes=rows, layout=LAYOUT, lazy_init=True)
+
+
+def test_what_a_row_leaves_out_is_the_place_and_what_the_class_of_that_name_has(tmp_path):
+    table = build("StreetSemSeg", tmp_path, classes=[dict(name="car"), dict(name="crane")], layout=LAYOUT, lazy_init=True).table
+    car, crane = table.labels
+    assert (car.raw_id, car.color, car.group, car.is_thing, car.share) == (0, (0, 0, 142), "vehicle", True, None)
+    assert (crane.raw_id, crane.group, crane.is_thing) == (1, "other", False)
+
+
+def test_a_known_set_is_recognised_by_its_folders(tmp_path):
+    make_root(tmp_path / "c", "cityscapes_train_ids", {"train": ["a", "b"]})
+    assert build("StreetSemSeg", tmp_path / "c", pipeline=LOAD)[1]["gt_seg_map"].max() == 1
+    assert build("CityscapesSemSeg", tmp_path / "c", pipeline=LOAD)[1]["gt_seg_map"].max() == 1
+    make_root(tmp_path / "v", "camvid_segnet", {"val": ["a"]}, num_classes=1)
+    assert len(build("CamVidSemSeg", tmp_path / "v", split="val")) == 1
+    make_root(tmp_path / "b", "bdd100k_2018", {"train": ["a"]})
+    assert len(build("BDD100KSemSeg", tmp_path / "b")) == 1
+    with pytest.raises(FileNotFoundError, match="has the folders of no known layout"):
+        build("StreetSemSeg", tmp_path)
+
+
+def test_the_layout_of_a_data_set_says_how_its_labels_are_read(tmp_path):
+    write_image(tmp_path / "leftImg8bit/train/a_leftImg8bit.png")
+    write_labels(tmp_path / "gtFine/train/a_gtFine_labelIds.png", np.full((24, 32), 5))  # a class that Cityscapes does not evaluate
+    assert build("CityscapesSemSeg", tmp_path, pipeline=LOAD)[0]["gt_seg_map"].min() == 255
+    strict = [LOAD[0], dict(type="mmstreet.LoadLabels", unlisted="error")]
+    with pytest.raises(ValueError, match="label id 5"):
+        build("CityscapesSemSeg", tmp_path, pipeline=strict)[0]
 
 
 def test_an_unknown_layout_or_setting_is_refused(tmp_path):

@@ -4,7 +4,9 @@ import random
 
 import pytest
 
-from mmstreet.datasets.layouts import LAYOUTS, list_pairs, read_list
+from mmstreet.datasets.folders import read_list
+from mmstreet.datasets.layouts import LAYOUTS
+from mmstreet.datasets.pairs import list_pairs
 from mmstreet.datasets.splits import split_names, write_split
 from tests.helpers.street_files import make_root, write_image
 

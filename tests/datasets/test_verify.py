@@ -81,6 +81,14 @@ def test_every_kind_of_damage_is_found_by_name(root):
     assert ids == [(19, 3, 7, 2), (77, 5, 0, 1)]
 
 
+@pytest.mark.parametrize(("values", "kind"), [((0, 255), "black and white masks"), ((255, 255), "nothing labelled")])
+def test_maps_that_hold_no_classes_are_named(values, kind, root):
+    for name in "abcd":
+        write_labels(mask(root, name), np.repeat(values, 12)[:, None].repeat(32, 1))
+    (problem,) = check(root)["problems"]
+    assert (problem["kind"], problem["split"]) == (kind, "train")
+
+
 def test_unlisted_ids_can_be_void(root):
     write_labels(mask(root, "a"), np.full((24, 32), 77))
     inventory = inventory_of_root(root)

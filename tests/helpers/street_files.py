@@ -29,8 +29,9 @@ def make_root(root: Path, layout: str, names: dict[str, list[str]], *, hw: tuple
     scheme = LAYOUTS[layout]
     for split, stems in names.items():
         for i, stem in enumerate(stems):
-            write_image(root / scheme.image_dir / split / (stem + scheme.image_suffix), hw)
-            write_labels(root / scheme.label_dir / split / (stem + scheme.label_suffix), np.full(hw, i % num_classes))
+            image, label = scheme.expected(root, split, stem)
+            write_image(image, hw)
+            write_labels(label, np.full(hw, i % num_classes))
     return root
 
 

@@ -10,15 +10,16 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "mmstreet"
 
 GROUND = {"files"}
-SHARED = {"files", "labels", "deps", "registry"}
+SHARED = {"files", "labels", "label_table", "deps", "registry"}
 STAGES = {"datasets", "transforms", "models", "losses", "metrics", "refine", "safety"}
 MAY_IMPORT = {
     **{stage: SHARED for stage in STAGES},
     "files": set(),
     "deps": set(),
-    "labels": {"files"},
+    "label_table": {"files"},
+    "labels": {"files", "label_table"},
     "registry": {"deps"},
-    "formats": {"files", "labels", "deps"},
+    "formats": {"files", "labels", "label_table", "deps"},
     "datasets": SHARED | {"formats"},
     "engine": SHARED | STAGES,
     "predict": SHARED | STAGES | {"engine", "formats"},
@@ -34,7 +35,7 @@ MAY_IMPORT = {
 LATE_ONLY = {"transformers", "pycocotools", "pydensecrf", "faster_coco_eval", "onnx", "onnxruntime", "skimage", "kornia_rs"}
 MMSEG_ROOMS = ("datasets/sem_seg.py", "models/", "engine/", "predict/", "evaluation/")
 MMDET_ROOMS = ("datasets/ins_seg.py", "models/", "metrics/instance.py", "engine/", "predict/", "evaluation/")
-NO_TORCH = ("files/", "formats/", "report/", "labels.py", "deps.py", "mini/")
+NO_TORCH = ("files/", "formats/", "report/", "labels.py", "label_table.py", "deps.py", "mini/")
 PURE = {"torch", "numpy", "mmstreet"} | set(sys.stdlib_module_names)
 VAGUE = {"utils", "misc", "common", "helpers"}
 MAX_LINES = 300

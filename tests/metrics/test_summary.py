@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mmstreet.labels import BDD100K_SEM19, CAMVID11, CITYSCAPES19, STREET6
-from mmstreet.metrics.summary import find_table, format_summary, summarize
+from mmstreet.labels import BDD100K_SEM19, CAMVID11, CITYSCAPES19, STREET6, find_table
+from mmstreet.metrics.summary import format_summary, summarize
 
 NAMES = ("car", "person")
 
@@ -14,9 +14,9 @@ def make_summary(confusion, **settings):
 
 
 def test_a_table_is_found_by_its_classes_in_order():
-    assert find_table(CAMVID11.names) is CAMVID11
-    assert find_table(STREET6.names[::-1]) is None
-    assert find_table(CITYSCAPES19.names).groups == BDD100K_SEM19.groups
+    assert find_table(CAMVID11.metainfo) is CAMVID11
+    assert find_table({"classes": STREET6.names[::-1]}) is None
+    assert find_table({"classes": CITYSCAPES19.names}).groups == BDD100K_SEM19.groups
 
 
 def test_numbers_stand_in_the_line_of_their_class():

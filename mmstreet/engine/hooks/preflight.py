@@ -20,10 +20,10 @@ from mmstreet.registry import HOOKS
 class PreflightHook(Hook):
     """Stop with one sentence before iteration 1 when model, losses, data and metric contradict each other.
 
-    Checked are: as many classes in each head as in the dataset; the order of the classes, against the class table of the same names, the
-    validation set and the resumed checkpoint; one ignored label in heads, losses, padding, datasets and metrics; one class weight per
-    class; and a sample of the label files, read as training reads them, for ids that are no class. mmdet's heads and boxes likewise, as
-    far as the words apply.
+    Checked are: that labels leave the pipeline in the classes that the dataset names; as many classes in each head as in the dataset; the
+    order of the classes, against the class table of the same names, the validation set and the resumed checkpoint; one ignored label in
+    heads, losses, padding, datasets and metrics; one class weight per class; and a sample of the label files, read as training reads
+    them, for ids that are no class. mmdet's heads and boxes likewise, as far as the words apply.
 
     Args:
         num_label_files: Label files to read, spread evenly over the training set; 0 reads none.
@@ -56,6 +56,8 @@ class PreflightHook(Hook):
         if classes is None:
             runner.logger.warning("the training set does not name its classes, so head width and label ids were not checked")
             return
+        for place, part, names in _parts(runner):
+            run_checks.check_remap(names, getattr(part, "pipeline", ()), place=place)
         run_checks.check_head_width(heads, classes)
         run_checks.check_class_order(classes, self._other_class_lists(runner))
         run_checks.check_weight_length(seg_heads)
@@ -111,6 +113,15 @@ class PreflightHook(Hook):
             count = min(len(part), -(-self.num_label_files // len(parts)))
             for index in np.linspace(0, len(part) - 1, count, dtype=int).tolist():
                 yield part, index
+
+
+def _parts(runner: Runner) -> Iterator[tuple[str, object, Sequence[str]]]:
+    """Yield the data sets inside the training and validation set, each with the class names that it is scored by."""
+    loaders = {"the training set": runner.train_dataloader}
+    loaders |= {"the validation set": runner.val_loop.dataloader} if runner.val_loop is not None else {}
+    for place, loader in loaders.items():
+        names = getattr(loader.dataset, "metainfo", {}).get("classes")
+        yield from ((place, part, names) for part in dataset_parts(loader.dataset) if names)
 
 
 def _read_labels(dataset: object, index: int) -> dict:

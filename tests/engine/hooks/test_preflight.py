@@ -202,3 +202,12 @@ def test_training_stops_before_the_first_iteration(cfg):
     with pytest.raises(PreflightError):
         runner.train()
     assert runner.iter == 0
+
+
+@pytest.mark.parametrize("loader", ["train_dataloader", "val_dataloader"])
+def test_labels_of_other_classes_than_the_data_set_names(cfg, loader):
+    rows = [dict(name=name) for name in ("car", "road", "person")]
+    source = [dict(name=name) for name in ("road", "car", "person")]
+    remap = dict(type="mmstreet.RemapLabels", source=source, target=rows, mapping={row["name"]: row["name"] for row in rows})
+    cfg[loader].dataset.pipeline.insert(2, remap)
+    assert "labels leave the pipeline of the" in stop(cfg)

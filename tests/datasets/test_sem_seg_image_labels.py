@@ -23,7 +23,7 @@ def weak_root(root, layout, keys, ids=((0, 2), ())):
     """Images and a file of labels, and no mask at all."""
     scheme = LAYOUTS[layout]
     for key in keys:
-        write_image(root / scheme.image_dir / "train" / (key + scheme.image_suffix))
+        write_image(scheme.expected(root, "train", key)[0])
     content = {"classes": get_table(scheme.table).names, "labels": dict(zip(keys, map(list, ids)))}
     (root / "image_labels_train.json").write_text(json.dumps(content))
     return root

@@ -1,0 +1,254 @@
+"""What a class table is: its rows, what is derived from them, and how rows of a config become one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mmstreet.files.colors import spread_palette
+from mmstreet.files.label_ids import IGNORE_INDEX
+
+COMMON_SHARE = 5.0
+"""Classes with at least this share of the pixels, in per cent, are 'common'."""
+RARE_SHARE = 0.5
+"""Classes with less than this share of the pixels, in per cent, are 'rare'; the ones between are 'medium'."""
+OTHER_GROUP = "other"
+"""Group of a class of one's own that names none."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """One class.
+
+    Attributes:
+        name: Class name.
+        train_id: Id that the model learns.
+        raw_id: Id on disk.
+        group: Category, e.g. ``'vehicle'``.
+        color: RGB.
+        is_thing: Whether its objects can be counted.
+        share: Share of the pixels in per cent; ``None`` if it is not known.
+        role: What the class means on the road, one of :data:`mmstreet.safety.roles.ROLE_NAMES`; ``None`` follows name and group.
+    """
+
+    name: str
+    train_id: int
+    raw_id: int
+    group: str
+    color: tuple[int, int, int]
+    is_thing: bool
+    share: float | None = None
+    role: str | None = None
+
+    @property
+    def frequency(self) -> str | None:
+        """``'common'``, ``'medium'`` or ``'rare'``, by :data:`COMMON_SHARE` and :data:`RARE_SHARE`; ``None`` if the share is not known."""
+        if self.share is None:
+            return None
+        return "common" if self.share >= COMMON_SHARE else "rare" if self.share < RARE_SHARE else "medium"
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """An ordered class table; row ``i`` has ``train_id == i``.
+
+    Attributes:
+        name: Its name, for messages.
+        labels: The rows.
+        void_ids: Ids on disk that mean "not labelled", beside 255.
+        is_own: Whether it is a table of the user's, which nobody finds by name and which therefore travels with the data.
+    """
+
+    name: str
+    labels: tuple[Label, ...]
+    void_ids: tuple[int, ...] = ()
+    is_own: bool = field(default=False, compare=False)
+
+    def __post_init__(self):
+        if [label.train_id for label in self.labels] != list(range(len(self.labels))):
+            raise ValueError(f"{self.name}: train ids must be 0, 1, 2, … in row order")
+        for what, values in (
+            ("class names", self.names),
+            ("ids", (*(label.raw_id for label in self.labels), *self.void_ids)),
+        ):
+            _check_unique(self.name, what, values)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Class names in train-id order."""
+        return tuple(label.name for label in self.labels)
+
+    @cached_property
+    def palette(self) -> list[list[int]]:
+        """RGB colours in train-id order, as mmseg's metainfo wants them."""
+        return [list(label.color) for label in self.labels]
+
+    @cached_property
+    def metainfo(self) -> dict:
+        """The ``metainfo`` of an OpenMMLab data set: ``classes``, ``palette`` and, for a table of the user's, ``label_rows``."""
+        return {"classes": self.names, "palette": self.palette} | ({"label_rows": self.rows} if self.is_own else {})
+
+    @cached_property
+    def rows(self) -> list[dict]:
+        """The rows as plain data, as :func:`table_from_rows` reads them."""
+        return [
+            dict(name=x.name, id=x.raw_id, color=list(x.color), group=x.group, thing=x.is_thing, share=x.share, role=x.role)
+            for x in self.labels
+        ]
+
+    @cached_property
+    def raw_to_train(self) -> np.ndarray:
+        """Lookup table uint8 ``[256]`` from ids on disk to train ids; ids outside the table give 255."""
+        lut = np.full(256, IGNORE_INDEX, np.uint8)
+        for label in self.labels:
+            lut[label.raw_id] = label.train_id
+        return lut
+
+    @cached_property
+    def groups(self) -> dict[str, list[int]]:
+        """Train ids of each group, groups in the order of their first class."""
+        members: dict[str, list[int]] = {}
+        for label in self.labels:
+            members.setdefault(label.group, []).append(label.train_id)
+        return members
+
+    @cached_property
+    def frequencies(self) -> dict[str, list[int]]:
+        """Train ids of the common, medium and rare classes; classes of unknown share are in none."""
+        return {kind: [x.train_id for x in self.labels if x.frequency == kind] for kind in ("common", "medium", "rare")}
+
+    def index(self, name: str) -> int:
+        """Return the train id of class ``name``.
+
+        Raises:
+            KeyError: If the table has no such class; the message lists the ones it has.
+        """
+        if name not in self.names:
+            raise KeyError(f"class '{name}' is not in table '{self.name}', which has: {', '.join(self.names)}")
+        return self.names.index(name)
+
+    def with_train_ids(self) -> LabelTable:
+        """Return the table of files that hold these classes' train ids, such as predictions and pseudo-masks."""
+        rows = tuple(Label(x.name, x.train_id, x.train_id, x.group, x.color, x.is_thing, x.share, x.role) for x in self.labels)
+        return LabelTable(f"{self.name}_train_ids", rows, is_own=self.is_own)
+
+
+def table_from_rows(rows: Iterable[Mapping], *, name: str, known: Mapping[str, Label], unique_colors: bool = True) -> LabelTable:
+    """Build a class table from the rows of a config.
+
+    A row is ``dict(name='tram', id=31, color=(0, 80, 100), group='vehicle', thing=True, share=6.6, role='vehicle')``. Only ``name`` is
+    needed. Left out, ``id`` is the row's place (0, 1, 2, …); ``color``, ``group`` and ``thing`` are those of the class of the same name
+    in ``known``, otherwise a colour of its own, ``'other'`` and ``False``; ``share`` is not known; ``role`` follows name and group.
+
+    Args:
+        rows: The rows, in the order of the train ids.
+        name: Name of the table, for messages.
+        known: Classes whose colour, group and countability a row of the same name takes over.
+        unique_colors: Refuse two classes of one colour.
+
+    Raises:
+        ValueError: If a row has an unknown key or a value of another kind, or if names, ids or colours are not unique.
+
+    Example:
+        >>> table_from_rows([dict(name="road", id=7), dict(name="tram", id=31)], name="mine", known={}).raw_to_train[[7, 31, 8]].tolist()
+        [0, 1, 255]
+    """
+    rows = list(rows)
+    if not rows:
+        raise ValueError(f"{name}: there is no class; give rows such as dict(name='road', id=7, color=(128, 64, 128))")
+    spare = iter(spread_palette(4 * len(rows) + 256))
+    taken = {tuple(color) for row in rows for color in [_color_of(row, known)] if color is not None}
+    labels = []
+    for i, row in enumerate(rows):
+        where = f"{name}, row {i}"
+        check_keys(row, ("name", "id", "color", "group", "thing", "share", "role"), where=where, needed=("name",))
+        like = known.get(row["name"])
+        color = _color_of(row, known)
+        if color is None:
+            color = next(tuple(new) for new in spare if tuple(new) not in taken)
+        label = Label(
+            row["name"],
+            i,
+            row.get("id", i),
+            row.get("group") or (like.group if like else OTHER_GROUP),
+            tuple(color) if isinstance(color, Sequence) else color,
+            row.get("thing", like.is_thing if like else False),
+            row.get("share"),
+            row.get("role"),
+        )
+        _check_label(label, where)
+        labels.append(label)
+    table = LabelTable(name, tuple(labels), is_own=True)
+    if unique_colors:
+        _check_unique(name, "colours", [label.color for label in labels])
+    return table
+
+
+def check_keys(given: object, allowed: Sequence[str], *, where: str, needed: Sequence[str] = ()) -> None:
+    """Refuse a dict of a config with a key that is not known, or without one that is needed.
+
+    Args:
+        given: The dict.
+        allowed: Keys that it may have.
+        where: What it is, for the message.
+        needed: Keys that it must have.
+
+    Raises:
+        ValueError: The message names the key and the nearest one that is allowed.
+    """
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{where}: expected dict({', '.join(f'{key}=…' for key in allowed)}), got {given!r}")
+    for key in given:
+        if key not in allowed:
+            near = difflib.get_close_matches(str(key), allowed, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"it may have {', '.join(allowed)}"
+            raise ValueError(f"{where}: unknown key '{key}'; {hint}")
+    for key in needed:
+        if key not in given:
+            raise ValueError(f"{where}: '{key}' is missing")
+
+
+def _check_unique(name: str, what: str, values: Sequence) -> None:
+    twice = next((value for value in values if values.count(value) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{name}: {what} must be unique, but {twice!r} is there {values.count(twice)} times")
+
+
+def _color_of(row: Any, known: Mapping[str, Label]) -> Any:
+    if not isinstance(row, Mapping):
+        return None
+    if row.get("color") is not None:
+        return row["color"]
+    return known[row["name"]].color if row.get("name") in known else None
+
+
+def _check_label(label: Label, where: str) -> None:
+    def whole(value: object, low: int, high: int) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+    def refuse(key: str, expected: str, value: object) -> None:
+        raise ValueError(f"{where} ('{label.name}'): {key} must be {expected}, not {value!r}")
+
+    if not isinstance(label.name, str) or not label.name.strip():
+        refuse("name", "a text", label.name)
+    if not whole(label.raw_id, 0, IGNORE_INDEX - 1):
+        refuse("id", "a whole number from 0 to 254 (255 is void)", label.raw_id)
+    if not isinstance(label.color, tuple) or len(label.color) != 3 or not all(whole(x, 0, 255) for x in label.color):
+        refuse("color", "three whole numbers from 0 to 255", label.color)
+    if not isinstance(label.group, str):
+        refuse("group", "a text", label.group)
+    if not isinstance(label.is_thing, bool):
+        refuse("thing", "True or False", label.is_thing)
+    share = label.share
+    if share is not None and (isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 100):
+        refuse("share", "a per cent from 0 to 100", share)
+    if label.role is not None and not isinstance(label.role, str):
+        refuse("role", "a text", label.role)
