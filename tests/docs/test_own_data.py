@@ -1,4 +1,4 @@
-"""``docs/own_data.md`` works as printed: its files, on a small set in its folders."""
+"""``docs/own_data.md`` works as printed: its config, on a small set in its folders."""
 
 import json
 import os
@@ -32,9 +32,9 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A folder with the document's two files, the repository's configs, and six pictures in Cityscapes' folders."""
+    """A folder with the document's config, the repository's configs, and six pictures in Cityscapes' folders."""
     folder = tmp_path_factory.mktemp("project")
-    assert write_blocks("own_data.md", folder) == ["my_streets.py", "my_config.py"]
+    assert write_blocks("own_data.md", folder) == ["my_config.py"]
     text = (folder / "my_config.py").read_text().replace("(1024, 512)", "(64, 32)").replace("configs/", f"{ROOT}/configs/")
     (folder / "my_config.py").write_text(text)
     generator = np.random.default_rng(0)
