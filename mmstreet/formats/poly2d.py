@@ -13,7 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmstreet.files.rle import counts_from_runs, merge_runs
+from mmstreet.formats.rules import RecordError
 
+MAX_CROSSINGS = 1 << 23
+"""Crossings of edges with columns of pixels that one outline may have; an outline around 16 megapixels has about 10,000."""
 SAMPLES_PER_CURVE = 16
 """Straight pieces that stand for one cubic Bézier curve."""
 
@@ -34,7 +37,7 @@ def flatten_poly2d(vertices: np.ndarray, types: str, *, closed: bool = True) -> 
         Corners, float ``[M, 2]``.
 
     Raises:
-        ValueError: If letters and vertices differ in number, a letter is unknown, or a curve lacks control points.
+        RecordError: If letters and vertices differ in number, a letter is unknown, or a curve lacks control points.
 
     Example:
         >>> len(flatten_poly2d(np.array([[0, 0], [4, 0], [4, 4], [0, 4]]), "LCCC"))
@@ -43,7 +46,7 @@ def flatten_poly2d(vertices: np.ndarray, types: str, *, closed: bool = True) -> 
     vertices = np.asarray(vertices, np.float64).reshape(-1, 2)
     kinds = types.upper()
     if len(kinds) != len(vertices) or set(kinds) - {"L", "C"}:
-        raise ValueError(f"expected one letter L or C per vertex ({len(vertices)}), got '{types}'")
+        raise RecordError("malformed outline", f"expected one letter L or C per vertex ({len(vertices)}), got '{types:.40}'")
     if "C" not in kinds:
         return vertices
     pieces, i = [vertices[:1]], 1
@@ -56,7 +59,7 @@ def flatten_poly2d(vertices: np.ndarray, types: str, *, closed: bool = True) -> 
         if len(curve) == 2 and closed:
             curve = np.concatenate([curve, vertices[:1]])
         if len(curve) < 3 or kinds[i + 1] != "C":
-            raise ValueError(f"the curve at vertex {i} of '{types}' needs two control points and an end")
+            raise RecordError("malformed outline", f"the curve at vertex {i} of '{types:.40}' needs two control points and an end")
         pieces.append(_sample_cubic(pieces[-1][-1], *curve))
         i += 3
     return np.concatenate(pieces)
@@ -80,6 +83,9 @@ def fill_outlines(outlines: Sequence[np.ndarray], size_hw: tuple[int, int]) -> n
     Returns:
         Column-major runs, int64 ``[R, 2]``, as :func:`mmstreet.files.rle.runs_from_mask` gives; empty when no pixel's
         centre lies inside.
+
+    Raises:
+        RecordError: If an outline crosses more columns than memory should be spent on.
     """
     runs = [_fill_outline(np.asarray(corners, np.float64), size_hw) for corners in outlines]
     return runs[0] if len(runs) == 1 else merge_runs(np.concatenate([np.zeros((0, 2), np.int64), *runs]))
@@ -100,6 +106,10 @@ def _fill_outline(corners: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     first, count = np.minimum(column, next_column), np.abs(next_column - column)
     crossed = np.flatnonzero(count)
     start, end, first, count = start[:, crossed], end[:, crossed], first[crossed], count[crossed]
+    if count.sum() > MAX_CROSSINGS:
+        raise RecordError(
+            "malformed outline", f"an outline crosses columns of pixels {count.sum()} times, at most {MAX_CROSSINGS} are filled"
+        )
     slope = (end[1] - start[1]) / (end[0] - start[0])
     offset, edge = np.cumsum(count) - count, np.repeat(np.arange(len(count)), count)
     column = np.arange(len(edge)) + (first - offset)[edge]

@@ -91,7 +91,9 @@ class ScalabelReader(Reader):
             return None
         if size_hw is None:
             size_hw = self.default_size_hw
-            report.note("image size unknown, default taken", f"frame '{name}': taken as {size_hw[1]}×{size_hw[0]} pixels")
+            report.note(
+                "image size unknown, default taken", f"frame '{name}': taken as {size_hw[1]}×{size_hw[0]} pixels, what lies outside is cut"
+            )
         if pixels is None:
             instances = parse_each(
                 lambda raw: self._read_label(raw, size_hw), labels, lambda position, raw: name_label(name, position, raw), report

@@ -149,10 +149,5 @@ def parse_poly2d(raw: Any) -> list[np.ndarray]:
         if not isinstance(part, dict) or not isinstance(part.get("vertices"), list):
             raise RecordError("malformed outline", "each outline of poly2d needs vertices, a list of [x, y]")
         points, types = parse_points(part["vertices"]), part.get("types")
-        if types is not None:
-            try:
-                points = flatten_poly2d(points, str(types), closed=part.get("closed") is not False)
-            except ValueError as error:
-                raise RecordError("malformed outline", str(error)) from error
-        outlines.append(points)
+        outlines.append(points if types is None else flatten_poly2d(points, str(types), closed=part.get("closed") is not False))
     return outlines

@@ -82,3 +82,9 @@ def test_curve_passes_through_its_known_middle():
 def test_malformed_outlines_are_refused(types, closed, words):
     with pytest.raises(ValueError, match=words):
         flatten_poly2d(SQUARE, types, closed=closed)
+
+
+def test_an_outline_that_would_fill_the_memory_is_refused():
+    zigzag = np.stack([np.tile([0, 1 << 14], 1000), np.arange(2000)], axis=1)
+    with pytest.raises(ValueError, match="crosses columns of pixels 32768000 times, at most 8388608 are filled"):
+        fill([zigzag], (100, 1 << 14))
