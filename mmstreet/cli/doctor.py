@@ -34,5 +34,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     else:
         for finding in findings:
             print(f"{finding.level:<5} {finding.check:<22} {finding.detail}")
-        print("training works" if training_works(findings) else "training cannot work: mend the lines marked 'fail'")
+        partly = any(finding.check == "instance task" and finding.level != "ok" for finding in findings)
+        works = "training works" + (" for semantic segmentation; for instances mend 'instance task'" if partly else "")
+        print(works if training_works(findings) else "training cannot work: mend the lines marked 'fail'")
     return 0 if training_works(findings) else 1

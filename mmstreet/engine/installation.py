@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata as metadata
+import importlib.util
 import platform
 import sys
 import warnings
@@ -20,6 +21,13 @@ FAMILIES = {
     "mmdet": ("onedl-mmdetection", "mmdet"),
 }
 """Distributions that install the same import package; at most one of each row may be present."""
+
+_LITE = "mmcv-lite"
+"""mmcv without its compiled ops; it goes with either family."""
+NO_OPS = (
+    "mmcv has no compiled ops here (mmcv-lite, or mmcv built before torch was there): semantic segmentation works without them, instance "
+    "segmentation needs them; run: pip uninstall mmcv-lite, then pip install --no-build-isolation onedl-mmcv==2.3.6"
+)
 
 EXTRAS = {
     "instances": "pycocotools",
@@ -89,7 +97,7 @@ def clashes(distributions: set[str]) -> list[Finding]:
 def _families() -> list[Finding]:
     names = {d.metadata["Name"].lower() for d in metadata.distributions() if d.metadata["Name"]}
     onedl = any(name.startswith("onedl-mm") for name in names)
-    upstream = any(name in names for owners in FAMILIES.values() for name in owners if not name.startswith("onedl-"))
+    upstream = any(name in names for owners in FAMILIES.values() for name in owners if not name.startswith("onedl-") and name != _LITE)
     found = clashes(names)
     if onedl and upstream and not found:
         found.append(Finding("families", "fail", "parts of both families are installed; take all from [onedl] or all from [openmmlab]"))
@@ -130,14 +138,21 @@ def explain_import_error(message: str) -> str:
         return f"{message}; OpenCV needs system libraries (Debian: apt-get install libgl1 libglib2.0-0)"
     if "undefined symbol" in message:
         return f"{message}; mmcv was compiled against another torch: delete its cached wheel and build it again with this torch"
-    if "_ext" in message:
-        return f"{message}; mmcv was built without its ops: install torch first, then mmcv with --no-build-isolation"
+    if "mmcv._ext" in message:
+        return NO_OPS
     if "incompatible" in message:
         return f"{message}; install the versions of one file in constraints/"
     return message
 
 
+def has_ops() -> bool:
+    """Tell whether mmcv brings its compiled ops, without importing them."""
+    return installed("mmcv") and importlib.util.find_spec("mmcv._ext") is not None
+
+
 def _mmcv_ops() -> list[Finding]:
+    if not has_ops():
+        return [Finding("mmcv ops", "note", NO_OPS)]
     try:
         import torch
         from mmcv.ops import nms
@@ -192,6 +207,8 @@ def _semantic_task() -> list[Finding]:
 def _instance_task() -> list[Finding]:
     if not installed("mmdet"):
         return [Finding("instance task", "note", "mmdet is not installed; instance segmentation needs it")]
+    if not has_ops():
+        return [Finding("instance task", "note", "not tried: it needs mmcv's compiled ops")]
     import torch
     from mmdet.structures import DetDataSample
     from mmengine.config import Config

@@ -97,7 +97,7 @@ def fail_with(monkeypatch, error):
         (OSError(28, "No space left on device", "a.pth"), "disk full: writing 'a.pth' failed"),
         (PermissionError(13, "Permission denied", "runs"), "no permission to write or read 'runs'"),
         (KeyError("class 'moon' is not in table 'a'"), "class 'moon' is not in table 'a'"),
-        (ImportError("No module named 'mmcv._ext'"), "mmcv was built without its ops"),
+        (ImportError("No module named 'mmcv._ext'"), "mmcv has no compiled ops here"),
     ],
 )
 def test_what_the_user_can_settle_is_one_sentence(monkeypatch, refusal, error, sentence):

@@ -16,7 +16,7 @@ def test_each_known_import_error_is_answered_with_what_to_do():
     cases = {
         "libGL.so.1: cannot open shared object file": "apt-get install libgl1",
         "_ext.so: undefined symbol: _ZN3c10": "compiled against another torch",
-        "No module named 'mmcv._ext'": "--no-build-isolation",
+        "No module named 'mmcv._ext'": "semantic segmentation works without them",
         "MMCV==2.2.0 is used but incompatible": "constraints/",
     }
     for message, advice in cases.items():
@@ -39,6 +39,14 @@ def test_a_check_that_breaks_is_reported_not_raised(monkeypatch):
         monkeypatch.setattr(doctor, name, list)
     found = doctor.examine()
     assert [f for f in found if f.level == "fail"] == [doctor.Finding("extras", "fail", "OSError: disk on fire")]
+
+
+def test_without_compiled_ops_semantic_training_works_and_instances_say_what_they_need(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "has_ops", lambda: False)
+    levels = {f.check: f.level for f in doctor.examine()}
+    assert (levels["semantic task"], levels["mmcv ops"], levels["instance task"]) == ("ok", "note", "note")
+    assert doctor.clashes({"mmcv-lite", "onedl-mmengine"}) == []
+    assert doctor.clashes({"mmcv-lite", "onedl-mmcv"})[0].level == "fail"
 
 
 def test_the_tool_prints_pure_json_and_both_tasks_run():

@@ -220,10 +220,10 @@ def prediction_folders(folder: Path, rng: np.random.Generator) -> Cases:
 
 def _refine(folder: Path, predictions: Path) -> Callable[[], None]:
     def refine() -> None:
-        from mmstreet.cli.refine import main
+        from mmstreet.cli.commands import main
 
         settings = ["--refine", str(folder / "refiner.py"), "--out", str(predictions) + ".out", "--no-cache", "--no-overlays"]
-        if main([str(folder / "images"), str(predictions), *settings]):
+        if main(["refine", str(folder / "images"), str(predictions), *settings]):
             said = [line for line in sys.stderr.getvalue().splitlines() if line.startswith(("mmstreet refine: ", "failed: "))]
             sys.exit("\n".join(said) or "nothing was said")
 
