@@ -14,8 +14,9 @@ from mmstreet.engine.errors import TrainingStopped
 from mmstreet.engine.installation import explain_import_error
 
 _FRAMEWORKS = ("torch", "mmengine", "mmcv", "mmseg", "mmdet")
-_BUILT = re.compile(r"^class `[^`]+` in [^:]+: ")  # mmengine's registry puts it before the message of whatever it could not build
+_BUILT = re.compile(r"^class `[^`]+` in [^:]+: ")  # upstream's registry puts it before the message of whatever it could not build
 _WRONG_ARGUMENT = re.compile(r"(?:unexpected keyword argument|missing \d+ required)")
+_REGISTRY = "mmengine/registry/"
 _OURS = Path(__file__).parents[1]
 
 
@@ -38,9 +39,9 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, OSError):
         return _explain_os(error, text)
     if isinstance(error, KeyError):  # a mapping's own KeyError is a bare key; one with a sentence was written for the user
-        return text if " " in text else None
+        return text.partition(". Please check")[0] if " " in text else None
     if isinstance(error, TypeError):
-        return text if _BUILT.match(str(error)) and _WRONG_ARGUMENT.search(text) else None
+        return f"the config cannot be built: {text}" if _is_of_config(error, text) else None
     if isinstance(error, ValueError):
         return text if _is_ours(error) else f"{type(error).__name__}: {text}; --debug shows where"
     return None
@@ -90,6 +91,12 @@ def _frames(error: BaseException) -> list[traceback.FrameSummary]:
 
 def _raised_in(error: BaseException, file: str, function: str) -> bool:
     return any(frame.filename.endswith(file) and frame.name == function for frame in _frames(error))
+
+
+def _is_of_config(error: TypeError, text: str) -> bool:
+    """Whether a registry could not build what a config says: an argument that does not exist or is missing, or no dict at all."""
+    files = [frame.filename for frame in _frames(error)]
+    return _REGISTRY in files[-1] or (any(_REGISTRY in file for file in files) and bool(_WRONG_ARGUMENT.search(text)))
 
 
 def _is_ours(error: BaseException) -> bool:
