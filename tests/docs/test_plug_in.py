@@ -9,8 +9,10 @@ from pathlib import Path
 import mmdet
 import mmseg
 import numpy as np
+import torch
 from PIL import Image
 
+from mmstreet.labels import STREET6
 from tests.helpers.doc_blocks import DOCS, write_blocks
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +93,7 @@ def draw_cityscapes(root: Path) -> None:
 
 def train_as_printed(script: Path, config: str, folder: Path, options: list[str]) -> list[dict]:
     """Train a config of the document with a framework's own script; returns what was logged."""
-    assert write_blocks("plug_in.md", folder) == ["my_fcn.py", "my_mask_rcnn.py"]
+    assert write_blocks("plug_in.md", folder) == ["my_fcn.py", "my_six.py", "my_mask_rcnn.py"]
     (folder / "configs").symlink_to(script.parents[1] / "configs")
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, str(script), config, "--cfg-options", *options]
@@ -107,6 +109,17 @@ def test_mmsegs_own_script_trains_the_config_of_the_document(tmp_path):
     assert {"decode.loss_focal_dice", "aux.loss_focal_dice"} <= rows[0].keys()
     assert {"mIoU", "IoU_rare"} <= rows[-1].keys()
     assert (tmp_path / "work_dirs/my_fcn/iter_2.pth").exists()
+
+
+def test_mmsegs_own_script_trains_remapped_classes(tmp_path):
+    draw_cityscapes(tmp_path / "data/cityscapes")
+    options = [option.replace(".dataset.pipeline", ".dataset.dataset.pipeline") for option in SMALL]
+    rows = train_as_printed(Path(mmseg.__file__).parent / ".mim/tools/train.py", "my_six.py", tmp_path, options)
+    scored = {name.removeprefix("IoU/") for name in rows[-1] if name.startswith("IoU/")}
+    assert scored
+    assert scored <= set(STREET6.names)
+    checkpoint = torch.load(tmp_path / "work_dirs/my_six/iter_2.pth", weights_only=False)
+    assert tuple(checkpoint["meta"]["dataset_meta"]["classes"]) == STREET6.names
 
 
 def test_mmdets_own_script_trains_the_config_of_the_document(tmp_path):
