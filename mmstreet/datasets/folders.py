@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import bisect
-import codecs
 import difflib
 import os
 import re
 from collections import Counter
 from pathlib import Path
+
+from mmstreet.files.text import read_text
 
 _JPEG = re.compile(r"\.jpe?g$", re.IGNORECASE)
 _PICTURES = re.compile(r"\.(jpe?g|png|gif|hei[cf]|avif|bmp|tiff?|webp|dng|raw|cr2|nef|arw)$", re.IGNORECASE)
@@ -24,13 +25,7 @@ def read_list(path: str | Path) -> list[str]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"list file '{path}' does not exist; {describe_folder(path.parent, wanted=path.name)}")
-    data = path.read_bytes()
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data:
-        raise ValueError(f"list file '{path}' is UTF-16, as Windows' editors and PowerShell write it; save it as UTF-8")
-    try:
-        lines = [line.strip() for line in data.decode("utf-8-sig").splitlines()]
-    except UnicodeDecodeError as error:
-        raise ValueError(f"list file '{path}' is not UTF-8 (byte {error.start}: {data[error.start]:#04x}); save it as UTF-8") from error
+    lines = [line.strip() for line in read_text(path).splitlines()]
     names = [line for line in lines if line and not line.startswith("#")]
     if not names:
         raise ValueError(f"list file '{path}' holds no name; write one image name per line")

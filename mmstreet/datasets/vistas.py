@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from mmstreet.formats.json_stream import load_json
+from mmstreet.formats.rules import parse_flag
 from mmstreet.labels import Label, LabelTable
 
 _GROUPS = {
@@ -33,8 +34,8 @@ def read_vistas_table(path: str | Path) -> LabelTable:
     if not path.is_file():
         raise FileNotFoundError(f"'{path}', which names Mapillary Vistas' classes, does not exist; unpack it too, or give classes=[…]")
     try:
-        entries = json.loads(path.read_text(encoding="utf-8-sig"))["labels"]
-        kept = [(i, entry) for i, entry in enumerate(entries) if entry["evaluate"]]
+        entries = load_json(path)["labels"]
+        kept = [(i, entry) for i, entry in enumerate(entries) if parse_flag("evaluate", entry["evaluate"])]
         names = [entry["readable"].lower() for _, entry in kept]
         # two classes of one readable name are told apart by their full names
         labels = [
@@ -44,11 +45,11 @@ def read_vistas_table(path: str | Path) -> LabelTable:
                 i,
                 next((group for start, group in _GROUPS.items() if entry["name"].startswith(start)), "other"),
                 tuple(entry["color"]),
-                bool(entry["instances"]),
+                parse_flag("instances", entry["instances"]),
             )
             for train_id, ((i, entry), readable) in enumerate(zip(kept, names))
         ]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"'{path}' is no list of Mapillary Vistas' classes ({error!r}); unpack it again") from error
-    void_ids = tuple(i for i, x in enumerate(entries) if not x["evaluate"])
+    void_ids = tuple(sorted(set(range(len(entries))) - {i for i, _ in kept}))
     return LabelTable(path.stem.replace("config", "vistas"), tuple(labels), void_ids, is_own=True)

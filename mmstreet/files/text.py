@@ -18,9 +18,12 @@ def check_encoding(path: str | Path) -> None:
     if not Path(path).is_file():
         raise ValueError(f"{path} is no regular file but a folder, pipe or device; give a text file")
     with open(path, "rb") as file:
-        head = file.read(4)
-    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or b"\0" in head:
-        raise ValueError(f"{path} is not UTF-8 text, it looks like UTF-16 or UTF-32; save it as UTF-8")
+        _check_bytes(file.read(4), path)
+
+
+def _check_bytes(data: bytes, path: str | Path) -> None:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data:
+        raise ValueError(f"{path} is not UTF-8 text, it looks like UTF-16, as Windows' editors and PowerShell write it; save it as UTF-8")
 
 
 def read_text(path: str | Path) -> str:
@@ -32,6 +35,7 @@ def read_text(path: str | Path) -> str:
     """
     check_encoding(path)
     data = Path(path).read_bytes()
+    _check_bytes(data, path)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -244,7 +244,7 @@ def test_wrong_files_are_explained(tmp_path):
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_other_encodings_are_named(tmp_path, encoding):
     (tmp_path / "a.json").write_bytes(json.dumps([EXAMPLE]).encode(encoding))
-    with pytest.raises(ValueError, match=r"a\.json is not UTF-8 text, it looks like UTF-16 or UTF-32; save it as UTF-8"):
+    with pytest.raises(ValueError, match=r"a\.json is not UTF-8 text, it looks like UTF-16, .*; save it as UTF-8"):
         read(tmp_path / "a.json")
 
 

@@ -15,8 +15,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mmstreet.datasets.folders import read_list
 from mmstreet.datasets.image_labels import ImageLabels, load_image_labels
 from mmstreet.datasets.label_arrays import read_label_arrays
+from mmstreet.datasets.layouts import Layout
+from mmstreet.datasets.pairs import Pair, list_pairs
+from mmstreet.datasets.vistas import read_vistas_table
 from mmstreet.formats.bitmask import BitmaskReader
 from mmstreet.formats.bitmask_codec import encode_bitmask
 from mmstreet.formats.coco import CocoReader
@@ -184,6 +188,54 @@ def bitmask_files(folder: Path, rng: np.random.Generator) -> Cases:
         (folder / str(i)).mkdir()
         (folder / str(i) / "a.png").write_bytes(content)
         yield label, _convert(BitmaskReader(folder / str(i)))
+
+
+@hostile("labels: list files", errors=OURS)
+def list_files(folder: Path, rng: np.random.Generator) -> Cases:
+    layout = Layout("own", "images", "labels", ".png", ".png", table="street6")
+    for kind in ("images", "labels"):
+        (folder / kind / "train").mkdir(parents=True)
+        for name in "ab":
+            Image.new("L", (4, 4)).save(folder / kind / "train" / f"{name}.png")
+    lines = (
+        "a",
+        "b",
+        "a.png",
+        "train/a",
+        "./train/a",
+        "# a",
+        "",
+        "val/a",
+        "../a",
+        "/etc/passwd",
+        "a\0",
+        "ä",
+        "x" * 300,
+        "a b",
+        "train//a",
+        ".",
+        "..",
+    )
+    files = {f"lines {i}": "\n".join(rng.choice(lines, 3)).encode() for i in range(60)}
+    files |= {encoding: "a\nä".encode(encoding) for encoding in ENCODINGS} | damaged(b"a\nb\n", rng, 20)
+    for i, (label, content) in enumerate(files.items()):
+        (folder / f"{i}.txt").write_bytes(content)
+        yield label, lambda path=folder / f"{i}.txt": _check_pairs(folder, list_pairs(folder, layout, "train", read_list(path)))
+
+
+def _check_pairs(folder: Path, pairs: list[Pair]) -> None:
+    for pair in pairs:
+        assert folder in Path(pair.image_path).resolve().parents, pair
+        assert Path(pair.label_path).is_file(), pair
+
+
+@hostile("labels: classes of Mapillary Vistas", errors=OURS)
+def vistas_files(folder: Path, rng: np.random.Generator) -> Cases:
+    rows = [("construction--flat--road", "Road", True), ("object--vehicle--car", "Car", True), ("void--dynamic", "Dynamic", False)]
+    entries = [{"name": a, "readable": b, "color": [1, 2, i], "instances": True, "evaluate": c} for i, (a, b, c) in enumerate(rows)]
+    for i, (label, data) in enumerate(texts({"labels": entries}, rng, 120)):
+        (folder / f"{i}.json").write_bytes(data)
+        yield label, lambda path=folder / f"{i}.json": read_vistas_table(path).names
 
 
 @hostile("labels: image-level JSON", errors=OURS)
