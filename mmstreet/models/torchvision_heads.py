@@ -21,14 +21,58 @@ _BATCH_NORM = dict(type="BN")
 _FRESH_CLASSIFIER = dict(type="Normal", std=0.01, override=dict(name="conv_seg"))
 
 
-class _SegmentationHead(BaseDecodeHead):
-    """Features, then one 1×1 convolution that classifies; the features can be frozen."""
+class TorchvisionHead(BaseDecodeHead):
+    """Features, then one 1×1 convolution that classifies; the features can be frozen. A subclass gives the layers before it.
 
-    def __init__(self, *, in_channels: int, channels: int, num_classes: int, freeze_features: bool, **settings):
-        super().__init__(in_channels, channels, num_classes=num_classes, **settings)
+    Args:
+        in_channels: Channels of the backbone stage that is read.
+        num_classes: Classes to score.
+        loss_decode: Loss or list of losses.
+        channels: Channels that the classifier sees; a quarter of ``in_channels`` in torchvision's FCN, which is what None means.
+        dropout_ratio: Share of values dropped before the classifier.
+        in_index: Which backbone stage is read.
+        norm_cfg: Normalisation layer.
+        ignore_index: Label of pixels that give no loss.
+        align_corners: How logits are resized to the labels; torchvision's way is False.
+        freeze_features: Train the classifier alone and keep the statistics of the other layers.
+        init_cfg: Initialisation of fresh layers.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        num_classes: int,
+        loss_decode: dict | Sequence[dict],
+        channels: int | None = None,
+        dropout_ratio: float = 0.1,
+        in_index: int = -1,
+        norm_cfg: dict = _BATCH_NORM,
+        ignore_index: int = 255,
+        align_corners: bool = False,
+        freeze_features: bool = False,
+        init_cfg: dict | None = _FRESH_CLASSIFIER,
+    ):
+        super().__init__(
+            in_channels,
+            in_channels // 4 if channels is None else channels,
+            num_classes=num_classes,
+            dropout_ratio=dropout_ratio,
+            in_index=in_index,
+            norm_cfg=norm_cfg,
+            loss_decode=loss_decode,
+            ignore_index=ignore_index,
+            align_corners=align_corners,
+            init_cfg=init_cfg,
+        )
         self.freeze_features = freeze_features
         if self.dropout is not None:
             self.dropout = nn.Dropout(self.dropout_ratio)  # torchvision drops single values, mmseg whole channels
+        self.add_layers()
+        self.train()  # freezes now, before an optimiser or DDP collects the parameters
+
+    def add_layers(self) -> None:
+        """Add what :meth:`extract_features` needs, where these settings are enough for it."""
 
     def extract_features(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """Compute what the classifier sees: backbone stages in, float ``[B, channels, h, w]`` out."""
@@ -56,22 +100,15 @@ class _SegmentationHead(BaseDecodeHead):
 
 
 @MODELS.register_module()
-class DeepLabV3Head(_SegmentationHead):
+class DeepLabV3Head(TorchvisionHead):
     """Atrous spatial pyramid pooling, a 1×1 projection, a 3×3 convolution and the classifier (Chen et al., arXiv 1706.05587).
 
     Args:
-        in_channels: Channels of the backbone stage that is read.
-        num_classes: Classes to score.
-        loss_decode: Loss or list of losses.
         channels: Channels of every layer of the head; 256 in torchvision.
         atrous_rates: Dilation of each 3×3 branch, beside the 1×1 branch and the pooled branch; torchvision's rates suit output stride 8.
         project_dropout: Share of values dropped after the projection.
-        in_index: Which backbone stage is read.
-        norm_cfg: Normalisation layer.
-        ignore_index: Label of pixels that give no loss.
-        align_corners: How logits are resized to the labels; torchvision's way is False.
-        freeze_features: Train the classifier alone and keep the statistics of the other layers.
-        init_cfg: Initialisation of fresh layers.
+
+    The other settings are those of :class:`TorchvisionHead`.
 
     Raises:
         ValueError: From torch, when training on a batch of one image: one pooled value per channel has no batch statistics.
@@ -124,54 +161,15 @@ class DeepLabV3Head(_SegmentationHead):
 
 
 @MODELS.register_module()
-class TorchvisionFCNHead(_SegmentationHead):
+class TorchvisionFCNHead(TorchvisionHead):
     """One 3×3 convolution and the classifier (Long et al., CVPR 2015, in torchvision's form); main head of FCN, auxiliary head of both.
 
-    Args:
-        in_channels: Channels of the backbone stage that is read.
-        num_classes: Classes to score.
-        loss_decode: Loss or list of losses.
-        channels: Channels of the 3×3 convolution; a quarter of ``in_channels`` in torchvision, which is what None means.
-        dropout_ratio: Share of values dropped before the classifier.
-        in_index: Which backbone stage is read.
-        norm_cfg: Normalisation layer.
-        ignore_index: Label of pixels that give no loss.
-        align_corners: How logits are resized to the labels; torchvision's way is False.
-        freeze_features: Train the classifier alone and keep the statistics of the other layers.
-        init_cfg: Initialisation of fresh layers.
+    Its settings are those of :class:`TorchvisionHead`.
     """
 
-    def __init__(
-        self,
-        *,
-        in_channels: int,
-        num_classes: int,
-        loss_decode: dict | Sequence[dict],
-        channels: int | None = None,
-        dropout_ratio: float = 0.1,
-        in_index: int = -1,
-        norm_cfg: dict = _BATCH_NORM,
-        ignore_index: int = 255,
-        align_corners: bool = False,
-        freeze_features: bool = False,
-        init_cfg: dict | None = _FRESH_CLASSIFIER,
-    ):
-        channels = in_channels // 4 if channels is None else channels
-        super().__init__(
-            in_channels=in_channels,
-            channels=channels,
-            num_classes=num_classes,
-            freeze_features=freeze_features,
-            dropout_ratio=dropout_ratio,
-            in_index=in_index,
-            norm_cfg=norm_cfg,
-            loss_decode=loss_decode,
-            ignore_index=ignore_index,
-            align_corners=align_corners,
-            init_cfg=init_cfg,
-        )
-        self.conv = ConvModule(in_channels, channels, 3, padding=1, norm_cfg=norm_cfg)
-        self.train()  # freezes now, before an optimiser or DDP collects the parameters
+    def add_layers(self) -> None:
+        """Add the convolution."""
+        self.conv = ConvModule(self.in_channels, self.channels, 3, padding=1, norm_cfg=self.norm_cfg)
 
     def extract_features(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """Compute what the classifier sees: backbone stages in, float ``[B, channels, h, w]`` out."""
