@@ -1,7 +1,6 @@
 """How far do the same pseudo-masks get when they are made once and read from disk?
 
-Masks by mmstreet pseudo-masks, neither CLIP nor a local patch in training. The published single path keeps CLIP for the patch:
-``model=dict(masks='file')`` on ``carb_cityscapes.py``.
+Masks by ``mmstreet pseudo-masks``; neither teacher nor local patch in training, which the published code has no setting for.
 """
 
 _base_ = [

@@ -15,8 +15,9 @@ def test_classes_embeddings_and_labels_belong_together(name):
     if teacher is not None:
         assert (teacher.table, teacher.text_embeddings) == (head.table, head.text_embeddings)
     types = [step.type for step in cfg.train_dataloader.dataset.pipeline]
-    assert ("mmstreet.LoadLabels" in types) == (teacher is None)  # masks are read where there is no teacher
-    assert (cfg.train_dataloader.dataset.get("masks_dir") is not None) == (teacher is None)
+    from_disk = teacher is None or cfg.model.get("masks") == "file"
+    assert ("mmstreet.LoadLabels" in types) == from_disk
+    assert (cfg.train_dataloader.dataset.get("masks_dir") is not None) == from_disk
     assert "img_label" in cfg.train_dataloader.dataset.pipeline[-1].meta_keys
 
 

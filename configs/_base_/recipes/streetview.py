@@ -21,6 +21,7 @@ _v2_optim_wrapper = dict(
     clip_grad=dict(max_norm=1.0),
 )
 
+# Boosts act after the clip here, so that pole's is not undone by it; the study's order is boost_first=True.
 _v3_class_weight = dict(_v2_loss["class_weight"], table="street6", boosts=dict(bicycle=3.0, motorcycle=3.0, pole=2.0), clip=(0.1, 10.0))
 _v3_loss = dict(_v2_loss, class_weight=_v3_class_weight, gamma=3.0)
 _v3_auxiliary_loss = dict(_v3_loss, loss_weight=_v2_auxiliary_loss["loss_weight"])
