@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from tests.tools.test_dataset_tools import TOOLS
 
+from mmstreet.cli.mini_video import main
 from mmstreet.labels import BDD100K_SEM19
 from mmstreet.mini.drive import MovedCamera, render_drive
 from mmstreet.mini.picture import develop
@@ -50,15 +50,10 @@ def test_a_drive_that_cannot_be_is_refused(wrong):
         next(render_drive(**wrong))
 
 
-def test_the_tool_writes_a_video(tmp_path, capsys, monkeypatch):
-    import runpy
-    import sys
-
+def test_the_command_writes_a_video(tmp_path, capsys):
     from mmstreet.predict.video import VideoReader
 
-    given = ["x", str(tmp_path / "a.mp4"), "--seconds", "1", "--fps", "3", "--size", "96x64"]
-    monkeypatch.setattr(sys, "argv", given)
-    runpy.run_path(str(TOOLS / "make_mini_video.py"), run_name="__main__")
+    assert main([str(tmp_path / "a.mp4"), "--seconds", "1", "--fps", "3", "--size", "96x64"]) == 0
     assert capsys.readouterr().out == f"3 frames of 96x64 in {tmp_path / 'a.mp4'}\n"
     reader = VideoReader(tmp_path / "a.mp4")
     assert (reader.count, reader.fps, reader.size_hw) == (3, 3.0, (64, 96))
