@@ -58,8 +58,7 @@ def _write(args: argparse.Namespace) -> None:
 
 
 def _describe(files: Sequence[str], out: Path) -> None:
-    from mmstreet.datasets.image_label_stats import describe_image_labels
-    from mmstreet.datasets.image_labels import load_image_labels
+    from mmstreet.datasets.image_labels import describe_image_labels, load_image_labels
     from mmstreet.files.atomic import write_json
     from mmstreet.files.tables import markdown_table
     from mmstreet.report.image_label_plot import plot_image_labels

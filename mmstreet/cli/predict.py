@@ -58,6 +58,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return its exit code: 0, or 1 if any file failed."""
     args = parse_args(argv, prog)
+    from mmstreet.labels import find_table
     from mmstreet.predict.folder import SUMMARY, PredictionFolder
     from mmstreet.predict.job import predict_sources
     from mmstreet.predict.predictor import Predictor
@@ -81,7 +82,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         trust=args.trust_checkpoint,
         cfg_options=read_cfg_options(args.cfg_options),
     )
-    analyzer = RoadSafetyAnalyzer(classes=predictor.classes) if args.safety else None
+    own = find_table({"label_rows": getattr(predictor.model, "label_rows", ())})
+    names = {"classes": predictor.classes} if own is None else {"table": own}
+    analyzer = RoadSafetyAnalyzer(**names) if args.safety else None
     folder = PredictionFolder(
         args.out or Path("work_dirs/predict") / (result_stem(Path(args.source)).replace("*", "_") or "images"),
         _settings(args, predictor),

@@ -84,6 +84,7 @@ def load_trained(
         cfg,
         classes=names,
         palette=(meta.get("palette") or ())[:width],
+        label_rows=(meta.get("label_rows") or ())[:width],
         device=place,
         fingerprint=fingerprint_of(json.dumps([cfg.model, inference_steps(cfg)], default=str, sort_keys=True).encode(), path.read_bytes()),
     )

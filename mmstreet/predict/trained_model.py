@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ class TrainedModel:
         palette: RGB of each class.
         device: Where the network is.
         fingerprint: Names what decides its results.
+        label_rows: Rows of the class table, if it is one of the user's.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class TrainedModel:
         palette: Sequence | None,
         device: torch.device,
         fingerprint: str,
+        label_rows: Sequence[Mapping] = (),
     ) -> None:
         self.model = model
         self.cfg = cfg
@@ -43,6 +45,7 @@ class TrainedModel:
         self.palette = check_palette(palette, len(classes))
         self.device = device
         self.fingerprint = fingerprint
+        self.label_rows = label_rows
         self._scope = cfg.get("default_scope", "mmseg")
         self._pipelines: dict[float, Compose] = {}
 

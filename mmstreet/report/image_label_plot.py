@@ -20,7 +20,7 @@ def plot_image_labels(stats: Mapping[str, Mapping], path: str | Path) -> Path:
     a share of common images. Below, (c), each set has a bar per class, split into images with and without it.
 
     Args:
-        stats: By name of the set, what ``mmstreet.datasets.image_label_stats.describe_image_labels`` returns.
+        stats: By name of the set, what ``mmstreet.datasets.image_labels.describe_image_labels`` returns.
         path: The PNG; its folder is made if it is missing.
 
     Raises:

@@ -200,6 +200,17 @@ def test_masks_in_records_are_coco_run_lengths(tmp_path):
         np.testing.assert_array_equal(mask_from_counts(decode_counts(row["mask"]["counts"]), (10, 20)), mask)
 
 
+def test_safety_knows_the_roles_of_a_class_table_of_the_config(tmp_path):
+    config, checkpoint = write_model(tmp_path / "model")
+    content = torch.load(checkpoint)
+    rows = [dict(name=name, role=role) for name, role in zip(CLASSES, ("road", "person", "vehicle"), strict=True)]
+    content["meta"]["dataset_meta"]["label_rows"] = rows
+    torch.save(content, checkpoint)
+    write_png(tmp_path / "a.png", np.full((40, 80, 3), (255, 0, 0), np.uint8))
+    assert predict((config, checkpoint), tmp_path / "a.png", "--out", tmp_path / "out", "--safety", "--no-overlays") == 0
+    assert json.loads((tmp_path / "out/records/a.json").read_text())["safety"]["score"] is not None
+
+
 def test_safety_of_a_model_that_knows_no_road_is_unknown_and_says_why(tmp_path, capsys):
     change = 'test_dataloader["dataset"]["metainfo"] = dict(classes=("car", "person", "pole"), palette=[[0, 0, 9], [9, 0, 0], [9, 9, 9]])\n'
     config, checkpoint = write_model(tmp_path / "model", change=change)
