@@ -41,7 +41,6 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     out = Path(args.out) if args.out else folder_of(args.checkpoint) / (Path(args.config).stem + suffix)
     if out.suffix.lower() != suffix:
         raise LaunchError(f"--out '{out}' must end with {suffix} for --format {args.format}")
-    from mmstreet.files.images import as_rgb
     from mmstreet.predict.export import OPSET, export_model
     from mmstreet.predict.image_pipeline import image_paths_of
     from mmstreet.predict.inference import load_trained
@@ -54,7 +53,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     else:
         paths = [source.path for source in find_sources(args.images) if not source.is_video]
     size_hw = tuple(int(side) for side in reversed(args.size.split("x"))) if args.size else None
-    parity = export_model(model, [as_rgb(path) for path in paths[: args.count]], out, size_hw=size_hw, opset=args.opset or OPSET)
+    images = [model.reading.read(path) for path in paths[: args.count]]
+    parity = export_model(model, images, out, size_hw=size_hw, opset=args.opset or OPSET)
     sizes = ", ".join("x".join(map(str, shape)) for shape in dict.fromkeys(parity.inputs))
     print(
         f"{out} ({out.stat().st_size / 2**20:.1f} MiB): {parity.images} images as inputs of {sizes}: logits differ by at most "

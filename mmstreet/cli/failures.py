@@ -76,6 +76,8 @@ def _explain_import(error: ImportError, text: str) -> str | None:
 
 def _explain_os(error: OSError, text: str) -> str:
     where = "" if error.filename is None else f" '{error.filename}'"
+    if (error.strerror or "").startswith("disk full: "):  # of files/atomic, which names the file
+        return error.strerror
     if error.errno == errno.ENOSPC:
         return f"disk full: writing{where} failed; make room and run the same command again"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

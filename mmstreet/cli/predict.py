@@ -34,6 +34,11 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         "--scales", type=float, nargs="+", default=[1.0], metavar="S", help="average over these multiples of the usual size"
     )
     parser.add_argument("--refine", metavar="CONFIG", help="refine each prediction, e.g. superpixel, or a config file")
+    parser.add_argument(
+        "--orientation",
+        choices=("stored", "exif"),
+        help="turn pictures and videos as their orientation tags say (exif) or not; default: as the config's loader does",
+    )
     parser.add_argument("--min-score", type=float, default=0.3, help="objects of lower scores are left out (default: 0.3)")
     parser.add_argument(
         "--safety", action="store_true", help="score the road safety of each image; on a video filtered and plotted below it"
@@ -79,6 +84,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         refine=args.refine,
         keep_probs=args.save_probs,
         min_score=args.min_score,
+        orientation=args.orientation,
         trust=args.trust_checkpoint,
         cfg_options=read_cfg_options(args.cfg_options),
     )
@@ -121,6 +127,7 @@ def _settings(args: argparse.Namespace, predictor: Predictor) -> dict:
         "refine": _identify_refiner(args.refine, predictor) if args.refine else None,
         "min_score": args.min_score if predictor.kind == "instance" else None,
         "safety": args.safety,
+        "orientation": predictor.orientation,
     }
 
 

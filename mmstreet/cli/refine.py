@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         raise LaunchError(f"--out '{args.out}' is the folder of predictions, which would be overwritten; choose another --out")
     if not args.predictions.is_dir():
         raise LaunchError(f"folder of predictions '{args.predictions}' does not exist")
-    classes, threshold = _classes(args)
+    classes, threshold, orientation = _read_run(args)
     settings = read_refiner(args.refine)
     cached = settings if args.no_cache else with_cache(settings, args.cache or args.out / "masks")
     refiner = build_refiner(cached, classes)
@@ -62,6 +62,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             "settings": identify_refiner(settings, refiner),
             "classes": list(classes),
             "threshold": threshold,
+            "orientation": orientation,
         },
         inputs_of=lambda source: [find_prediction(args.predictions, source.name), source.path],
         overlays=not args.no_overlays,
@@ -70,7 +71,14 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     own = shard.take(sources)
     waiting = folder.start(own, sources)
     outcome = refine_sources(
-        refiner, waiting, args.predictions, folder, palette=_palette(classes), threshold=threshold, progress=shard.index == 0
+        refiner,
+        waiting,
+        args.predictions,
+        folder,
+        palette=_palette(classes),
+        threshold=threshold,
+        orientation=orientation,
+        progress=shard.index == 0,
     )
     summary = json.loads(publish(lambda: summarize_changes(folder, sources), folder.root / SUMMARY))
     changed = summary["changes"]["changed_percent"]
@@ -79,25 +87,28 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     return 1 if outcome.failed else 0
 
 
-def _classes(args: argparse.Namespace) -> tuple[tuple[str, ...], float | None]:
-    """Class names, and the threshold where the probabilities are those of a binary head."""
+def _read_run(args: argparse.Namespace) -> tuple[tuple[str, ...], float | None, str]:
+    """Class names, the threshold where the probabilities are those of a binary head, and how the images were turned."""
     from mmstreet.predict.folder import SETTINGS
     from mmstreet.predict.identity import read_object
     from mmstreet.refine.prediction import read_classes
 
     path = args.predictions / SETTINGS
     run = (read_object(path) if path.is_file() else None) or {}
-    threshold = run.get("threshold")
+    threshold, orientation = run.get("threshold"), run.get("orientation", "stored")
+    if orientation not in ("stored", "exif"):
+        raise LaunchError(f"'{path}' is damaged: the orientation must be 'stored' or 'exif', got {orientation!r}")
     if threshold is not None and not (isinstance(threshold, float) and 0 < threshold < 1):
         raise LaunchError(f"'{path}' is damaged: the threshold must be a number between 0 and 1, got {threshold!r}")
     if args.classes:
-        return read_classes(args.classes if args.classes in TABLES else [name.strip() for name in args.classes.split(",")]), threshold
+        names = args.classes if args.classes in TABLES else [name.strip() for name in args.classes.split(",")]
+        return read_classes(names), threshold, orientation
     if not path.is_file():
         raise LaunchError(f"'{args.predictions}' does not say which classes its ids stand for (no {SETTINGS}); give --classes")
     names = run.get("classes")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise LaunchError(f"'{path}' is damaged: expected 'classes', a list of names; give --classes")
-    return tuple(names), threshold
+    return tuple(names), threshold, orientation
 
 
 def _palette(classes: tuple[str, ...]) -> object:

@@ -83,6 +83,8 @@ def describe(model: SemanticModel, *, size_hw: tuple[int, int] | None) -> dict:
         raise LaunchError(
             "this config predicts in sliding windows, which one network cannot do; add --cfg-options model.test_cfg.mode=whole"
         )
+    if model.reading.grey:
+        raise LaunchError("this config reads grey images, which an exported file cannot; train with three channels to export")
     resize = None
     for step in inference_steps(cfg)[:-1]:
         name = str(step["type"]).rpartition(".")[2]
@@ -109,6 +111,7 @@ def describe(model: SemanticModel, *, size_hw: tuple[int, int] | None) -> dict:
         "classes": list(model.classes),
         "palette": model.palette.tolist(),
         "threshold": model.threshold,
+        "orientation": model.orientation,
         "input": "float32 [B, 3, h, w], RGB, 0 to 255; normalised inside",
         "mean": graph.mean.flatten().tolist(),
         "std": graph.std.flatten().tolist(),

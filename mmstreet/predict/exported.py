@@ -23,6 +23,8 @@ FORMAT = 1
 SUFFIXES = {".onnx": "onnx", ".torchscript": "torchscript"}
 """Endings of exported files."""
 _MAX_SIDE = 65536
+_LATER = ("orientation", "threshold")
+"""Entries that files of the first versions lack."""
 
 
 def fingerprint_of(*parts: bytes) -> str:
@@ -81,6 +83,7 @@ class ExportedModel:
         self.path = Path(path)
         self.fingerprint = fingerprint_of(self.path.read_bytes())
         self.threshold = metadata.get("threshold")
+        self.orientation = metadata.get("orientation", "stored")
         self.classes = tuple(metadata["classes"])
         self.palette = check_palette(metadata["palette"], len(self.classes))
 
@@ -206,10 +209,13 @@ def check_metadata(metadata: object, path: str | Path) -> None:
         "pad_rgb": lambda x: _are_numbers(x, 3, -_MAX_SIDE, _MAX_SIDE),
         "size_hw": lambda x: x is None or _are_sizes(x),
         "align_corners": lambda x: isinstance(x, bool),
+        "orientation": lambda x: x in ("stored", "exif"),
         "threshold": lambda x: x is None or (count == 2 and _are_numbers([x], 1, 0, 1)),
     }
     for name, holds in rules.items():
-        if (name not in metadata and name != "threshold") or not holds(metadata.get(name)):
+        if name not in metadata and name in _LATER:
+            continue
+        if name not in metadata or not holds(metadata[name]):
             raise ValueError(f"the metadata of '{path}' has no usable '{name}' ({str(metadata.get(name))[:80]}); export the model again")
 
 

@@ -14,12 +14,18 @@ from mmstreet.engine.errors import LaunchError
 from mmstreet.files.dataset_parts import dataset_parts
 
 
-def inference_steps(cfg: Config) -> list[dict]:
-    """Return the test pipeline of a config without the steps that read files or labels."""
+def test_steps(cfg: Config) -> list[dict]:
+    """Return the test pipeline of a config."""
     dataset = (cfg.get("test_dataloader") or cfg.get("val_dataloader") or {}).get("dataset", {})
     steps = next(dataset_parts(dataset)).get("pipeline") or cfg.get("test_pipeline")
     if not steps:
         raise LaunchError(f"config '{cfg.filename}' has no test pipeline; expected test_dataloader.dataset.pipeline")
+    return steps
+
+
+def inference_steps(cfg: Config) -> list[dict]:
+    """Return the test pipeline of a config without the steps that read files or labels."""
+    steps = test_steps(cfg)
     kept = [copy.deepcopy(dict(step)) for step in steps if not _reads_or_labels(step["type"])]
     if not kept or not str(kept[-1]["type"]).rpartition(".")[2].startswith("Pack"):
         raise LaunchError(f"the test pipeline of '{cfg.filename}' must end with PackSegInputs or PackDetInputs")

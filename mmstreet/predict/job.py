@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from mmstreet.files.images import as_rgb
 from mmstreet.predict.folder import PredictionFolder
 from mmstreet.predict.predictor import Predictor
 from mmstreet.predict.result import Result
@@ -101,7 +101,7 @@ def _predict_images(
                 raise error
 
         batch: list[tuple[Source, np.ndarray]] = []
-        for number, (source, image) in enumerate(_read_ahead(pool, sources, 2 * predictor.batch_size + 1), 1):
+        for number, (source, image) in enumerate(_read_ahead(pool, predictor.read, sources, 2 * predictor.batch_size + 1), 1):
             if isinstance(image, Exception):
                 outcome.fail(source, image, folder)
                 bar.update()
@@ -121,13 +121,15 @@ def _predict_images(
             finish()
 
 
-def _read_ahead(pool: ThreadPoolExecutor, sources: Sequence[Source], depth: int) -> Iterator[tuple[Source, np.ndarray | Exception]]:
+def _read_ahead(
+    pool: ThreadPoolExecutor, read: Callable[[Path], np.ndarray], sources: Sequence[Source], depth: int
+) -> Iterator[tuple[Source, np.ndarray | Exception]]:
     """Give each source with its image, or with what went wrong, in order; up to ``depth`` images are read beforehand."""
     waiting: deque[tuple[Source, Future]] = deque()
     rest = iter(sources)
     while True:
         while len(waiting) < depth and (source := next(rest, None)) is not None:
-            waiting.append((source, pool.submit(as_rgb, source.path)))
+            waiting.append((source, pool.submit(read, source.path)))
         if not waiting:
             return
         source, future = waiting.popleft()

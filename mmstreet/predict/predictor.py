@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmstreet.deps import require
-from mmstreet.files.images import as_rgb
+from mmstreet.files.images import ORIENTATIONS, as_rgb
 from mmstreet.predict.binary import labels_of, shift_probs
 from mmstreet.predict.exported import is_exported, load_exported
 from mmstreet.predict.result import Result
+from mmstreet.predict.sources import refuse_address
 from mmstreet.predict.views import make_views, mean_scores, unite_instances
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Predictor:
         refine: A :class:`~mmstreet.refine.refiners.Refiner`, its config as a dict, or a config file with ``refiner``; for semantic models.
         keep_probs: Return the probabilities too, which take ``4 C H W`` bytes per image.
         min_score: Objects of lower scores are left out.
+        orientation: Whether image files and videos are turned as their tags say (``'exif'``) or not (``'stored'``); default: as the
+            config's own loader does, and for an exported file as the config did that it came from.
         trust: Read a checkpoint that holds other Python objects than weights and logs, which may run code.
         cfg_options: Settings by dotted key that overrule the config's.
 
@@ -64,6 +67,7 @@ class Predictor:
         refine: Refiner | Mapping | str | Path | None = None,
         keep_probs: bool = False,
         min_score: float = 0.3,
+        orientation: str | None = None,
         trust: bool = False,
         cfg_options: Mapping | None = None,
     ) -> None:
@@ -75,6 +79,9 @@ class Predictor:
         self.min_score = min_score
         self.model = _load(config, checkpoint, device=device, trust=trust, cfg_options=cfg_options)
         self.classes, self.palette, self.kind = self.model.classes, self.model.palette, self.model.kind
+        if orientation not in (None, *ORIENTATIONS):
+            raise ValueError(f"orientation must be 'stored' or 'exif', not {orientation!r}")
+        self.orientation = orientation or self.model.orientation
         if self.kind == "instance" and (refine is not None or keep_probs):
             raise ValueError(
                 f"{'a refiner works' if refine is not None else 'probabilities exist'} for semantic models; this one finds instances"
@@ -85,13 +92,27 @@ class Predictor:
         """Predict one image.
 
         Args:
-            image: Path, PIL image or RGB array; see :func:`~mmstreet.files.images.as_rgb`.
+            image: Path, PIL image or RGB array; see :meth:`read`.
 
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError: If the image cannot be read.
         """
-        return self.predict_batch([as_rgb(image)])[0]
+        return self.predict_batch([self.read(image)])[0]
+
+    def read(self, image: object) -> np.ndarray:
+        """Return an image as RGB, uint8 ``[H, W, 3]``.
+
+        A file is read as the config's own loader reads it, with its orientation, decoder and colours, or as ``orientation`` says.
+
+        Args:
+            image: Path of a file, or what :func:`~mmstreet.files.images.as_rgb` takes.
+        """
+        reading = getattr(self.model, "reading", None)
+        if reading is None or not isinstance(image, str | Path) or self.orientation != reading.orientation:
+            return as_rgb(image, orientation=self.orientation)
+        refuse_address(image, "files are not fetched: download it and give its path")
+        return reading.read(image)
 
     def predict_all(self, images: Iterable[object]) -> Iterator[Result]:
         """Predict many images, ``batch_size`` at a time, in their order; at no time are more than those of one batch held.
@@ -101,7 +122,7 @@ class Predictor:
         """
         images = iter(images)
         while batch := list(islice(images, self.batch_size)):
-            yield from self.predict_batch([as_rgb(image) for image in batch])
+            yield from self.predict_batch([self.read(image) for image in batch])
 
     def predict_batch(self, images: Sequence[np.ndarray]) -> list[Result]:
         """Predict RGB images, uint8 ``[H, W, 3]`` each, in one go."""

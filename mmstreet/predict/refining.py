@@ -87,6 +87,7 @@ def refine_sources(
     *,
     palette: Sequence,
     threshold: float | None = None,
+    orientation: str = "stored",
     progress: bool = True,
 ) -> Outcome:
     """Refine the saved predictions of some images into a folder; what fails is recorded and the rest goes on.
@@ -98,12 +99,13 @@ def refine_sources(
         folder: Where the results go.
         palette: RGB of each class, for overlays.
         threshold: Probability above which a pixel is of class 1, for the probabilities of a binary head.
+        orientation: How the images were turned for the predictions; see :func:`~mmstreet.files.images.read_image`.
         progress: Show a bar with the time left.
     """
     outcome, colors = Outcome(), np.asarray(palette, np.uint8)
     for source in tqdm(sources, desc="refine", unit="img", disable=not progress):
         try:
-            image = as_rgb(source.path)
+            image = as_rgb(source.path, orientation=orientation)
             prediction = read_prediction_file(find_prediction(predictions, source.name))
             refined, record = refiner(image, shift_probs(prediction, threshold) if prediction.ndim == 3 else prediction)
             changes = json.loads(record.to_json())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -13,6 +14,7 @@ from torch import nn
 
 from mmstreet.files.colors import check_palette
 from mmstreet.predict.image_pipeline import inference_steps, scale_steps
+from mmstreet.predict.reading import reading_of
 
 
 class TrainedModel:
@@ -46,8 +48,14 @@ class TrainedModel:
         self.device = device
         self.fingerprint = fingerprint
         self.label_rows = label_rows
+        self.reading = reading_of(cfg)
         self._scope = cfg.get("default_scope", "mmseg")
         self._pipelines: dict[float, Compose] = {}
+
+    @property
+    def orientation(self) -> str:
+        """How the config's loader treats orientation tags, ``'stored'`` or ``'exif'``."""
+        return self.reading.orientation
 
     def _pipeline(self, scale: float) -> Compose:
         if scale not in self._pipelines:
@@ -63,7 +71,8 @@ class TrainedModel:
         samples = []
         for image in images:
             # OpenMMLab's own loaders hand BGR to the pipeline; which order the network wants is the preprocessor's setting.
-            array = np.ascontiguousarray(image[..., ::-1])
+            array = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if self.reading.grey else np.ascontiguousarray(image[..., ::-1])
+            array = array.astype(np.float32) if self.reading.to_float32 else array
             shape = image.shape[:2]
             samples.append(
                 pipeline(dict(img=array, img_path="", img_id=0, img_shape=shape, ori_shape=shape, height=shape[0], width=shape[1]))

@@ -28,6 +28,7 @@ class VideoReader:
 
     Args:
         path: A file that OpenCV's ffmpeg can decode.
+        orientation: ``'exif'`` turns the frames as the file's rotation tag says, ``'stored'`` leaves them as they are.
 
     Attributes:
         fps: Frames per second; 25 where the file does not say.
@@ -37,9 +38,10 @@ class VideoReader:
         VideoError: If the file is no video, or holds no frame.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, orientation: str = "stored") -> None:
         self.path = Path(path)
         self._capture = cv2.VideoCapture(str(path))
+        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, float(orientation == "exif"))
         if not self._capture.isOpened():
             self._capture.release()
             raise VideoError(f"video '{path}' cannot be opened ({self.path.stat().st_size} bytes); it is damaged or its codec is unknown")

@@ -49,7 +49,7 @@ def predict_video(
     Raises:
         VideoError: If the file is no video or holds no frame.
     """
-    reader = VideoReader(source.path)
+    reader = VideoReader(source.path, orientation=predictor.orientation)
     smooth = strip = None
     if analyzer is not None:
         smooth = SafetyFilter(thresholds=analyzer.settings.thresholds)

@@ -27,6 +27,7 @@ METADATA = {
     "classes": ["red", "green", "blue"],
     "palette": [[200, 0, 0], [0, 200, 0], [0, 0, 200]],
     "threshold": None,
+    "orientation": "stored",
     "resize": {"scale_wh": [31, 23], "keep_ratio": True, "interpolation": "bilinear"},
     "size_divisor": 8,
     "pad_rgb": [100.0, 110.0, 120.0],
@@ -211,7 +212,9 @@ def prediction_folders(folder: Path, rng: np.random.Generator) -> Cases:
     (folder / "refiner.py").write_text(
         "refiner = dict(type='mmstreet.VoteRefiner', source=dict(type='mmstreet.SuperpixelMasks', area_px=9))"
     )
-    for i, (label, text) in enumerate(malformed({"classes": ["red", "green", "blue"], "threshold": None, "resize": {}})):
+    for i, (label, text) in enumerate(
+        malformed({"classes": ["red", "green", "blue"], "threshold": None, "orientation": "exif", "resize": {}})
+    ):
         predictions = folder / f"predictions{i}"
         cv2.imwrite(str(predictions.mkdir() or predictions / "a.png"), rng.integers(0, 3, SIZE_HW, dtype=np.uint8))
         (predictions / "run.json").write_text(text, encoding="utf-8")
