@@ -41,8 +41,7 @@ def check_keys(path: str | Path) -> None:
         LaunchError: If there are any; the message lists all of them, each with the nearest key that a runner reads.
     """
     found = []
-    for file in _own_files(Path(path)):
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+    for file, tree in _own_files(Path(path)):
         for key in _unread(tree):
             near = difflib.get_close_matches(key, RUNNER_KEYS, n=1, cutoff=_SIMILAR)
             inherits = any(_name_of(node) == "_base_" for node in tree.body)
@@ -64,7 +63,7 @@ def check_options(cfg: Mapping, options: Mapping) -> None:
     Raises:
         LaunchError: If there are any; the message lists all of them, each with the nearest key that would work.
     """
-    places = [place for place in _places({key: value for key, value in cfg.items() if key in RUNNER_KEYS})]
+    places = list(_places({key: value for key, value in cfg.items() if key in RUNNER_KEYS}))
     found = []
     for key in options:
         top, *below = key.split(".")
@@ -77,17 +76,19 @@ def check_options(cfg: Mapping, options: Mapping) -> None:
         raise LaunchError("; ".join(found))
 
 
-def _own_files(path: Path) -> Iterator[Path]:
-    """A Python config and what it inherits, without the frameworks' files."""
+def _own_files(path: Path) -> Iterator[tuple[Path, ast.Module]]:
+    """A Python config and what it inherits, parsed, without the frameworks' files; what only MMEngine can parse is left to it."""
     if path.suffix != ".py" or not path.is_file() or ".mim" in path.parts:
         return
-    yield path
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if _name_of(node) == "_base_":
-            names = ast.literal_eval(node.value)
-            for name in [names] if isinstance(names, str) else names:
-                if "::" not in name:
-                    yield from _own_files(path.parent / name)
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        bases = next((ast.literal_eval(node.value) for node in tree.body if _name_of(node) == "_base_"), [])
+    except (SyntaxError, ValueError):
+        return
+    yield path, tree
+    for base in [bases] if isinstance(bases, str) else bases:
+        if "::" not in base:
+            yield from _own_files(path.parent / base)
 
 
 def _name_of(node: ast.stmt) -> str | None:

@@ -78,6 +78,11 @@ def test_a_variable_of_a_base_that_a_child_sets_in_vain_is_refused(tmp_path):
     check_keys(write(tmp_path, "_base_ = './base.py'\n_size = 5\n"))
 
 
+def test_what_only_mmengine_can_parse_is_left_to_it(tmp_path):
+    path = write(tmp_path, "_base_ = ['./base' + '.py']\nval_dataloader = dict(batch_size=7)\n")
+    assert read_config(path).val_dataloader.batch_size == 7
+
+
 def test_a_dump_of_a_run_may_hold_variables_beside_what_was_built_from_them(tmp_path):
     check_keys(write(tmp_path, "dataset_type = 'A'\ncrop_size = (1, 2)\nimg_scale = 3\nmodel = dict(type='M')\n"))
 
