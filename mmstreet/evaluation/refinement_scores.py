@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 
 from mmstreet.files.label_ids import IGNORE_INDEX
 from mmstreet.files.numbers import percent
+from mmstreet.files.refinement_rows import list_measures, list_regions
 from mmstreet.files.tables import markdown_table
 from mmstreet.metrics import functional as F
 from mmstreet.metrics.semantic import StreetIoUMetric
@@ -105,25 +106,15 @@ def refinement_table(report: Mapping) -> str:
     Args:
         report: ``systems``, dicts as from :meth:`ScoringRules.summarize`, and ``boundary_radius_px``.
     """
-    systems = report["systems"]
-    measures = [("mIoU", "mIoU"), (f"boundary IoU, {report['boundary_radius_px']} px", "boundary_IoU"), ("IoU of thin classes", "thin_IoU")]
-    rows = [[title, *_with_difference([system[key] for system in systems])] for title, key in measures]
-    rows.append(["seconds per image", *(f"{system['seconds_per_image']:.3f}" for system in systems)])
-    rows.append(["pixels changed, %", *(system["changed_percent"] for system in systems)])
-    for i, first in enumerate(systems[0]["per_class"]):
-        rows.append([f"IoU {first['class']}", *_with_difference([system["per_class"][i]["IoU"] for system in systems])])
-    names = [system["name"] for system in systems]
-    regions = list(_region_rows(systems))
+    rows = [[title, *(_with_difference(values) if score else _plain(values))] for title, values, score in list_measures(report)]
+    names = [system["name"] for system in report["systems"]]
+    regions = [[title, *(f"{number:,}" for number in numbers)] for title, numbers in list_regions(report)]
     below = [markdown_table(["regions", *names[1:]], regions)] if regions else []
     return "\n\n".join([markdown_table(["", *names], rows), *below])
 
 
-def _region_rows(systems: Sequence[Mapping]) -> Iterator[list]:
-    refiners = systems[1:]
-    for label in (None, *dict.fromkeys(label for system in refiners for label in system["regions_per_class"])):
-        counts = [system["regions"] if label is None else system["regions_per_class"].get(label, {}) for system in refiners]
-        for verdict in dict.fromkeys(verdict for found in counts for verdict in found):
-            yield [f"{'all' if label is None else label}: {verdict}", *(f"{found.get(verdict, 0):,}" for found in counts)]
+def _plain(values: Sequence[float | None]) -> list[str | None]:
+    return [None if value is None else f"{value:.3f}" for value in values]
 
 
 def _with_difference(values: Sequence[float | None]) -> list:

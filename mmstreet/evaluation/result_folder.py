@@ -11,6 +11,8 @@ from mmstreet.files.atomic import write_json
 from mmstreet.files.contained import path_inside
 
 NAME = "files.json"
+KINDS = (".json", ".csv", ".png", ".jpg")
+"""What a test writes, and so all that may be removed, whatever the list says."""
 
 
 class ResultFolder:
@@ -44,7 +46,7 @@ class ResultFolder:
                 path = path_inside(self.path, name)
             except ValueError:
                 continue
-            if path.is_file() and not path.is_symlink():
+            if path.suffix in KINDS and path.is_file() and not path.is_symlink():
                 path.unlink()
                 removed.append(name)
                 if path.parent != self.path and not any(path.parent.iterdir()):

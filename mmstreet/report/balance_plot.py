@@ -6,6 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from mmstreet.report.figures import save_figure
 from mmstreet.report.run_folder import RunFolder
 from mmstreet.report.run_logs import read_scalars
 
@@ -43,7 +44,4 @@ def plot_balance(work_dir: str | Path, path: str | Path) -> Path:
         if ending is not None:
             axes.axvline(ending, color="#999999", linestyle=":", linewidth=1)
     factor.set_title("dotted: end of the warm-up", fontsize=9, color="#777777")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    return path
+    return save_figure(figure, path)

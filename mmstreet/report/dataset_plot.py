@@ -7,6 +7,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from mmstreet.report.figures import save_figure
+
 
 def plot_class_pixels(report: Mapping, path: str | Path) -> Path:
     """Draw one bar per class in the class's colour, with its share of the labelled pixels and the number of files that show it.
@@ -35,7 +37,4 @@ def plot_class_pixels(report: Mapping, path: str | Path) -> Path:
     axes.spines[["top", "right"]].set_visible(False)
     files = sum(split["labels"] for split in report["splits"].values())
     axes.set_title(f"Pixels per class in {files} label files ({report['table']})", fontsize=11)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    return path
+    return save_figure(figure, path)

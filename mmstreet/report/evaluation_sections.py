@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mmstreet.files.refinement_rows import list_measures, list_regions
 from mmstreet.report.charts import label, line_chart, ticks
 from mmstreet.report.comparison import compare_values
 from mmstreet.report.run_files import Evaluation
@@ -156,28 +157,10 @@ def _css_color(color: str | Sequence[int]) -> str:
 
 def describe_refinement(found: Mapping, folder: RunFolder) -> dict:
     """Lay out refiners beside their baseline: ``refinement.json`` of a test, and the images that changed most."""
-    systems = found["systems"]
-    measures = {
-        "mIoU": [one["mIoU"] for one in systems],
-        f"boundary IoU, {found['boundary_radius_px']} px": [one["boundary_IoU"] for one in systems],
-        "IoU of thin classes": [one["thin_IoU"] for one in systems],
-    }
-    rows = [compare_values(name, values) for name, values in measures.items()]
-    rows.append(_plain_row("seconds per image", [one["seconds_per_image"] for one in systems]))
-    rows.append(_plain_row("pixels changed, %", [one["changed_percent"] for one in systems]))
-    for i, row in enumerate(systems[0]["per_class"]):
-        rows.append(compare_values(f"IoU {row['class']}", [one["per_class"][i]["IoU"] for one in systems]))
-    names = [one["name"] for one in systems]
-    regions = {"names": names[1:], "rows": [_plain_row(name, counts) for name, counts in _list_regions(systems[1:])]}
+    names = [one["name"] for one in found["systems"]]
+    rows = [compare_values(name, values) if score else _plain_row(name, values) for name, values, score in list_measures(found)]
+    regions = {"names": names[1:], "rows": [_plain_row(name, counts) for name, counts in list_regions(found)]}
     return {"names": names, "rows": rows, "regions": regions, "kept": _describe_kept(found["kept"], folder) if found["kept"] else None}
-
-
-def _list_regions(refiners: Sequence[Mapping]) -> Iterator[tuple[str, list[int]]]:
-    """What became of the regions that asked for a change: of all, then of each class, by verdict."""
-    parts = [{"all": one.get("regions", {})} | one.get("regions_per_class", {}) for one in refiners]
-    for name in dict.fromkeys(name for part in parts for name in part):
-        for verdict in dict.fromkeys(verdict for part in parts for verdict in part.get(name, {})):
-            yield f"{name}: {verdict}", [part.get(name, {}).get(verdict, 0) for part in parts]
 
 
 def describe_safety(one: Evaluation, folder: RunFolder) -> dict:

@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from mmstreet.report.figures import save_figure
+
 COLORS = ("#3b6ea5", "#c8803a", "#6fa287", "#8a5a9e", "#b03030", "#777777")
 NEGATIVE_COLOR = "#e4e4e4"
 
@@ -51,10 +53,7 @@ def plot_image_labels(stats: Mapping[str, Mapping], path: str | Path) -> Path:
     lower.suptitle("(c) Images with (coloured) and without (grey) each class", fontsize=11)
     for axes, (name, one) in zip(np.ravel(lower.subplots(1, len(stats), squeeze=False)), stats.items()):
         _draw_classes(axes, name, one, colors[name])
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    return path
+    return save_figure(figure, path)
 
 
 def _draw_class_numbers(axes, name: str, one: Mapping, color: str) -> None:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from mmstreet.files.atomic import atomic_path
+from mmstreet.report.figures import save_figure
 
 POSITIVE, NEGATIVE = (26, 152, 80), (215, 48, 39)
 LEVEL_COLORS = ((230, 25, 75), (245, 130, 49), (255, 225, 25), (60, 180, 75), (67, 99, 216), (145, 30, 180))
@@ -170,6 +171,4 @@ def _plot_stats(report: Mapping, path: Path) -> Path:
     for axes in (images, classes, sizes):
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary)
-    return path
+    return save_figure(figure, path)

@@ -82,9 +82,9 @@ def draw_kept_images(folder: str | Path) -> list[Path]:
     written, meanings = [], {}
     for i, row in enumerate(content["images"], 1):
         pictures = row["pictures"]
-        maps = {name: _read_small(folder / file) for name, file in pictures.items() if file.endswith(".png")}
+        maps = {name: _read_small(path_inside(folder, file)) for name, file in pictures.items() if file.endswith(".png")}
         truth = maps.pop("truth")
-        image = np.asarray(Image.open(folder / pictures["image"]).convert("RGB").resize(truth.shape[::-1]))
+        image = np.asarray(Image.open(path_inside(folder, pictures["image"])).convert("RGB").resize(truth.shape[::-1]))
         if "baseline" in maps:
             before = maps.pop("baseline")
             drawn = {f"{name}: changes": render_changes(image, truth, before, after) for name, after in maps.items()}
