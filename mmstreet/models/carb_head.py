@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmstreet.labels import get_table
-from mmstreet.models.text_embeddings import load_text_embeddings
+from mmstreet.models.text_embeddings import check_text_embeddings, load_text_embeddings
 from mmstreet.registry import MODELS
 
 _BATCH_NORM = dict(type="BN")
@@ -167,13 +167,16 @@ class CARBHead(BaseDecodeHead):
         return torch.where(present[:, :, None, None], logits, floor)
 
     def _check_embeddings(self) -> None:
-        """All-zero embeddings would score every class alike without a word."""
-        if not self._embeddings_checked:
-            if not self.text_embeddings.any():
-                raise ValueError(
-                    f"CARBHead has no text embeddings yet; call init_weights(), which reads '{self.embeddings_file}', or load a checkpoint"
-                )
-            self._embeddings_checked = True
+        """Refuse embeddings that were never read, or that a checkpoint brought and that tell classes not apart."""
+        if self._embeddings_checked:
+            return
+        if not self.text_embeddings.any():
+            raise ValueError(
+                f"CARBHead has no text embeddings yet; call init_weights(), which reads '{self.embeddings_file}', or load a checkpoint"
+            )
+        rows = self.text_embeddings.float().cpu().numpy()
+        check_text_embeddings(rows, classes=get_table(self.table).names, where="CARBHead")
+        self._embeddings_checked = True
 
 
 def stack_image_labels(metas: Sequence[dict], num_classes: int, *, device: torch.device | str | None = None) -> Tensor | None:

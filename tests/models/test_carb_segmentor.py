@@ -226,6 +226,16 @@ def test_scoring_without_embeddings_is_refused(files):
         head((torch.randn(1, 8, 4, 4),))
 
 
+def test_a_checkpoint_with_embeddings_that_coincide_is_refused(files):
+    head = build(config(files)).decode_head
+    state = head.state_dict()
+    state["text_embeddings"][4] = state["text_embeddings"][1]
+    other = MODELS.build(copy.deepcopy(config(files)["decode_head"]))
+    other.load_state_dict(state)
+    with pytest.raises(ValueError, match="CARBHead: the text embeddings of 'building' and 'pavement' coincide"):
+        other((torch.randn(1, 8, 4, 4),))
+
+
 def test_without_embeddings_the_classifier_is_learned():
     loss = dict(type="mmstreet.CARBLoss")
     head = CARBHead(in_channels=8, channels=6, num_classes=11, loss_decode=loss)
