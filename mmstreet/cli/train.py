@@ -35,6 +35,17 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         metavar="CHECKPOINT",
         help="go on from this checkpoint; without a value from the newest complete one in the work dir, or from the start if there is none",
     )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        "--epochs", type=int, metavar="N", help="length of the run in epochs, in all; with --resume to train longer than before"
+    )
+    length.add_argument("--iters", type=int, metavar="N", help="the same for a config that counts iterations")
+    parser.add_argument(
+        "--schedule",
+        choices=("stretch", "restart"),
+        help="how the learning rate of a resumed run goes on when its length has changed: along the curve of the longer run (stretch, the "
+        "default), or from the beginning for what is left (restart)",
+    )
     parser.add_argument("--amp", action="store_true", help="mixed precision: float16 on a GPU, bfloat16 on CPU")
     add_cfg_options(parser)
     add_processes(parser)
@@ -52,6 +63,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.cli.report import show_run
     from mmstreet.engine.launch import build_runner
     from mmstreet.engine.safe_load import safe_loading
+    from mmstreet.engine.work_dir_claim import claimed
     from mmstreet.evaluation.run_record import command_line, recorded
     from mmstreet.evaluation.testing import write_validation
 
@@ -60,7 +72,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         for path in (args.config, *args.then):
             cfg = _load_stage(args, Path(path), before)
             runner = build_runner(cfg)
-            with recorded(cfg, command_line(argv, prog), kind="train", folder=cfg.work_dir):
+            with claimed(cfg.work_dir), recorded(cfg, command_line(argv, prog), kind="train", folder=cfg.work_dir):
                 runner.train()
                 if is_main_process():
                     write_validation(runner, out=Path(cfg.work_dir) / "validation")
@@ -86,6 +98,9 @@ def _load_stage(args: argparse.Namespace, path: Path, before: Config | None) -> 
         resume=args.resume,
         amp=args.amp,
         load_from=before and before.work_dir,
+        epochs=args.epochs,
+        iters=args.iters,
+        schedule=args.schedule,
     )
     if before is not None and "visualizer" in cfg:
         cfg.visualizer.name = path.stem  # mmengine keeps one of each name, with the folder of the stage before

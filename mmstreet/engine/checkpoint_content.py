@@ -91,7 +91,7 @@ def check_resumable(checkpoint: Mapping, path: str | Path) -> None:
         elif key == "keep_ckpt_ids":
             sound = isinstance(value, Sequence) and all(map(_is_count, value))
             _expect(sound, path, f"numbers of checkpoints in the log's '{key}', but that is {value!r:.60}")
-    for key in ("mmstreet_replay", RECORD):
+    for key in ("mmstreet_replay", "mmstreet_schedule", RECORD):
         record = checkpoint.get(key, {})
         sound = isinstance(record, Mapping) and all(isinstance(value, str) or _is_count(value) for value in record.values())
         _expect(sound, path, f"a dict of numbers and names in '{key}', but that is {record!r:.60}")

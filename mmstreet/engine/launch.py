@@ -20,7 +20,7 @@ from mmstreet.engine.errors import LaunchError
 from mmstreet.files.config_files import find_config
 
 LAUNCHERS = ("auto", "none", "pytorch", "slurm", "mpi")
-HOOKS = ("CheckpointGuardHook", "MissedValidationHook")
+HOOKS = ("CheckpointGuardHook", "MissedValidationHook", "ScheduleHook")
 """Hooks that every run has, whatever its config lists."""
 
 
@@ -60,6 +60,9 @@ def load_config(
     resume: bool | str | Path | None = None,
     amp: bool = False,
     load_from: str | Path | None = None,
+    epochs: int | None = None,
+    iters: int | None = None,
+    schedule: str | None = None,
 ) -> Config:
     """Read a config (mmseg's or mmdet's, as its ``default_scope`` says) and settle what depends on the command line and the machine.
 
@@ -72,6 +75,9 @@ def load_config(
             yet (a requeued cluster job needs no second command); a path goes on from that checkpoint, or from the newest in that folder.
         amp: Mixed precision: float16 with loss scaling on a GPU, bfloat16 on CPU.
         load_from: Checkpoint whose weights are loaded, by path or URL, or the folder of a run for its newest one; overrules the config's.
+        epochs: Length of the run, for a config that counts epochs; schedules that end with the run end with it then too.
+        iters: The same for a config that counts iterations.
+        schedule: What a resumed run of another length does: ``'stretch'`` or ``'restart'``; see ``ScheduleHook``.
 
     Returns:
         The config, ready for :func:`build_runner`. SyncBN has become BN where there is nothing to synchronise with or no GPU to do it.
@@ -81,6 +87,11 @@ def load_config(
             checkpoint is not complete, or if the config's optimizer wrapper cannot be switched to mixed precision, nor a detector on a CPU.
     """
     cfg = read_config(path, cfg_options)
+    if epochs is not None or iters is not None:
+        _set_length(cfg, "max_epochs" if iters is None else "max_iters", epochs if iters is None else iters)
+    if schedule is not None:
+        others = [hook for hook in cfg.get("custom_hooks") or () if str(hook.get("type")).rpartition(".")[2] != "ScheduleHook"]
+        cfg.custom_hooks = [*others, dict(type="mmstreet.ScheduleHook", extension=schedule)]
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     elif cfg.get("work_dir") is None:
@@ -160,6 +171,20 @@ def _set_resume(cfg: Config, resume: bool | str | Path) -> None:
             raise LaunchError(f"checkpoint '{found}' is not complete: its writing was interrupted; resume from an earlier one")
     cfg.resume = True
     cfg.load_from = str(found)
+
+
+def _set_length(cfg: Config, key: str, length: int) -> None:
+    """Change the length of a run, and what the schedules say of it."""
+    before = (cfg.get("train_cfg") or {}).get(key)
+    if before is None or length < 1:
+        unit = {"max_epochs": "iters", "max_iters": "epochs"}[key]
+        advice = f"it counts {unit}, so give --{unit}" if before is None else "give at least 1"
+        raise LaunchError(f"the length of '{cfg.filename}' cannot be set to {length} by train_cfg.{key}: {advice}")
+    cfg.train_cfg[key] = length
+    schedulers = cfg.get("param_scheduler") or []
+    for spec in [schedulers] if isinstance(schedulers, dict) else schedulers:
+        if isinstance(spec, dict) and spec.get("by_epoch", True) == (key == "max_epochs"):
+            spec.update({name: length for name in ("end", "T_max") if spec.get(name) == before})
 
 
 def _set_mixed_precision(cfg: Config) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmstreet.engine.errors import LaunchError
+from mmstreet.engine.processes import decide_on_main
 
 try:
     import fcntl
@@ -22,18 +23,21 @@ NAME = "running.json"
 _held: dict[Path, int] = {}
 
 
-def claim_work_dir(work_dir: str | Path) -> None:
+def claim_work_dir(work_dir: str | Path) -> bool:
     """Claim a work directory for this process, until :func:`release_work_dir` or the end of the process, by a kill too.
 
     The system drops the lock with its process. A POSIX lock and not ``flock``, because workers of a data loader would inherit that and
     outlive a killed parent for some seconds.
+
+    Returns:
+        Whether this call made the claim; not if this process had it already, nor on Windows.
 
     Raises:
         LaunchError: If another process trains there; the message names it.
     """
     path = Path(work_dir).resolve() / NAME
     if fcntl is None or path in _held:
-        return
+        return False
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -57,6 +61,7 @@ def claim_work_dir(work_dir: str | Path) -> None:
     os.ftruncate(handle, 0)
     os.pwrite(handle, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started": started}).encode(), 0)
     _held[path] = handle
+    return True
 
 
 def release_work_dir(work_dir: str | Path) -> None:
@@ -70,8 +75,8 @@ def release_work_dir(work_dir: str | Path) -> None:
 
 @contextlib.contextmanager
 def claimed(work_dir: str | Path) -> Iterator[None]:
-    """Hold a work directory within the block; see :func:`claim_work_dir`."""
-    claim_work_dir(work_dir)
+    """Hold a work directory within the block, on the main process for all; see :func:`claim_work_dir`."""
+    decide_on_main(lambda: claim_work_dir(work_dir))
     try:
         yield
     finally:

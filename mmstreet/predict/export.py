@@ -197,6 +197,7 @@ def compare(graph: nn.Module, exported: ExportedModel, images: Sequence[np.ndarr
     difference, largest, equal, pixels = 0.0, 0.0, 0, 0
     for batch in batches:
         expected = graph(torch.from_numpy(batch)).numpy()
+        _check_finite(expected, batch, "the model")
         try:
             found = exported.run(batch)
         except Exception as error:  # onnxruntime's errors share no other base class
@@ -208,11 +209,21 @@ def compare(graph: nn.Module, exported: ExportedModel, images: Sequence[np.ndarr
             raise LaunchError(
                 f"the exported file gives {list(found.shape)} for an input of {list(batch.shape)}, the model {list(expected.shape)}"
             )
+        _check_finite(found, batch, "the exported file")
         difference = max(difference, float(np.abs(found - expected).max()))
         largest = max(largest, float(np.abs(expected).max()))
         equal += int((found.argmax(1) == expected.argmax(1)).sum())
         pixels += expected[:, 0].size
     return Parity(difference, largest, equal / pixels, len(images), tuple(batch.shape for batch in batches))
+
+
+def _check_finite(logits: np.ndarray, batch: np.ndarray, whose: str) -> None:
+    """A difference to nan is nan, which is greater than nothing."""
+    if not np.isfinite(logits).all():
+        raise LaunchError(
+            f"{whose} gives logits that are infinite or not a number for an input of {list(batch.shape)}; look at the weights and at the "
+            "preprocessor's mean and std; nothing was written"
+        )
 
 
 def _check_whole(model: SemanticModel, exported: ExportedModel, image: np.ndarray) -> None:

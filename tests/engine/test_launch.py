@@ -159,3 +159,10 @@ def test_weights_can_be_named_by_their_run(config_file, tmp_path):
 def test_slurm_without_a_gpu_points_to_torchrun(tmp_path):
     with pytest.raises(LaunchError, match="launcher 'slurm' needs a GPU; on CPU start the processes with torchrun"):
         build_runner(tiny_config(tmp_path, launcher="slurm"))
+
+
+def test_every_run_looks_at_its_checkpoints_whatever_its_config_lists(tmp_path):
+    cfg = tiny_config(tmp_path)
+    cfg.custom_hooks.append(dict(type="mmstreet.ScheduleHook", extension="restart"))
+    kinds = [type(hook).__name__ for hook in build_runner(cfg).hooks]
+    assert [kinds.count(name) for name in launch.HOOKS] == [1] * len(launch.HOOKS)

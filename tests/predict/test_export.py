@@ -111,6 +111,23 @@ def test_a_file_that_computes_something_else_is_not_kept(tmp_path, monkeypatch):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.parametrize("whose", ["the model", "the exported file"])
+def test_logits_that_are_not_a_number_are_no_agreement(tmp_path, monkeypatch, whose):
+    model = load_trained(*write_model(tmp_path), device="cpu")
+    honest = export._write_onnx
+
+    def spoil(graph, example, path, metadata, opset):
+        graph.mean[0] = float("nan")
+        honest(graph, example, path, metadata, opset)
+        if whose == "the exported file":
+            graph.mean[0] = 0
+
+    monkeypatch.setattr(export, "_write_onnx", spoil)
+    with pytest.raises(LaunchError, match=f"{whose} gives logits that are infinite or not a number"):
+        export_model(model, IMAGES, tmp_path / "out" / "m.onnx")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_a_file_that_prepares_images_in_another_way_is_not_kept(tmp_path, monkeypatch):
     model = load_trained(*write_model(tmp_path), device="cpu")
     honest = InferenceGraph.__init__

@@ -18,6 +18,9 @@ custom_hooks = [
     dict(type="mmstreet.PreflightHook"),
     dict(type="mmstreet.ExactResumeHook"),
     dict(type="mmstreet.FiniteLossHook"),
+    dict(type="mmstreet.CheckpointGuardHook"),
+    dict(type="mmstreet.MissedValidationHook"),
+    dict(type="mmstreet.ScheduleHook"),
 ]
 
 visualizer = dict(type="SegLocalVisualizer", vis_backends=[dict(type="LocalVisBackend")], name="visualizer")

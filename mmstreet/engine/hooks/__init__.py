@@ -7,6 +7,7 @@ from mmstreet.engine.hooks.finite_loss import FiniteLossHook
 from mmstreet.engine.hooks.load_from import LoadFromHook
 from mmstreet.engine.hooks.missed_validation import MissedValidationHook
 from mmstreet.engine.hooks.preflight import PreflightHook
+from mmstreet.engine.hooks.schedule import ScheduleHook
 
 __all__ = [
     "AtomicCheckpointHook",
@@ -16,4 +17,5 @@ __all__ = [
     "LoadFromHook",
     "MissedValidationHook",
     "PreflightHook",
+    "ScheduleHook",
 ]

@@ -38,7 +38,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def before_train(self, runner: Runner) -> None:
         """Claim the work directory, choose where checkpoints go, and clear away what a kill left there."""
-        decide_on_main(lambda: claim_work_dir(runner.work_dir))
+        self._claims = decide_on_main(lambda: claim_work_dir(runner.work_dir))
         super().before_train(runner)
         if self.file_client_args is None and self.backend_args is None and type(self.file_backend) is LocalBackend:
             self.backend_args = {"backend": BACKEND}
@@ -60,7 +60,7 @@ class AtomicCheckpointHook(CheckpointHook):
     def after_train(self, runner: Runner) -> None:
         """Publish, as mmengine does, and give the work directory free."""
         super().after_train(runner)
-        if is_main_process():
+        if self._claims:  # else whoever claimed it has more to write
             release_work_dir(runner.work_dir)
 
     def _step(self, runner: Runner) -> int:

@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmstreet.engine.checkpoint_fit import plain_weights
 from mmstreet.engine.errors import WeightsError
 from mmstreet.engine.pretrained import FROM_SCRATCH, fetch_weights, fit_weights
 from mmstreet.models.torchvision_weights import find_layout, rename_tensors
@@ -23,7 +24,7 @@ class LoadFromHook(Hook):
     classifier for another number of classes stays fresh, and one log line says all this. Other checkpoints pass untouched.
 
     Raises:
-        WeightsError: If the file is missing, cannot be fetched, or does not match its hash or the model.
+        WeightsError: If the file is missing, cannot be fetched, or does not match its hash or the model, or has no weight of the model.
     """
 
     priority = "VERY_HIGH"
@@ -49,11 +50,17 @@ class LoadFromHook(Hook):
         """Rename and fit published weights in place."""
         state_dict = checkpoint.get("state_dict", checkpoint)
         layout = find_layout(state_dict)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if layout is None and "torchvision" not in checkpoint.get("meta", {}):
+            if not plain_weights(checkpoint).keys() & model.state_dict().keys():
+                few = ", ".join(list(state_dict)[:3])
+                raise WeightsError(
+                    f"'{runner._load_from}' has no weight of this model (it has {few}, …); name weights of this model in load_from, "
+                    f"{FROM_SCRATCH}"
+                )
             return
         if runner._resume:
             raise WeightsError("pretrained weights hold no training state to resume; add --cfg-options load_from=None")
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         kept, fresh, unused = fit_weights(rename_tensors(state_dict, layout) if layout else state_dict, model)
         gaps = [f"left fresh: {', '.join(fresh)}"] * bool(fresh) + [f"not used: {', '.join(unused)}"] * bool(unused)
         runner.logger.info("; ".join([f"{len(kept)} pretrained tensors loaded from {runner._load_from}", *gaps]))

@@ -113,3 +113,10 @@ def test_resuming_a_run_ignores_the_address_that_it_started_from(published, tmp_
         runner.train()
     assert runner.epoch == 1
     assert runner.iter == 1
+
+
+def test_a_file_without_any_weight_of_the_model_is_refused(tmp_path):
+    path = tmp_path / "other.pth"
+    torch.save({"state_dict": {"neck.weight": torch.zeros(2)}, "meta": {}}, path)
+    with pytest.raises(WeightsError, match=r"'.*other.pth' has no weight of this model \(it has neck.weight, …\)"):
+        run(tmp_path, path).train()
