@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -161,32 +160,31 @@ def table_from_rows(rows: Iterable[Mapping], *, name: str, known: Mapping[str, L
         >>> table_from_rows([dict(name="road", id=7), dict(name="tram", id=31)], name="mine", known={}).raw_to_train[[7, 31, 8]].tolist()
         [0, 1, 255]
     """
-    rows = list(rows)
+    rows = list(rows) if isinstance(rows, Iterable) else [rows]
     if not rows:
         raise ValueError(f"{name}: there is no class; give rows such as dict(name='road', id=7, color=(128, 64, 128))")
-    spare = iter(spread_palette(4 * len(rows) + 256))
-    taken = {tuple(color) for row in rows for color in [_color_of(row, known)] if color is not None}
-    labels = []
+    filled = []
     for i, row in enumerate(rows):
-        where = f"{name}, row {i}"
-        check_keys(row, ("name", "id", "color", "group", "thing", "share", "role"), where=where, needed=("name",))
+        _check_row(row, f"{name}, row {i}")
         like = known.get(row["name"])
-        color = _color_of(row, known)
-        if color is None:
-            color = next(tuple(new) for new in spare if tuple(new) not in taken)
-        label = Label(
+        inherited = dict(group=like.group, color=like.color, thing=like.is_thing) if like else dict(group=OTHER_GROUP, thing=False)
+        filled.append({"id": i, **inherited, **{key: value for key, value in row.items() if value is not None}})
+    taken = {tuple(row["color"]) for row in filled if "color" in row}
+    spare = (tuple(color) for color in spread_palette(4 * len(rows) + 256) if tuple(color) not in taken)
+    labels = tuple(
+        Label(
             row["name"],
             i,
-            row.get("id", i),
-            row.get("group") or (like.group if like else OTHER_GROUP),
-            tuple(color) if isinstance(color, Sequence) else color,
-            row.get("thing", like.is_thing if like else False),
+            row["id"],
+            row["group"],
+            tuple(row["color"]) if "color" in row else next(spare),
+            row["thing"],
             row.get("share"),
             row.get("role"),
         )
-        _check_label(label, where)
-        labels.append(label)
-    table = LabelTable(name, tuple(labels), is_own=True)
+        for i, row in enumerate(filled)
+    )
+    table = LabelTable(name, labels, is_own=True)
     if unique_colors:
         _check_unique(name, "colours", [label.color for label in labels])
     return table
@@ -222,33 +220,25 @@ def _check_unique(name: str, what: str, values: Sequence) -> None:
         raise ValueError(f"{name}: {what} must be unique, but {twice!r} is there {values.count(twice)} times")
 
 
-def _color_of(row: Any, known: Mapping[str, Label]) -> Any:
-    if not isinstance(row, Mapping):
-        return None
-    if row.get("color") is not None:
-        return row["color"]
-    return known[row["name"]].color if row.get("name") in known else None
+def _check_row(row: object, where: str) -> None:
+    check_keys(row, ("name", "id", "color", "group", "thing", "share", "role"), where=where, needed=("name",))
+    expected = {
+        "name": ("a text", lambda x: isinstance(x, str) and bool(x.strip())),
+        "id": ("a whole number from 0 to 254 (255 is void)", lambda x: _is_whole(x, IGNORE_INDEX - 1)),
+        "color": (
+            "three whole numbers from 0 to 255",
+            lambda x: isinstance(x, list | tuple) and len(x) == 3 and all(_is_whole(part, 255) for part in x),
+        ),
+        "group": ("a text", lambda x: isinstance(x, str)),
+        "thing": ("True or False", lambda x: isinstance(x, bool)),
+        "share": ("a per cent from 0 to 100", lambda x: isinstance(x, int | float) and not isinstance(x, bool) and 0 <= x <= 100),
+        "role": ("a text", lambda x: isinstance(x, str)),
+    }
+    for key, value in row.items():
+        what, is_right = expected[key]
+        if not is_right(value) and (value is not None or key == "name"):
+            raise ValueError(f"{where}: {key} must be {what}, not {value!r}")
 
 
-def _check_label(label: Label, where: str) -> None:
-    def whole(value: object, low: int, high: int) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-
-    def refuse(key: str, expected: str, value: object) -> None:
-        raise ValueError(f"{where} ('{label.name}'): {key} must be {expected}, not {value!r}")
-
-    if not isinstance(label.name, str) or not label.name.strip():
-        refuse("name", "a text", label.name)
-    if not whole(label.raw_id, 0, IGNORE_INDEX - 1):
-        refuse("id", "a whole number from 0 to 254 (255 is void)", label.raw_id)
-    if not isinstance(label.color, tuple) or len(label.color) != 3 or not all(whole(x, 0, 255) for x in label.color):
-        refuse("color", "three whole numbers from 0 to 255", label.color)
-    if not isinstance(label.group, str):
-        refuse("group", "a text", label.group)
-    if not isinstance(label.is_thing, bool):
-        refuse("thing", "True or False", label.is_thing)
-    share = label.share
-    if share is not None and (isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 100):
-        refuse("share", "a per cent from 0 to 100", share)
-    if label.role is not None and not isinstance(label.role, str):
-        refuse("role", "a text", label.role)
+def _is_whole(value: object, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= high

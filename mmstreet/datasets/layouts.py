@@ -14,6 +14,8 @@ from mmstreet.label_table import check_keys
 from mmstreet.labels import LabelTable, get_table
 
 SPLITS = ("train", "val", "test")
+_MAX_TEXT = 200
+"""Longest part of a path that file systems take, with room for a name."""
 JPEG_ADVICE = "a JPEG changes ids; label maps have to be PNG files"
 
 
@@ -141,13 +143,20 @@ def layout_from_config(settings: Mapping, *, name: str = "the layout of the conf
     """
     needed = ("image_dir", "label_dir", "image_suffix", "label_suffix")
     check_keys(settings, (*needed, "unlisted", "palette", "folders"), where=name, needed=needed)
-    layout = Layout(name, **{**settings, **({"folders": dict(settings["folders"])} if "folders" in settings else {})})
+    texts = {key: settings[key] for key in ("image_dir", "label_dir", "label_suffix")}
+    suffixes, folders = settings["image_suffix"], settings.get("folders", {})
+    suffixes = tuple(suffixes) if isinstance(suffixes, list | tuple) and suffixes else (suffixes,)
+    for key, value in (*texts.items(), *(("image_suffix", suffix) for suffix in suffixes)):
+        if not isinstance(value, str) or "\0" in value or len(value) > _MAX_TEXT:
+            raise ValueError(f"{name}: {key} must be a text, not {str(value)[:80]!r}")
+        if "suffix" in key and not re.search(r"\.\w+$", value):
+            raise ValueError(f"{name}: a suffix ends in a dot and letters, as '_leftImg8bit.png' does, not {value!r}")
+    if not isinstance(folders, Mapping) or not all(isinstance(x, str) and len(x) <= _MAX_TEXT for pair in folders.items() for x in pair):
+        raise ValueError(f"{name}: folders must be a dict from splits to folder names, not {str(folders)[:80]}")
+    layout = Layout(name, **{**settings, "image_suffix": suffixes, "folders": dict(folders)})
     for key, allowed in (("unlisted", ("error", "ignore")), ("palette", ("color", "index"))):
         if getattr(layout, key) not in allowed:
             raise ValueError(f"{name}: {key} must be '{allowed[0]}' or '{allowed[1]}', not {getattr(layout, key)!r}")
-    for suffix in (*layout.image_suffixes, layout.label_suffix):
-        if not isinstance(suffix, str) or not re.search(r"\.\w+$", suffix):
-            raise ValueError(f"{name}: a suffix ends in a dot and letters, as '_leftImg8bit.png' does, not {suffix!r}")
     if not layout.label_suffix.lower().endswith(".png"):
         jpeg = re.search(r"\.jpe?g$", layout.label_suffix, re.IGNORECASE)
         raise ValueError(f"{name}: label_suffix is {layout.label_suffix!r}; {JPEG_ADVICE if jpeg else 'label maps have to be PNG files'}")

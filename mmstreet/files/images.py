@@ -172,7 +172,7 @@ def open_header(data: bytes, path: str | Path) -> Image.Image | None:
             Image.MAX_IMAGE_PIXELS = theirs
     if image.mode == "F":
         raise ImageFileError(_NO_RANGE.format(path=path, dtype="float32"))
-    limit = int(os.environ.get("MMSTREET_MAX_PIXELS", MAX_PIXELS))
+    limit = _read_limit()
     width, height = image.size
     if width * height > limit:
         raise ImageFileError(
@@ -180,6 +180,13 @@ def open_header(data: bytes, path: str | Path) -> Image.Image | None:
             "make it smaller, or set the environment variable MMSTREET_MAX_PIXELS"
         )
     return image
+
+
+def _read_limit() -> int:
+    text = os.environ.get("MMSTREET_MAX_PIXELS", str(MAX_PIXELS))
+    if not text.isdecimal():
+        raise ImageFileError(f"the environment variable MMSTREET_MAX_PIXELS must be a number of pixels, not '{text}'")
+    return int(text)
 
 
 def _orientation_of(image: Image.Image | None) -> int:

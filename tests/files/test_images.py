@@ -105,6 +105,9 @@ def test_the_limit_can_be_set(read, jpeg, monkeypatch):
     monkeypatch.setenv("MMSTREET_MAX_PIXELS", str(40 * 56 - 1))
     with pytest.raises(ImageFileError, match="is 56x40, 2,240 pixels"):
         read(jpeg)
+    monkeypatch.setenv("MMSTREET_MAX_PIXELS", "1e9")
+    with pytest.raises(ImageFileError, match="MMSTREET_MAX_PIXELS must be a number of pixels, not '1e9'"):
+        read(jpeg)
 
 
 @READERS
