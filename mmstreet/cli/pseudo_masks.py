@@ -43,6 +43,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     args = parse_args(argv, prog)
     from mmstreet.datasets.image_labels import load_image_labels
     from mmstreet.datasets.layouts import LAYOUTS, detect_layout
+    from mmstreet.files.atomic import atomic_path
     from mmstreet.models.clip import ClipTeacher
     from mmstreet.predict.pseudo_masks import draw_views, write_pseudo_masks
 
@@ -50,8 +51,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     shared = {"model": args.model, "table": args.table}
     teacher = ClipTeacher(text_embeddings=str(args.embeddings), **shared).to(args.device)
     if args.kind == "picture":
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        draw_views(teacher, args.input, [name.strip() for name in args.classes.split(",")], table).save(args.out)
+        picture = draw_views(teacher, args.input, [name.strip() for name in args.classes.split(",")], table)
+        with atomic_path(args.out) as temporary:
+            picture.save(temporary)
         print(f"four views in {args.out}")
         return 0
     layout = LAYOUTS[args.layout] if args.layout else detect_layout(args.input)

@@ -22,8 +22,9 @@ from mmstreet.evaluation.kept_images import TRUTH, KeptImage, MapRules, write_ke
 from mmstreet.evaluation.refinement_scores import RADIUS_PX, RefinementCounts, ScoringRules, refinement_table
 from mmstreet.evaluation.result_folder import ResultFolder
 from mmstreet.files.atomic import write_json
-from mmstreet.files.images import read_rgb
 from mmstreet.metrics.semantic import StreetIoUMetric
+from mmstreet.predict.binary import shift_probs
+from mmstreet.predict.reading import reading_of
 from mmstreet.refine.configured import build_refiner, read_refiner
 from mmstreet.refine.prediction import thin_names
 from mmstreet.refine.refiners import Refiner
@@ -99,6 +100,8 @@ class RefinementHook(Hook):
         heads = getattr(model, "decode_head", None)
         heads = heads[-1] if isinstance(heads, torch.nn.ModuleList) else heads
         classes = classes[: getattr(heads, "num_classes", len(self.rules.names))]
+        self.threshold = heads.threshold if getattr(heads, "out_channels", None) == 1 else None
+        self.reading = reading_of(runner.cfg)
         self.refiners = {name: _build(cfg, classes) for name, cfg in self.configs.items()}
         self._timers = (runner.model.register_forward_pre_hook(self._start), runner.model.register_forward_hook(self._stop))
 
@@ -114,13 +117,13 @@ class RefinementHook(Hook):
         """Refine and score one batch."""
         for sample in outputs:
             labels, before = (x.data.reshape(x.data.shape[-2:]).cpu().numpy() for x in (sample.gt_sem_seg, sample.pred_sem_seg))
-            image = read_rgb(sample.img_path)
+            image = self.reading.read(sample.img_path)
             if image.shape[:2] != labels.shape:
                 raise LaunchError(
                     f"'{sample.img_path}' is {list(image.shape[:2])} and its labels {list(labels.shape)} (height, width); refiners work at "
                     "the size of the image: load the labels after Resize in the test pipeline"
                 )
-            given = _to_probs(sample.seg_logits.data) if "seg_logits" in sample else before
+            given = shift_probs(_to_probs(sample.seg_logits.data), self.threshold) if "seg_logits" in sample else before
             counts, maps = {BASELINE: self.rules.count(labels, before, seconds=self._forward_seconds / len(outputs))}, {BASELINE: before}
             for name, refine in self.refiners.items():
                 started = time.perf_counter()

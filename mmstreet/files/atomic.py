@@ -14,6 +14,8 @@ from pathlib import Path
 
 PARTIAL = ".partial"
 """Ending of the hidden files that :func:`write_bytes` fills before they take their names."""
+_MAX_START = 50
+"""Characters of a name that its hidden file begins with; a name of 255 bytes is allowed, a longer one is not."""
 
 
 @contextlib.contextmanager
@@ -32,7 +34,8 @@ def atomic_path(path: str | Path, *, durable: bool = False, partial_suffix: str 
     with _one_sentence(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         suffix = path.suffix if partial_suffix is None else partial_suffix
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem if partial_suffix is None else path.name}.", suffix=suffix)
+        start = (path.stem if partial_suffix is None else path.name)[:_MAX_START]
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{start}.", suffix=suffix)
         os.close(handle)
         temporary = Path(name)
         try:

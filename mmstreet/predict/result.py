@@ -64,8 +64,8 @@ class Result:
             raise ValueError(f"the image is {list(image.shape[:2])} and the prediction {list(self.labels.shape)} (height, width)")
         colors = np.zeros((IGNORE_INDEX + 1, 1, 3), np.uint8)
         colors[: len(self.classes), 0] = self.palette
-        painted = cv2.LUT(cv2.merge([self.labels] * 3), colors)
-        drawn = cv2.addWeighted(image, 1 - opacity, painted, opacity, 0)
+        colored = cv2.LUT(cv2.merge([self.labels] * 3), colors)
+        drawn = cv2.addWeighted(image, 1 - opacity, colored, opacity, 0)
         without = self.labels >= len(self.classes)
         if without.any():
             np.copyto(drawn, image, where=without[..., None])

@@ -85,3 +85,11 @@ def test_rows_of_numbers_stay_on_one_line_and_texts_are_untouched(tmp_path):
     path = write_json(data, tmp_path / "x.json")
     assert "[4, 5, -6.5]" in path.read_text(encoding="utf-8")
     assert json.loads(path.read_text(encoding="utf-8")) == data
+
+
+@pytest.mark.parametrize("stem", ["a" * 251, "街" * 83])
+def test_a_name_as_long_as_the_file_system_allows_is_written(tmp_path, stem):
+    assert write_bytes(b"x", tmp_path / f"{stem}.png").read_bytes() == b"x"
+    with atomic_path(tmp_path / f"{stem}.jpg") as temporary:
+        temporary.write_bytes(b"y")
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".jpg", ".png"]
