@@ -22,10 +22,13 @@ def load_local_first(load: Callable[..., T], model: str | os.PathLike, *, files:
         files: What the model consists of, for the message.
 
     Raises:
+        ImportError: From ``load``, which lacks a package.
         OSError: If the model cannot be had; one sentence, which names the files to fetch.
     """
     try:
         return load(str(model), local_files_only=True)
+    except ImportError:
+        raise
     except Exception as error:  # a dozen types, with the same remedy
         if os.path.isdir(model):
             raise OSError(

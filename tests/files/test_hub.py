@@ -57,3 +57,11 @@ def test_a_folder_is_never_looked_for_on_the_hub(asked, tmp_path):
     with pytest.raises(OSError, match=r"holds no such model .* it should contain config\.json"):
         load_local_first(Shelf(there=True), tmp_path, files=["config.json"])
     assert asked == []
+
+
+def test_a_missing_package_is_no_missing_model(asked, tmp_path):
+    def load(model, local_files_only=False):
+        raise ImportError("needs sentencepiece")
+
+    with pytest.raises(ImportError, match="needs sentencepiece"):
+        load_local_first(load, tmp_path, files=["config.json"])
