@@ -32,7 +32,7 @@ def explain(error: BaseException) -> str | None:
     text = _message(error)
     if isinstance(error, TrainingStopped):
         return text
-    if _raised_in(error, "mmengine/config/config.py", "fromfile"):
+    if isinstance(error, SyntaxError) or _raised_in(error, "mmengine/config/config.py", "fromfile"):
         return f"the config cannot be read: {type(error).__name__}: {text}"
     if isinstance(error, ImportError):
         return _explain_import(error, text)

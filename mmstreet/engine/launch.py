@@ -83,10 +83,13 @@ def load_config(
         The config, ready for :func:`build_runner`. SyncBN has become BN where there is nothing to synchronise with or no GPU to do it.
 
     Raises:
-        LaunchError: If the config or the checkpoint to resume from does not exist, if nobody would read a key or an option, if that
-            checkpoint is not complete, or if the config's optimizer wrapper cannot be switched to mixed precision, nor a detector on a CPU.
+        LaunchError: If the config or the checkpoint to resume from does not exist, if the config has no model, if nobody would read a key
+            or an option, if that checkpoint is not complete, or if the config's optimizer wrapper cannot be switched to mixed precision,
+            nor a detector on a CPU.
     """
     cfg = read_config(path, cfg_options)
+    if "model" not in cfg:
+        raise LaunchError(f"config '{path}' has no 'model'; give the config of a segmentor or a detector")
     if epochs is not None or iters is not None:
         _set_length(cfg, "max_epochs" if iters is None else "max_iters", epochs if iters is None else iters)
     if schedule is not None:

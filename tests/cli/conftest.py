@@ -1,5 +1,7 @@
 """What the tests of commands share: a command run in this process, its refusal, and a data set whose predictions are known beforehand."""
 
+import logging
+
 import pytest
 
 from mmstreet.cli.commands import main
@@ -23,8 +25,10 @@ def run():
 
 
 @pytest.fixture
-def refusal(capsys):
+def refusal(capsys, monkeypatch):
     """Run a command that has to refuse with exit code 1, and return its one sentence."""
+
+    monkeypatch.setattr(logging, "raiseExceptions", False)  # mmengine's logger of an earlier test writes to its closed stream
 
     def call(*words):
         capsys.readouterr()

@@ -1,5 +1,6 @@
 """``mmstreet train``: one process or two, stopping and going on, and a sentence instead of a traceback."""
 
+import errno
 import json
 import os
 import runpy
@@ -139,10 +140,45 @@ def test_mixed_precision_trains_on_cpu(config, tmp_path, run):
     [
         (["--cfg-options", "model.decode_head.num_classes=19"], "decode_head.num_classes is 19, but the training set has 3 classes"),
         (["--resume", "nowhere.pth"], "checkpoint 'nowhere.pth' does not exist"),
+        (["--work-dir", __file__], f"'{__file__}' would have to be a folder, but there is a file in its way"),
+        (["--work-dir", "/sys/mmstreet"], "no permission to write or read '/sys/mmstreet'"),
+        (
+            ["--cfg-options", "model.decode_head.chanels=8"],
+            "the config cannot be built: BaseDecodeHead.__init__() got an unexpected keyword",
+        ),
+        (["--cfg-options", "model.decode_head.type=FCNHaed"], "FCNHaed is not in the mmseg::model registry"),
+        (["--cfg-options", "train_dataloader.dataset.data_root=nowhere"], "No such file or directory: 'nowhere/images/train'"),
+        (["--launcher", "pbs"], "launcher must be one of auto, none, pytorch, slurm, mpi, not 'pbs'"),
     ],
 )
 def test_a_mistake_of_the_user_ends_in_one_sentence(config, tmp_path, refusal, args, sentence):
     assert refusal("train", config, "--work-dir", tmp_path / "w", *args).startswith(sentence)
+
+
+def test_a_full_disk_is_one_sentence_and_the_log_keeps_the_traceback(config, tmp_path, refusal, monkeypatch):
+    def full(obj, path, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("mmstreet.engine.checkpoints.write_bytes", full)
+    sentence = refusal("train", config, "--work-dir", tmp_path / "w", "--cfg-options", "train_cfg.max_epochs=1")
+    assert sentence.startswith(f"disk full: writing '{tmp_path}/w/epoch_1.pth' failed")
+    (log,) = (tmp_path / "w").glob("*/*.log")
+    assert log.read_text().rstrip().endswith(f"OSError: [Errno 28] No space left on device: '{tmp_path}/w/epoch_1.pth'")
+    assert "Traceback (most recent call last)" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a = [", "SyntaxError"),
+        ("a = b", "NameError: name 'b' is not defined"),
+        ("a = 1", "has no 'model'"),
+        ("_base_ = './no.py'", "no.py"),
+    ],
+)
+def test_a_config_that_cannot_be_read_is_one_sentence(tmp_path, refusal, text, sentence):
+    (tmp_path / "bad.py").write_text(text)
+    assert sentence in refusal("train", tmp_path / "bad.py")
 
 
 def test_dist_train_asks_for_config_and_processes():
