@@ -16,13 +16,11 @@ from mmstreet.files.rle import encode_counts
 from mmstreet.files.text import check_encoding
 from mmstreet.formats.coco import CocoReader
 from mmstreet.formats.conversion_report import ConversionReport
-from mmstreet.formats.records import ImageRecord, InstanceRecord, read_images
+from mmstreet.formats.records import IMAGE_ATTRIBUTES, ImageRecord, InstanceRecord, read_images
 from mmstreet.formats.scalabel import ScalabelReader
 from mmstreet.labels import BDD100K_INS8
 from mmstreet.registry import DATASETS
 
-IMAGE_ATTRIBUTES = ("weather", "scene", "timeofday")
-"""What BDD100K says of an image; 'undefined' where a file does not."""
 _FIRST_KEYS = {
     "coco": ("info", "licenses", "images", "annotations", "categories", "type"),
     "scalabel": ("frames", "groups", "config", "name", "attributes", "timestamp", "labels"),
@@ -62,8 +60,9 @@ class BDD100KInsSeg(CocoDataset):
     lengths, and boxes are those around the masks. Ignored instances and crowds are kept with ``ignore_flag=1``, so training does not
     learn them as background and an evaluation does not count them; ``mmdet.CocoDataset`` drops the ignored ones.
 
-    Beside MMDetection's keys an image has ``weather``, ``scene`` and ``timeofday``, and an instance ``area``, ``truncated``,
-    ``occluded``, ``crowd``, ``ignored`` and ``scalabel_id``. They reach the metainfo of a sample where the pipeline asks for them::
+    Beside MMDetection's keys an image has ``weather``, ``scene`` and ``timeofday`` (``'undefined'`` where a file does not say), and an
+    instance ``area``, ``truncated``, ``occluded``, ``crowd``, ``ignored`` and ``scalabel_id``. They
+    reach the metainfo of a sample where the pipeline asks for them::
 
         dict(type='mmdet.PackDetInputs', meta_keys=(
             'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'instances', 'weather', 'scene', 'timeofday'))

@@ -18,8 +18,7 @@ from mmstreet.evaluation.image_inspector import ImageInspector
 from mmstreet.evaluation.instance_stats import count_instances
 from mmstreet.files.atomic import atomic_path, write_json
 from mmstreet.files.dataset_parts import dataset_parts
-
-ATTRIBUTES = ("weather", "scene", "timeofday")
+from mmstreet.formats.records import IMAGE_ATTRIBUTES
 
 
 def inspect_instances(
@@ -62,7 +61,7 @@ def inspect_instances(
     dataset, load, letterbox = _build_data(cfg, split)
     entries = [dataset.get_data_info(i) for i in range(len(dataset))]
     classes = {"names": dataset.metainfo["classes"], "palette": dataset.metainfo["palette"]}
-    report = {"split": split, "set": count_instances(entries, classes["names"], attributes=ATTRIBUTES)}
+    report = {"split": split, "set": count_instances(entries, classes["names"], attributes=IMAGE_ATTRIBUTES)}
     report["canvas_hw"] = list(letterbox.size_hw)
     out = Path(out)
     report["palette"] = [list(color) for color in classes["palette"]]

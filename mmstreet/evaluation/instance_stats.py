@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from mmstreet.formats.records import FLAGS
+
 SIZES = ("small", "medium", "large")
 SMALL_PX, MEDIUM_PX = 32**2, 96**2
 """COCO's bounds: below the first is small, below the second medium. Areas are pixels of the original image."""
-FLAGS = ("occluded", "truncated", "crowd", "ignored")
 
 
 def size_of(area: float) -> str:

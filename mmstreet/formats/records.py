@@ -19,6 +19,9 @@ from mmstreet.formats.conversion_report import ConversionReport
 FLAGS = ("truncated", "occluded", "crowd", "ignored")
 """The flags of an instance, in the order of the bits 3 to 0 of a bitmask's green channel."""
 
+IMAGE_ATTRIBUTES = ("weather", "scene", "timeofday")
+"""What BDD100K says of an image."""
+
 
 @dataclass(frozen=True, eq=False)
 class InstanceRecord:

@@ -12,33 +12,21 @@ from mmstreet.formats.scalabel_labels import iter_raw_frames, parse_box, parse_l
 from mmstreet.labels import BDD100K_INS8
 from tests.helpers.instance_labels import rectangle
 
-COMMON = {"manualShape": True, "manualAttributes": True}
+
+def raw_label(label_id, category, occluded, truncated, x1, y1, x2, y2):
+    attributes = {"occluded": occluded, "truncated": truncated, "trafficLightColor": "none"}
+    box = {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
+    return {"category": category, "attributes": attributes, "manualShape": True, "manualAttributes": True, "box2d": box, "id": label_id}
+
+
 EXAMPLE = {
     "name": "00091078-84635cf2.jpg",
     "attributes": {"weather": "snowy", "scene": "city street", "timeofday": "dawn/dusk"},
     "timestamp": 10000,
     "labels": [
-        COMMON
-        | {
-            "category": "truck",
-            "attributes": {"occluded": True, "truncated": True, "trafficLightColor": "none"},
-            "box2d": {"x1": 0, "y1": 1.468279, "x2": 356.05738, "y2": 701.295692},
-            "id": 344,
-        },
-        COMMON
-        | {
-            "category": "car",
-            "attributes": {"occluded": False, "truncated": True, "trafficLightColor": "none"},
-            "box2d": {"x1": 196.015093, "y1": 352.386687, "x2": 706.975787, "y2": 690.090594},
-            "id": 345,
-        },
-        COMMON
-        | {
-            "category": "pedestrian ",
-            "attributes": {"occluded": True, "truncated": False, "trafficLightColor": "none"},
-            "box2d": {"x1": 629.261939, "y1": 375.249876, "x2": 643.944715, "y2": 410.488545},
-            "id": 355,
-        },
+        raw_label(344, "truck", True, True, 0, 1.468279, 356.05738, 701.295692),
+        raw_label(345, "car", False, True, 196.015093, 352.386687, 706.975787, 690.090594),
+        raw_label(355, "pedestrian ", True, False, 629.261939, 375.249876, 643.944715, 410.488545),
     ],
 }
 """An annotation as a published course report on BDD100K prints it, trailing blank of 'pedestrian ' included."""
