@@ -34,13 +34,14 @@ class Inventory:
     """Pairs to read, files without a partner, and how the label files are to be read.
 
     ``images`` and ``labels`` count the files of each split; ``palette`` and ``unlisted`` are those of
-    :func:`mmstreet.datasets.label_files.read_labels`.
+    :func:`mmstreet.datasets.label_files.read_labels`, ``orientation`` that of :func:`mmstreet.files.images.read_image`.
     """
 
     source: str
     table: LabelTable
     palette: str = "color"
     unlisted: str = "error"
+    orientation: str = "stored"
     pairs: list[Pair] = field(default_factory=list)
     orphans: list[Orphan] = field(default_factory=list)
     images: dict[str, int] = field(default_factory=dict)
@@ -184,10 +185,12 @@ def _looked_for(wanted: str | Path, stem: str, listings: dict) -> str:
 def _reading(dataset: Any) -> dict[str, Any]:
     """How the label files of a data set are to be read: as its ``LoadLabels`` step says, otherwise as the data set does."""
     layout = getattr(dataset, "layout", None)
-    reading = dict(table=None, palette="color", unlisted="error")
+    reading = dict(table=None, palette="color", unlisted="error", orientation="stored")
     if isinstance(layout, Layout):
-        reading = dict(table=dataset.files_table, palette=layout.palette, unlisted=layout.unlisted)
+        reading |= dict(table=dataset.files_table, palette=layout.palette, unlisted=layout.unlisted)
     for step in dataset.pipeline.transforms:
+        if type(step).__name__ in ("LoadImage", "LoadImageFromFile"):
+            reading["orientation"] = _orientation(step)
         given = {key: getattr(step, key, None) for key in ("palette", "unlisted")} if type(step).__name__ == "LoadLabels" else {}
         table = getattr(step, "label_table", None) if given else getattr(step, "source", None) if reading["table"] is None else None
         given["table"] = None if table is None else get_table(table)
@@ -198,3 +201,9 @@ def _reading(dataset: Any) -> dict[str, Any]:
             "load them with dict(type='mmstreet.LoadLabels', table=...)"
         )
     return reading
+
+
+def _orientation(step: Any) -> str:
+    """How a loading step treats orientation tags; MMSegmentation's follows them for the colour types that do not say otherwise."""
+    follows = "exif" if getattr(step, "color_type", "") in ("color", "grayscale") else "stored"
+    return getattr(step, "orientation", follows)

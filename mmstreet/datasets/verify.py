@@ -16,7 +16,7 @@ from tqdm import tqdm
 from mmstreet.datasets.inventory import Inventory
 from mmstreet.datasets.label_files import decode_labels
 from mmstreet.datasets.pairs import Pair
-from mmstreet.files.images import ImageFileError, probe_image, read_regular_file
+from mmstreet.files.images import SIDEWAYS, ImageFileError, probe_image, read_regular_file
 from mmstreet.labels import IGNORE_INDEX, LabelTable, outside_message
 
 _EXACT_IN_FLOAT32 = 1 << 24
@@ -33,7 +33,9 @@ class PairReport(NamedTuple):
     problems: list[dict]
 
 
-def check_pair(pair: Pair, *, table: LabelTable, palette: str = "color", unlisted: str = "error") -> PairReport:
+def check_pair(
+    pair: Pair, *, table: LabelTable, palette: str = "color", unlisted: str = "error", orientation: str = "stored"
+) -> PairReport:
     """Read one image and its label to the end.
 
     Args:
@@ -41,6 +43,7 @@ def check_pair(pair: Pair, *, table: LabelTable, palette: str = "color", unliste
         table: Class table of the label file.
         palette: See :func:`mmstreet.datasets.label_files.read_labels`.
         unlisted: Whether an id that the table does not have is an ``'error'``, or void (``'ignore'``).
+        orientation: Whether images are loaded as ``'stored'``, or turned as their tags say (``'exif'``).
 
     Returns:
         The report; nothing that is wrong with a file raises.
@@ -52,10 +55,10 @@ def check_pair(pair: Pair, *, table: LabelTable, palette: str = "color", unliste
 
     image_hw = counts = None
     try:
-        *image_hw, tag = probe_image(pair.image_path)
-        image_hw = tuple(image_hw)
+        height, width, tag = probe_image(pair.image_path)
+        image_hw = (width, height) if orientation == "exif" and tag in SIDEWAYS else (height, width)
         if tag != 1:
-            note("orientation tag", pair.image_path, _orientation_message(pair.image_path, tag))
+            note("orientation tag", pair.image_path, _orientation_message(pair.image_path, tag, orientation))
     except (ImageFileError, OSError) as error:
         note("unreadable image", pair.image_path, str(error))
     if pair.label_path is None:
@@ -77,10 +80,11 @@ def check_pair(pair: Pair, *, table: LabelTable, palette: str = "color", unliste
     return PairReport(pair.split, counts, image_hw, problems)
 
 
-def _orientation_message(path: str, tag: int) -> str:
+def _orientation_message(path: str, tag: int, orientation: str) -> str:
+    read = "this data set's loader turns it too" if orientation == "exif" else "this data set's loader reads it as stored"
     return (
-        f"{path} has orientation tag {tag}: viewers and MMSegmentation's loader turn it, mmstreet.LoadImage does not unless "
-        "orientation='exif' is set; look whether its label is drawn on the turned picture, turn the pixels and remove the tag"
+        f"{path} has orientation tag {tag}: viewers turn it, {read}; look whether its label is drawn on the same picture, then turn the "
+        "pixels and remove the tag"
     )
 
 
@@ -119,7 +123,8 @@ def verify(inventory: Inventory, *, workers: int | None = None, progress: bool =
     }
     files_with = np.zeros(256, np.int64)
     problems = [dict(kind=x.kind, split=x.split, file=x.path, message=x.message) for x in inventory.orphans]
-    check = partial(check_pair, table=table, palette=inventory.palette, unlisted=inventory.unlisted)
+    reading = {key: getattr(inventory, key) for key in ("table", "palette", "unlisted", "orientation")}
+    check = partial(check_pair, **reading)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(workers or cores, 1 + len(inventory.pairs) // _WORTH_A_PROCESS)
     for report in tqdm(_map(check, inventory.pairs, workers), total=len(inventory.pairs), unit="pair", disable=not progress):

@@ -27,6 +27,8 @@ _TAIL = 4096
 _ORIENTATION_TAG = 0x0112
 _TURNS = {2: (0, 0, 1), 3: (0, 1, 1), 4: (0, 1, 0), 5: (1, 0, 0), 6: (1, 0, 1), 7: (1, 1, 1), 8: (1, 1, 0)}
 """Orientation tag to whether rows and columns change places, then whether rows and columns are reversed (EXIF 2.32, tag 0x0112)."""
+SIDEWAYS = tuple(tag for tag, (transpose, _, _) in _TURNS.items() if transpose)
+"""Orientation tags that make height of width."""
 _NO_RANGE = "image {path} holds values of type {dtype}, whose range is not known; save it with 8 or 16 bits"
 _pillow_limit = threading.Lock()
 

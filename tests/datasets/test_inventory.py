@@ -100,6 +100,20 @@ def test_the_loading_step_says_how_files_are_read(root, tmp_path):
         inventory_of_config(write_config(tmp_path / "d.py", root, train=step))
 
 
+@pytest.mark.parametrize(
+    ("step", "orientation"),
+    [
+        ("dict(type='mmstreet.LoadImage')", "stored"),
+        ("dict(type='mmstreet.LoadImage', orientation='exif')", "exif"),
+        ("dict(type='LoadImageFromFile')", "exif"),
+        ("dict(type='LoadImageFromFile', color_type='unchanged')", "stored"),
+    ],
+)
+def test_the_loader_says_what_becomes_of_orientation_tags(step, orientation, root, tmp_path):
+    config = write_config(tmp_path / "c.py", root, train=f"pipeline=[{step}]", val=f"pipeline=[{step}]")
+    assert inventory_of_config(config).orientation == orientation
+
+
 def test_a_foreign_data_set_has_to_name_its_table(root, tmp_path):
     foreign = (
         f"dict(type='BaseSegDataset', data_root={str(root)!r}, metainfo=dict(classes=('x', 'y')), pipeline=[{{step}}], "

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 from mmstreet.engine.errors import PreflightError
 from mmstreet.engine.run_checks import check_remap
 from mmstreet.labels import CITYSCAPES19, STREET6
+from mmstreet.predict.image_pipeline import metainfo_of_config
 from tests.helpers.street_files import make_root
 
 REMAP = dict(type="mmstreet.RemapLabels", source="cityscapes19_train_ids", target="street6")
@@ -31,6 +33,11 @@ def test_names_and_labels_agree_after_the_remapping(tmp_path):
     for train_id, name in enumerate(CITYSCAPES19.names):
         (label,) = dataset[train_id]["data_samples"].gt_sem_seg.data.unique().tolist()
         assert label == (dataset.metainfo["classes"].index(name) if name in STREET6.names else 255)
+
+
+def test_prediction_asks_the_wrapper_for_its_classes(tmp_path):
+    dataset = dict(type="mmstreet.RemappedSemSeg", dataset=foreign(tmp_path, REMAP))
+    assert metainfo_of_config(Config(dict(test_dataloader=dict(dataset=dataset))))["classes"] == STREET6.names
 
 
 def test_a_wrapper_without_remapping_or_with_another_source_is_refused(tmp_path):

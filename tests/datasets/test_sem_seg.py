@@ -7,7 +7,7 @@ from mmengine.dataset import pseudo_collate
 from mmseg.registry import DATASETS
 from torch.utils.data import DataLoader
 
-from mmstreet.labels import BDD100K_SEM19, STREET6
+from mmstreet.labels import BDD100K_SEM19, STREET6, get_table
 from mmstreet.losses.class_weights import resolve_class_weight
 from mmstreet.metrics.semantic import StreetIoUMetric
 from mmstreet.safety.metric import RoadSafetyMetric
@@ -138,6 +138,17 @@ def test_rows_reach_remapping_scores_weights_and_roles(tmp_path):
     assert weights == pytest.approx([60.3 / 60, 60.3 / 0.3])
     with pytest.raises(ValueError, match=r"share of every class, but .* has none for sky"):
         resolve_class_weight(dict(table=ROWS))
+
+
+def test_background_of_ones_own_is_no_class_over_the_whole_scene():
+    rows = [dict(name="tram", group="vehicle", share=1.0), dict(name="background", share=99.0)]
+    metric = StreetIoUMetric(scope="scene")
+    metric.dataset_meta = get_table(rows).metainfo
+    labels = torch.tensor([[0, 1, 1, 1]])
+    metric.process({}, [dict(pred_sem_seg=dict(data=torch.tensor([[0, 0, 0, 0]])), gt_sem_seg=dict(data=labels))])
+    metric.evaluate(1)
+    (row,) = metric.report["per_class"]
+    assert (row["class"], row["group"], row["IoU"]) == ("tram", "vehicle", 25.0)
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,18 @@ def test_images_with_an_orientation_tag_are_named(root):
     assert "a.jpg has orientation tag 3" in problem["message"]
 
 
+def test_labels_of_turned_pictures_fit_where_the_loader_turns_them(root):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (24, 32)).save(root / "images/10k/train/a.jpg", exif=exif)  # 32x24 when it is turned, as its label
+    inventory = inventory_of_root(root)
+    kinds = {}
+    for orientation in ("stored", "exif"):
+        inventory.orientation = orientation
+        kinds[orientation] = [p["kind"] for p in verify(inventory, workers=1, progress=False)["problems"]]
+    assert kinds == {"stored": ["orientation tag", "wrong size"], "exif": ["orientation tag"]}
+
+
 def test_files_that_never_end_or_need_too_much_memory_are_named(root, monkeypatch):
     monkeypatch.setenv("MMSTREET_MAX_PIXELS", "2000")
     for path in (root / "images/10k/train/a.jpg", mask(root, "b"), root / "images/10k/train/c.jpg", mask(root, "d")):

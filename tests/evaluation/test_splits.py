@@ -131,6 +131,20 @@ def test_a_split_takes_its_files_from_its_own_loader_and_the_rest_from_the_test(
     assert cfg.test_dataloader.dataset.split == "val", "the config itself stays as it is"
 
 
+def test_a_data_set_in_a_wrapper_stays_in_it():
+    def loader(folder, pipeline):
+        inner = dict(type="CityscapesDataset", data_prefix=dict(img_path=folder), pipeline=pipeline)
+        return dict(dataset=dict(type="mmstreet.RemappedSemSeg", dataset=inner))
+
+    cfg = Config(
+        dict(train_dataloader=loader("train", ["augment"]), test_dataloader=loader("val", ["plain"]), test_evaluator=dict(type="x"))
+    )
+    dataset = split_config(cfg, "train").test_dataloader.dataset
+    assert dataset.type == "mmstreet.RemappedSemSeg"
+    assert dataset.dataset.data_prefix.img_path == "train"
+    assert dataset.dataset.pipeline == ["plain"]
+
+
 def test_what_cannot_be_split_is_refused_in_one_sentence(streets):
     cfg = Config.fromfile("streets.py")
     for splits, words in (
