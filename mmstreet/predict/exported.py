@@ -16,6 +16,7 @@ from mmstreet.files.argmax import first_argmax
 from mmstreet.files.colors import check_palette
 from mmstreet.predict.binary import check_scores, shift_probs
 from mmstreet.predict.scaling import fit_size, resize_scores
+from mmstreet.predict.sources import refuse_address
 
 METADATA_KEY = "mmstreet"
 """Name of the metadata: a property of an ONNX file, an extra file of a TorchScript archive."""
@@ -137,6 +138,7 @@ def load_exported(path: str | Path, *, device: str | None = None) -> ExportedMod
         ValueError: If the file cannot be read or was not written by ``mmstreet export``.
         ImportError: If the runtime is not installed.
     """
+    refuse_address(path, "models are not fetched: download it and give its path")
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"model '{path}' does not exist; mmstreet export writes one")

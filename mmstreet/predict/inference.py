@@ -22,7 +22,7 @@ from mmstreet.engine.launch import load_config
 from mmstreet.engine.pretrained import fetch_weights
 from mmstreet.engine.safe_load import read_checkpoint
 from mmstreet.predict.exported import fingerprint_of
-from mmstreet.predict.image_pipeline import inference_steps, metainfo_of_config
+from mmstreet.predict.image_pipeline import metainfo_of_config, test_steps
 from mmstreet.predict.trained_model import TrainedModel
 
 
@@ -86,7 +86,7 @@ def load_trained(
         palette=(meta.get("palette") or ())[:width],
         label_rows=(meta.get("label_rows") or ())[:width],
         device=place,
-        fingerprint=fingerprint_of(json.dumps([cfg.model, inference_steps(cfg)], default=str, sort_keys=True).encode(), path.read_bytes()),
+        fingerprint=fingerprint_of(json.dumps([cfg.model, test_steps(cfg)], default=str, sort_keys=True).encode(), path.read_bytes()),
     )
 
 

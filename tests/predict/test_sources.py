@@ -1,7 +1,10 @@
 """Which files a source means, and what their results are called."""
 
+import os
+
 import pytest
 
+from mmstreet.predict.exported import load_exported
 from mmstreet.predict.sources import find_sources
 
 
@@ -57,3 +60,15 @@ def test_a_folder_without_images_says_what_it_has(tmp_path):
 def test_an_address_is_refused_with_its_slashes(source):
     with pytest.raises(ValueError, match=f"'{source}' is an address; files are not fetched: download it and give its path"):
         find_sources(source)
+
+
+def test_an_address_of_a_model_is_refused_with_its_slashes():
+    with pytest.raises(ValueError, match=r"'http://host/m.onnx' is an address; models are not fetched"):
+        load_exported("http://host/m.onnx")
+
+
+def test_pipes_devices_and_broken_links_are_no_sources(tree):
+    os.mkfifo(tree / "pipe.png")
+    (tree / "zero.png").symlink_to("/dev/zero")
+    (tree / "gone.png").symlink_to("nowhere")
+    assert len(find_sources(tree)) == 5
