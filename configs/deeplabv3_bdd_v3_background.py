@@ -1,4 +1,4 @@
-"""Does a class for the rest of the scene stop the six-class model from painting its classes over roads and houses?
+"""Does a class for the rest of the scene stop the six-class model from predicting its classes on roads and houses?
 
 A model that never sees background has to call every pixel one of the six. Here the other thirteen classes become a seventh; scores are of
 the six, as in v3.

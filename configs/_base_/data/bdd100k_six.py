@@ -1,6 +1,6 @@
 """Six classes of BDD100K's 10k images by remapping, the rest is ignored; crops of 1024×512, whole images at 1024×576.
 
-Validation scores the labelled pixels of the six. The test scores these and, under ``scene/``, the whole scene, where a car painted on
+Validation scores the labelled pixels of the six. The test scores these and, under ``scene/``, the whole scene, where a car predicted on
 the road is a false alarm.
 """
 

@@ -10,4 +10,4 @@ test_pipeline = [_base_._load_image, _resize, _base_._load_labels, _base_._pack]
 train_dataloader = dict(num_workers=2, dataset=dict(_files, pipeline=train_pipeline))
 val_dataloader = dict(num_workers=2, dataset=dict(_files, pipeline=test_pipeline))
 test_dataloader = val_dataloader
-_small_epochs = 5  # what a CPU does in minutes
+_small_epochs = 5  # of a small model

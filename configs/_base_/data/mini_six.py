@@ -1,6 +1,6 @@
 """Six classes of the generated street scenes by remapping, the rest is ignored; crops of 512×256, whole images at 512×288.
 
-Validation scores the labelled pixels of the six. The test scores these and, under ``scene/``, the whole scene, where a car painted on
+Validation scores the labelled pixels of the six. The test scores these and, under ``scene/``, the whole scene, where a car predicted on
 the road is a false alarm.
 """
 
@@ -17,4 +17,4 @@ train_dataloader = dict(num_workers=2, dataset=dict(_files, table="street6"))
 val_dataloader = dict(num_workers=2, dataset=dict(_files, table="street6", pipeline=val_pipeline))
 test_dataloader = dict(num_workers=2, dataset=dict(_files, table="street6_background", pipeline=test_pipeline))
 test_evaluator = _base_._six_evaluators
-_small_epochs = 5  # what a CPU does in minutes
+_small_epochs = 5  # of a small model
