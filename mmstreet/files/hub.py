@@ -36,10 +36,10 @@ def load_local_first(load: Callable[..., T], model: str | os.PathLike, *, files:
                 f"`hf download NAME {' '.join(files)} --local-dir {model}`"
             ) from error
     try:
-        import huggingface_hub
+        from huggingface_hub import HfApi, constants
 
-        if not huggingface_hub.constants.HF_HUB_OFFLINE:
-            huggingface_hub.HfApi().model_info(str(model), timeout=TIMEOUT_S)
+        if not constants.HF_HUB_OFFLINE:
+            HfApi().model_info(str(model), timeout=TIMEOUT_S)
         return load(str(model))
     except Exception as error:
         raise OSError(

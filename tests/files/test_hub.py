@@ -2,7 +2,7 @@ import pytest
 
 from mmstreet.files.hub import load_local_first
 
-huggingface_hub = pytest.importorskip("huggingface_hub")
+constants = pytest.importorskip("huggingface_hub.constants")
 
 
 class Shelf:
@@ -28,8 +28,8 @@ def asked(monkeypatch):
         if name != "someone/known":
             raise RuntimeError("404")
 
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", model_info)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", model_info)
     return names
 
 
