@@ -36,8 +36,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Load the config, and the model if there is one, and write pictures and ``inspection.json``."""
     args = parse_args(argv, prog)
-    from mmdet.registry import MODELS
-    from mmengine.registry import init_default_scope
+    from mmengine.registry import MODELS, init_default_scope
     from mmengine.runner import load_checkpoint
 
     from mmstreet.engine.checkpoints import find_checkpoint

@@ -45,13 +45,13 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.datasets.layouts import LAYOUTS, detect_layout
     from mmstreet.files.atomic import atomic_path
     from mmstreet.models.clip import ClipTeacher
-    from mmstreet.predict.pseudo_masks import draw_views, write_pseudo_masks
+    from mmstreet.predict.pseudo_masks import render_views, write_pseudo_masks
 
     table = get_table(args.table)
     shared = {"model": args.model, "table": args.table}
     teacher = ClipTeacher(text_embeddings=str(args.embeddings), **shared).to(args.device)
     if args.kind == "picture":
-        picture = draw_views(teacher, args.input, [name.strip() for name in args.classes.split(",")], table)
+        picture = render_views(teacher, args.input, [name.strip() for name in args.classes.split(",")], table)
         with atomic_path(args.out) as temporary:
             picture.save(temporary)
         print(f"four views in {args.out}")

@@ -1,1 +1,1 @@
-"""A street data set that the package draws itself: scenes with exact semantic and instance labels, from a seed."""
+"""A street data set that the package renders itself: scenes with exact semantic and instance labels, from a seed."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageFilter
 
-from mmstreet.mini.draw import OVERSAMPLING, Canvas
+from mmstreet.mini.canvas import OVERSAMPLING, Canvas
 from mmstreet.mini.light import Light
 from mmstreet.mini.noise import blur, smooth_noise
 
 
-def draw_sky(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
+def render_sky(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
     """Return the sky, float32 ``[H, W, 3]``: a gradient with clouds that shrink towards the horizon."""
     light = canvas.light
     width, height = (n // OVERSAMPLING for n in canvas.camera.size_wh)

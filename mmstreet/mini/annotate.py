@@ -9,7 +9,7 @@ import numpy as np
 from mmstreet.files.rle import counts_from_runs, encode_counts, runs_from_mask
 from mmstreet.formats.bitmask_codec import encode_bitmask
 from mmstreet.labels import BDD100K_INS8
-from mmstreet.mini.draw import Canvas
+from mmstreet.mini.canvas import Canvas
 from mmstreet.mini.outlines import trace_outlines
 from mmstreet.mini.picture import Picture
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mmstreet.mini.camera import Point, face_normal, faces_camera, on_face
-from mmstreet.mini.draw import Canvas
+from mmstreet.mini.canvas import Canvas
 from mmstreet.mini.light import Rgb, mix, vary
 
 _WALLS: tuple[Rgb, ...] = (
@@ -23,7 +23,7 @@ _AWNINGS: tuple[Rgb, ...] = (
 )
 
 
-def draw_block(canvas: Canvas, rng: np.random.Generator, *, x: float, z0: float, z1: float, side: int, height: float) -> None:
+def render_block(canvas: Canvas, rng: np.random.Generator, *, x: float, z0: float, z1: float, side: int, height: float) -> None:
     """Draw a town building with its front on the street line.
 
     Args:
@@ -54,12 +54,12 @@ def draw_block(canvas: Canvas, rng: np.random.Generator, *, x: float, z0: float,
     gable = _front_face(min(x, back), max(x, back), z0, 0.0, height)
     for face, length, front in ((gable, abs(back - x), False), (street_face, z1 - z0, True)):
         if canvas.panel(face, wall, "building", texture="plaster"):
-            _draw_windows(canvas, rng, face, length, height, wall, style, shop=shop and front, blind=not front and rng.random() < 0.45)
-            _draw_cornice(canvas, face, height, style["trim"])
+            _render_windows(canvas, rng, face, length, height, wall, style, shop=shop and front, blind=not front and rng.random() < 0.45)
+            _render_cornice(canvas, face, height, style["trim"])
 
 
-def draw_house(canvas: Canvas, rng: np.random.Generator, *, x: float, z0: float, z1: float, side: int) -> None:
-    """Draw a detached house with a pitched roof; arguments as for :func:`draw_block`."""
+def render_house(canvas: Canvas, rng: np.random.Generator, *, x: float, z0: float, z1: float, side: int) -> None:
+    """Draw a detached house with a pitched roof; arguments as for :func:`render_block`."""
     wall = vary(rng, _WALLS[rng.integers(len(_WALLS))], 0.12)
     roof = mix(vary(rng, _ROOFS[rng.integers(len(_ROOFS))], 0.15), (0.9, 0.91, 0.93), canvas.light.snow)
     height, rise, back = rng.uniform(3.0, 6.2), rng.uniform(1.6, 3.2), x + side * rng.uniform(7, 11)
@@ -71,7 +71,7 @@ def draw_house(canvas: Canvas, rng: np.random.Generator, *, x: float, z0: float,
     near = _front_face(min(x, back), max(x, back), z0, 0.0, height)
     for face, length in ((near, abs(back - x)), (front, z1 - z0)):
         if canvas.panel(face, wall, "building", texture="plaster"):
-            _draw_windows(canvas, rng, face, length, height, wall, style, shop=False, blind=False)
+            _render_windows(canvas, rng, face, length, height, wall, style, shop=False, blind=False)
     eaves = 0.4
     if rng.random() < 0.5:  # ridge along the street
         ridge = (x + back) / 2
@@ -93,7 +93,7 @@ def draw_house(canvas: Canvas, rng: np.random.Generator, *, x: float, z0: float,
         _stroke(canvas, top, (x - side * eaves, height - 0.15, z1 + eaves), 0.2, style["trim"])
 
 
-def draw_wall(canvas: Canvas, rng: np.random.Generator, *, x: float, z0: float, z1: float, side: int, height: float) -> None:
+def render_wall(canvas: Canvas, rng: np.random.Generator, *, x: float, z0: float, z1: float, side: int, height: float) -> None:
     """Draw a free-standing wall along the street, with joints and a coping."""
     rgb = vary(rng, ((0.62, 0.60, 0.57), (0.58, 0.40, 0.32), (0.70, 0.66, 0.58), (0.52, 0.52, 0.53))[rng.integers(4)], 0.12)
     face = _side_face(x, z0, z1, side, 0.0, height)
@@ -108,7 +108,7 @@ def draw_wall(canvas: Canvas, rng: np.random.Generator, *, x: float, z0: float, 
     canvas.panel(_side_face(x, z0, z1, side, 0.0, height * 0.08), mix(rgb, (0.1, 0.1, 0.1), 0.3), "wall", texture="rough")
 
 
-def draw_fence(canvas: Canvas, rng: np.random.Generator, *, x: float, z0: float, z1: float, side: int, height: float) -> None:
+def render_fence(canvas: Canvas, rng: np.random.Generator, *, x: float, z0: float, z1: float, side: int, height: float) -> None:
     """Draw a fence along the street: pickets, boards or mesh between posts. What shows through is fence, too."""
     rgb = vary(
         rng, ((0.88, 0.87, 0.84), (0.46, 0.33, 0.22), (0.30, 0.31, 0.32), (0.22, 0.28, 0.24), (0.60, 0.52, 0.40))[rng.integers(5)], 0.15
@@ -126,7 +126,7 @@ def draw_fence(canvas: Canvas, rng: np.random.Generator, *, x: float, z0: float,
         canvas.panel(_side_face(x, z, z + 0.12, side, 0.0, height * 1.06), mix(rgb, (0, 0, 0), 0.25), "fence")
 
 
-def draw_skyline(canvas: Canvas, rng: np.random.Generator, *, z: float, density: float) -> None:
+def render_skyline(canvas: Canvas, rng: np.random.Generator, *, z: float, density: float) -> None:
     """Draw plain blocks far off, so that the street does not end in the void."""
     span = 0.75 * canvas.camera.size_wh[0] / canvas.camera.scale(z)
     x = -span - canvas.camera.bend * z * z
@@ -138,7 +138,7 @@ def draw_skyline(canvas: Canvas, rng: np.random.Generator, *, z: float, density:
             face = _front_face(x, x + width, z, 0.0, height)
             canvas.panel(face, wall, "building", texture="plaster")
             style = {"pitch": 5.0, "wide": 0.5, "tall": 0.45, "trim": wall, "floor": 3.6, "lit": 0.3, "band": True}
-            _draw_windows(canvas, rng, face, width, height, wall, style, shop=False, blind=False)
+            _render_windows(canvas, rng, face, width, height, wall, style, shop=False, blind=False)
         x += width
 
 
@@ -157,11 +157,11 @@ def _stroke(canvas: Canvas, a: Point, b: Point, width: float, rgb: Rgb) -> None:
     canvas.limb(a, b, width, width, canvas.paint(rgb, "building", z=a[2]))
 
 
-def _draw_cornice(canvas: Canvas, face: list[Point], height: float, trim: Rgb) -> None:
+def _render_cornice(canvas: Canvas, face: list[Point], height: float, trim: Rgb) -> None:
     canvas.panel(on_face(face, 0, 1 - min(0.06, 0.5 / height), 1, 1), trim, "building", texture="plaster")
 
 
-def _draw_windows(
+def _render_windows(
     canvas: Canvas,
     rng: np.random.Generator,
     face: list[Point],
@@ -195,7 +195,7 @@ def _draw_windows(
     trim, belt = paints([style["trim"], mix(wall, style["trim"], 0.5)])
     storey = 1.0 / floors
     if shop:
-        _draw_shop(canvas, rng, face, bays, storey, wall)
+        _render_shop(canvas, rng, face, bays, storey, wall)
     for row in range(1 if shop else 0, floors):
         low = row * storey + storey * (1 - style["tall"]) * 0.5
         high = low + storey * style["tall"]
@@ -215,7 +215,7 @@ def _draw_windows(
                 canvas.fill(on_face(face, middle - bar, low, middle + bar, high), trim)
 
 
-def _draw_shop(canvas: Canvas, rng: np.random.Generator, face: list[Point], bays: int, storey: float, wall: Rgb) -> None:
+def _render_shop(canvas: Canvas, rng: np.random.Generator, face: list[Point], bays: int, storey: float, wall: Rgb) -> None:
     night = canvas.light.timeofday == "night"
     band = _AWNINGS[rng.integers(len(_AWNINGS))]
     canvas.panel(on_face(face, 0, 0, 1, storey), mix(wall, (0.2, 0.2, 0.2), 0.4), "building", texture="plaster")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmstreet.mini.camera import Point, Pose
-from mmstreet.mini.draw import Canvas
+from mmstreet.mini.canvas import Canvas
 from mmstreet.mini.light import Rgb, mix, vary
-from mmstreet.mini.shell import BODY_PAINTS, NEAR_DETAIL, Shell, draw_lamps, draw_underside, draw_vehicle_shadow, draw_wheels
+from mmstreet.mini.shell import BODY_PAINTS, NEAR_DETAIL, Shell, render_lamps, render_underside, render_vehicle_shadow, render_wheels
 
 _PAINT_ODDS = (0.2, 0.16, 0.13, 0.15, 0.08, 0.07, 0.07, 0.05, 0.03, 0.02, 0.03, 0.01)
 _SILL = 0.24
@@ -54,7 +54,7 @@ CAR_SHAPES = {
 }
 
 
-def draw_car(canvas: Canvas, rng: np.random.Generator, pose: Pose, *, shape: str, braking: bool) -> None:
+def render_car(canvas: Canvas, rng: np.random.Generator, pose: Pose, *, shape: str, braking: bool) -> None:
     """Draw a car; ``shape`` is a key of :data:`CAR_SHAPES`."""
     s = CAR_SHAPES[shape]
     rgb = vary(rng, BODY_PAINTS[rng.choice(len(BODY_PAINTS), p=_PAINT_ODDS)], 0.08)
@@ -64,19 +64,19 @@ def draw_car(canvas: Canvas, rng: np.random.Generator, pose: Pose, *, shape: str
     waist = _ring(w, 0.60, 0.60, 0.56, -end, s.glass_nose, end, s.corner)
     belt = _ring(0.93 * w, s.belt, s.belt, s.nose, -end + 0.14, s.glass_nose, end - 0.16, s.corner)
     with canvas.instance("car"):
-        draw_vehicle_shadow(canvas, pose, s.length, s.width)
-        draw_underside(canvas, pose, "car", w, axles, radius)
+        render_vehicle_shadow(canvas, pose, s.length, s.width)
+        render_underside(canvas, pose, "car", w, axles, radius)
         shell = Shell(canvas, pose, "car")
         shell.face(belt, mix(rgb, (0, 0, 0), 0.2))
         bonnet = shell.face([belt[i] for i in (2, 3, 4, 5, 6, 7)], rgb)
         deck = [belt[0], belt[1], (belt[1][0], s.belt, s.tail_deck), (belt[8][0], s.belt, s.tail_deck), belt[8], belt[9]]
         shell.face(deck, mix(rgb, (0, 0, 0), 0.5 if shape == "pickup" else 0.05))
-        low_seen = _draw_tier(shell, sill, waist, mix(rgb, (0, 0, 0), 0.12))
-        high_seen = _draw_tier(shell, waist, belt, rgb)
-        _draw_trim(shell, s, sill, waist, belt, rgb, low_seen)
-        _draw_ends(canvas, rng, shell, waist, belt, high_seen, braking)
-        _draw_cabin(canvas, shell, s, rgb)
-        draw_wheels(canvas, pose, "car", 0.985 * w, axles, radius)
+        low_seen = _render_tier(shell, sill, waist, mix(rgb, (0, 0, 0), 0.12))
+        high_seen = _render_tier(shell, waist, belt, rgb)
+        _render_trim(shell, s, sill, waist, belt, rgb, low_seen)
+        _render_ends(canvas, rng, shell, waist, belt, high_seen, braking)
+        _render_cabin(canvas, shell, s, rgb)
+        render_wheels(canvas, pose, "car", 0.985 * w, axles, radius)
         if bonnet and canvas.light.snow > 0.6:
             shell.face([(0.85 * a, y + 0.03, b) for a, y, b in (belt[i] for i in (2, 3, 4, 5, 6, 7))], (0.88, 0.9, 0.92))
 
@@ -93,11 +93,11 @@ def _quad(lower: list[Point], upper: list[Point], i: int) -> list[Point]:
     return [lower[j], upper[j], upper[i], lower[i]]
 
 
-def _draw_tier(shell: Shell, lower: list[Point], upper: list[Point], rgb: Rgb) -> list[bool]:
+def _render_tier(shell: Shell, lower: list[Point], upper: list[Point], rgb: Rgb) -> list[bool]:
     return [shell.face(_quad(lower, upper, i), rgb) for i in range(len(lower))]
 
 
-def _draw_trim(shell: Shell, s: CarShape, sill: list[Point], waist: list[Point], belt: list[Point], rgb: Rgb, seen: list[bool]) -> None:
+def _render_trim(shell: Shell, s: CarShape, sill: list[Point], waist: list[Point], belt: list[Point], rgb: Rgb, seen: list[bool]) -> None:
     """Draw bumpers, number plates, sills and the gaps of the doors."""
     dark = mix(rgb, _TRIM, 0.7)
     for i, visible in enumerate(seen):
@@ -117,7 +117,7 @@ def _draw_trim(shell: Shell, s: CarShape, sill: list[Point], waist: list[Point],
                 shell.face(face[::-1] if a < 0 else face, mix(rgb, (0, 0, 0), 0.5))
 
 
-def _draw_ends(
+def _render_ends(
     canvas: Canvas, rng: np.random.Generator, shell: Shell, waist: list[Point], belt: list[Point], seen: list[bool], braking: bool
 ) -> None:
     """Draw lamps, which run round the corners, and the grille."""
@@ -131,13 +131,13 @@ def _draw_ends(
             shell.part(face, 0.24, 0.44, 0.76, 0.52, (0.55, 0.55, 0.56))
         else:
             shell.part(face, 0.0, 0.12, 1.0, 0.16, mix(_TRIM, (0.3, 0.3, 0.3), 0.3))
-        rgb, glow = draw_lamps(canvas, shell, face, front=front, braking=braking, low=low, high=0.92, wide=wide)
+        rgb, glow = render_lamps(canvas, shell, face, front=front, braking=braking, low=low, high=0.92, wide=wide)
         for i in corners:
             near_left = i in (8, 3)
             shell.part(_quad(waist, belt, i), 0.3 if near_left else 0.0, low, 1.0 if near_left else 0.7, 0.92, rgb, glow)
 
 
-def _draw_cabin(canvas: Canvas, shell: Shell, s: CarShape, rgb: Rgb) -> None:
+def _render_cabin(canvas: Canvas, shell: Shell, s: CarShape, rgb: Rgb) -> None:
     """Draw roof, pillars and glass."""
     low, top = s.width / 2 * 0.92, s.width / 2 * 0.74
     glass = mix((0.07, 0.09, 0.11), canvas.light.sky_low, 0.18)

@@ -67,4 +67,4 @@ def render_drive(
         camera = MovedCamera(**dataclasses.asdict(scene.camera), ahead=ahead)
         items = [item for item in scene.items if not ahead or item.depth - ahead > PASSED]
         moved = dataclasses.replace(scene, camera=camera, items=items)
-        yield develop(moved.draw(), np.random.default_rng([seed, 2, index, 1]))
+        yield develop(moved.render(), np.random.default_rng([seed, 2, index, 1]))

@@ -13,10 +13,10 @@ def add_backdrop(plan: Plan) -> None:
     rng, leaf = plan.rng, plan.leaf
     far_leaf = tuple(0.8 * c for c in leaf)
     for z, height in ((FAR * 0.95, rng.uniform(16, 50)), (FAR * 0.7, rng.uniform(6, 20))):
-        plan.add(z, lambda c, r, z=z, h=height: plants.draw_hills(c, r, z=z, height=h, leaf=far_leaf))
+        plan.add(z, lambda c, r, z=z, h=height: plants.render_hills(c, r, z=z, height=h, leaf=far_leaf))
     if plan.street.scene == "city street" or rng.random() < 0.3:
         density = rng.uniform(0.4, 0.95)
-        plan.add(FAR * 0.6, lambda c, r: buildings.draw_skyline(c, r, z=FAR * 0.6, density=density))
+        plan.add(FAR * 0.6, lambda c, r: buildings.render_skyline(c, r, z=FAR * 0.6, density=density))
 
 
 def add_frontage(plan: Plan, side: int) -> None:
@@ -41,7 +41,7 @@ def add_frontage(plan: Plan, side: int) -> None:
             _add_green(plan, side, front, z, z1, bound)
         else:
             height = rng.uniform(6, 20) if rng.random() < 0.85 else rng.uniform(20, 40)
-            plan.add(z1 + 5, lambda c, r, z=z, z1=z1, h=height: buildings.draw_block(c, r, x=front, z0=z, z1=z1, side=side, height=h))
+            plan.add(z1 + 5, lambda c, r, z=z, z1=z1, h=height: buildings.render_block(c, r, x=front, z0=z, z1=z1, side=side, height=h))
         z = z1 + (rng.uniform(0, 4) if rng.random() < 0.3 else 0.0)
 
 
@@ -52,11 +52,11 @@ def _add_plot(plan: Plan, side: int, front: float, z: float, z1: float, green: f
         return
     setback = rng.uniform(2, 7)
     x = front + side * setback
-    plan.add(z1 + 6, lambda c, r: buildings.draw_house(c, r, x=x, z0=z + 1.5, z1=z1 - 1.5, side=side))
+    plan.add(z1 + 6, lambda c, r: buildings.render_house(c, r, x=x, z0=z + 1.5, z1=z1 - 1.5, side=side))
     if bound and rng.random() < 0.6:
         height, fenced = rng.uniform(0.9, 1.6), rng.random() < 0.75
-        draw = buildings.draw_fence if fenced else buildings.draw_wall
-        plan.add(z1 + 2, lambda c, r: draw(c, r, x=front, z0=z, z1=z1, side=side, height=height))
+        render = buildings.render_fence if fenced else buildings.render_wall
+        plan.add(z1 + 2, lambda c, r: render(c, r, x=front, z0=z, z1=z1, side=side, height=height))
     for _ in range(int(rng.integers(0, 4))):
         plan.add_bush(front + side * rng.uniform(0.8, setback), rng.uniform(z, z1))
     if rng.random() < 0.5:
@@ -70,8 +70,8 @@ def _add_green(plan: Plan, side: int, front: float, z: float, z1: float, bound: 
         plan.add_tree(front + side * rng.uniform(1.5, 14), rng.uniform(z, z1), rng.uniform(6, 13))
     if bound:
         height, fenced = rng.uniform(1.1, 2.4), rng.random() < 0.65
-        draw = buildings.draw_fence if fenced else buildings.draw_wall
-        plan.add(z1 + 2, lambda c, r: draw(c, r, x=front, z0=z, z1=z1, side=side, height=height))
+        render = buildings.render_fence if fenced else buildings.render_wall
+        plan.add(z1 + 2, lambda c, r: render(c, r, x=front, z0=z, z1=z1, side=side, height=height))
     else:
         for _ in range(int(rng.integers(2, 7))):
             plan.add_bush(front + side * rng.uniform(0.5, 5), rng.uniform(z, z1))
@@ -85,11 +85,11 @@ def _add_roadside(plan: Plan, side: int, front: float, z: float, z1: float) -> N
         height = 0.9 if side < 0 else 2.7
         plan.add(
             z1 + 2,
-            lambda c, r: buildings.draw_wall(c, np.random.default_rng(plan.index), x=front, z0=z, z1=z1, side=side, height=height),
+            lambda c, r: buildings.render_wall(c, np.random.default_rng(plan.index), x=front, z0=z, z1=z1, side=side, height=height),
         )
     elif walled == 1:
         plan.add(
-            z1 + 2, lambda c, r: buildings.draw_fence(c, np.random.default_rng(plan.index), x=front, z0=z, z1=z1, side=side, height=1.7)
+            z1 + 2, lambda c, r: buildings.render_fence(c, np.random.default_rng(plan.index), x=front, z0=z, z1=z1, side=side, height=1.7)
         )
     for _ in range(int(rng.integers(1, 5))):
         plan.add_tree(front + side * rng.uniform(3, 22), rng.uniform(z, z1), rng.uniform(6, 14))
@@ -97,7 +97,7 @@ def _add_roadside(plan: Plan, side: int, front: float, z: float, z1: float) -> N
         plan.add_bush(front + side * rng.uniform(1, 9), rng.uniform(z, z1))
     if rng.random() < 0.2:
         x, eaves = front + side * rng.uniform(14, 30), rng.uniform(6, 16)
-        plan.add(z1 + 25, lambda c, r: buildings.draw_block(c, r, x=x, z0=z, z1=z1, side=side, height=eaves))
+        plan.add(z1 + 25, lambda c, r: buildings.render_block(c, r, x=x, z0=z, z1=z1, side=side, height=eaves))
 
 
 def add_furniture(plan: Plan, side: int) -> None:
@@ -108,18 +108,18 @@ def add_furniture(plan: Plan, side: int) -> None:
     while z < 120:
         if not street.in_crossing(z, 1.0):
             if style < 0.65 or street.scene == "highway":
-                plan.add(z, lambda c, r, z=z: furniture.draw_street_lamp(c, r, x=kerb, z=z, side=side))
+                plan.add(z, lambda c, r, z=z: furniture.render_street_lamp(c, r, x=kerb, z=z, side=side))
             else:
-                plan.add(z, lambda c, r, z=z: furniture.draw_utility_post(c, r, x=kerb, z=z))
+                plan.add(z, lambda c, r, z=z: furniture.render_utility_post(c, r, x=kerb, z=z))
         z += pitch
     if street.scene == "city street" and rng.random() < 0.25:
         for z in np.arange(rng.uniform(5, 9), 40, 2.2):
             if not street.in_crossing(z):
-                plan.add(z, lambda c, r, z=z: furniture.draw_bollard(c, r, x=kerb - side * 0.2, z=z))
+                plan.add(z, lambda c, r, z=z: furniture.render_bollard(c, r, x=kerb - side * 0.2, z=z))
     for _ in range(int(rng.integers(1, 4))):
         z, kind = rng.uniform(9, 45), str(rng.choice(("limit", "warning") if street.scene == "highway" else furniture.SIGNS))
         if not street.in_crossing(z) and plan.claim(kerb, z, 0.3, 1.5):
-            plan.add(z, lambda c, r, z=z, kind=kind: furniture.draw_sign(c, r, x=kerb + side * 0.2, z=z, kind=kind))
+            plan.add(z, lambda c, r, z=z, kind=kind: furniture.render_sign(c, r, x=kerb + side * 0.2, z=z, kind=kind))
     if street.scene != "highway" and rng.random() < 0.65:
         for z in np.arange(rng.uniform(8, 14), 90, rng.uniform(9, 18)):
             if not street.in_crossing(z, 2.0) and plan.claim(kerb + side * 0.5, z, 0.4, 1.0):
@@ -129,10 +129,10 @@ def add_furniture(plan: Plan, side: int) -> None:
         for z in (street.crossing - 0.8, street.crossing + street.crossing_width + 0.8):
             plan.add(
                 z,
-                lambda c, r, z=z: furniture.draw_traffic_light(
+                lambda c, r, z=z: furniture.render_traffic_light(
                     c, r, x=kerb, z=z, side=side, state=plan.signal, arm=arm if side > 0 else 0.0
                 ),
             )
     if street.scene == "highway" and side > 0 and rng.random() < 0.8:
         z = rng.uniform(28, 70)
-        plan.add(z, lambda c, r: furniture.draw_gantry(c, r, left=street.left - 1.2, right=street.right + 1.2, z=z))
+        plan.add(z, lambda c, r: furniture.render_gantry(c, r, left=street.left - 1.2, right=street.right + 1.2, z=z))

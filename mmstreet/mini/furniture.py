@@ -7,24 +7,24 @@ import math
 import numpy as np
 
 from mmstreet.mini.camera import Point
-from mmstreet.mini.draw import OVERSAMPLING, Canvas
+from mmstreet.mini.canvas import OVERSAMPLING, Canvas
 from mmstreet.mini.light import Rgb, mix, vary
 
 _STEEL: tuple[Rgb, ...] = ((0.48, 0.49, 0.50), (0.30, 0.31, 0.32), (0.62, 0.63, 0.63), (0.20, 0.26, 0.22), (0.42, 0.36, 0.30))
 _SIGNAL: dict[str, Rgb] = {"red": (1.0, 0.16, 0.10), "yellow": (1.0, 0.78, 0.15), "green": (0.20, 1.0, 0.62)}
 
 
-def draw_post(canvas: Canvas, rng: np.random.Generator, *, x: float, z: float, height: float, width: float = 0.13) -> Rgb:
+def render_post(canvas: Canvas, rng: np.random.Generator, *, x: float, z: float, height: float, width: float = 0.13) -> Rgb:
     """Draw a bare post and return its colour; it is never thinner than about two pixels of a 640 pixel wide picture."""
     rgb = vary(rng, _STEEL[rng.integers(len(_STEEL))], 0.15)
     _bar(canvas, (x, 0.0, z), (x, height, z), width, rgb)
     return rgb
 
 
-def draw_street_lamp(canvas: Canvas, rng: np.random.Generator, *, x: float, z: float, side: int) -> None:
+def render_street_lamp(canvas: Canvas, rng: np.random.Generator, *, x: float, z: float, side: int) -> None:
     """Draw a lamp post whose arm reaches over the road from ``side``."""
     height, reach = rng.uniform(6.5, 9.5), rng.uniform(1.2, 2.6)
-    rgb = draw_post(canvas, rng, x=x, z=z, height=height, width=0.16)
+    rgb = render_post(canvas, rng, x=x, z=z, height=height, width=0.16)
     tip = (x - side * reach, height + 0.35, z)
     _bar(canvas, (x, height, z), tip, 0.09, rgb)
     lit = canvas.light.timeofday == "night"
@@ -35,7 +35,7 @@ def draw_street_lamp(canvas: Canvas, rng: np.random.Generator, *, x: float, z: f
         canvas.lamp(tip, 1.3, (1.0, 0.72, 0.38))
 
 
-def draw_utility_post(canvas: Canvas, rng: np.random.Generator, *, x: float, z: float) -> None:
+def render_utility_post(canvas: Canvas, rng: np.random.Generator, *, x: float, z: float) -> None:
     """Draw a wooden post with cross-arms."""
     height = rng.uniform(8.0, 11.0)
     wood = vary(rng, (0.36, 0.29, 0.23), 0.2)
@@ -44,13 +44,13 @@ def draw_utility_post(canvas: Canvas, rng: np.random.Generator, *, x: float, z: 
         _bar(canvas, (x - 1.0, y, z), (x + 1.0, y, z), 0.12, wood)
 
 
-def draw_bollard(canvas: Canvas, rng: np.random.Generator, *, x: float, z: float) -> None:
+def render_bollard(canvas: Canvas, rng: np.random.Generator, *, x: float, z: float) -> None:
     """Draw a bollard."""
-    rgb = draw_post(canvas, rng, x=x, z=z, height=0.95, width=0.16)
+    rgb = render_post(canvas, rng, x=x, z=z, height=0.95, width=0.16)
     _bar(canvas, (x, 0.75, z), (x, 0.86, z), 0.16, mix(rgb, (0.9, 0.9, 0.9), 0.8))
 
 
-def draw_traffic_light(canvas: Canvas, rng: np.random.Generator, *, x: float, z: float, side: int, state: str, arm: float) -> None:
+def render_traffic_light(canvas: Canvas, rng: np.random.Generator, *, x: float, z: float, side: int, state: str, arm: float) -> None:
     """Draw a signal post.
 
     Args:
@@ -63,25 +63,25 @@ def draw_traffic_light(canvas: Canvas, rng: np.random.Generator, *, x: float, z:
         arm: Length of the mast arm over the road in metres; 0 puts the signal on the post.
     """
     height = 5.9 if arm else 3.4
-    rgb = draw_post(canvas, rng, x=x, z=z, height=height, width=0.17)
+    rgb = render_post(canvas, rng, x=x, z=z, height=height, width=0.17)
     yellow = rng.random() < 0.35
     if arm:
         _bar(canvas, (x, height - 0.2, z), (x - side * arm, height - 0.1, z), 0.13, rgb)
         for reach in (arm, arm * 0.55)[: 1 if arm < 4 else 2]:
-            _draw_signal(canvas, (x - side * reach, height - 0.75, z), state, yellow)
-        _draw_signal(canvas, (x - side * 0.28, 2.9, z), state, yellow)
+            _render_signal(canvas, (x - side * reach, height - 0.75, z), state, yellow)
+        _render_signal(canvas, (x - side * 0.28, 2.9, z), state, yellow)
     else:
-        _draw_signal(canvas, (x, height - 0.3, z), state, yellow)
+        _render_signal(canvas, (x, height - 0.3, z), state, yellow)
 
 
-def draw_sign(canvas: Canvas, rng: np.random.Generator, *, x: float, z: float, kind: str) -> None:
+def render_sign(canvas: Canvas, rng: np.random.Generator, *, x: float, z: float, kind: str) -> None:
     """Draw a sign on its post; ``kind`` is one of :data:`SIGNS`."""
     height = rng.uniform(2.3, 2.9)
-    draw_post(canvas, rng, x=x, z=z, height=height, width=0.09)
-    _draw_plate(canvas, rng, (x, height, z), kind, rng.uniform(0.36, 0.5))
+    render_post(canvas, rng, x=x, z=z, height=height, width=0.09)
+    _render_plate(canvas, rng, (x, height, z), kind, rng.uniform(0.36, 0.5))
 
 
-def draw_gantry(canvas: Canvas, rng: np.random.Generator, *, left: float, right: float, z: float) -> None:
+def render_gantry(canvas: Canvas, rng: np.random.Generator, *, left: float, right: float, z: float) -> None:
     """Draw a sign bridge over the carriageway with one to three large direction signs."""
     top = rng.uniform(6.4, 7.2)
     rgb = vary(rng, (0.55, 0.56, 0.57), 0.1)
@@ -94,11 +94,11 @@ def draw_gantry(canvas: Canvas, rng: np.random.Generator, *, left: float, right:
     for i in range(count):
         middle = left + (right - left) * (i + 0.5 + rng.uniform(-0.12, 0.12)) / count
         half = min(rng.uniform(1.6, 2.6), (right - left) / count * 0.46)
-        _draw_board(canvas, rng, (middle, top + 0.5, z), half, rng.uniform(1.0, 1.4), tone)
+        _render_board(canvas, rng, (middle, top + 0.5, z), half, rng.uniform(1.0, 1.4), tone)
 
 
 SIGNS = ("stop", "limit", "warning", "parking", "no entry", "yield", "street name")
-"""Kinds of signs that :func:`draw_sign` knows."""
+"""Kinds of signs that :func:`render_sign` knows."""
 
 
 def _bar(canvas: Canvas, a: Point, b: Point, width: float, rgb: Rgb) -> None:
@@ -131,7 +131,7 @@ def _rect(w: float, h: float, dx: float = 0.0, dy: float = 0.0) -> list[tuple[fl
     return [(dx - w, dy - h), (dx - w, dy + h), (dx + w, dy + h), (dx + w, dy - h)]
 
 
-def _draw_plate(canvas: Canvas, rng: np.random.Generator, at: Point, kind: str, r: float) -> None:
+def _render_plate(canvas: Canvas, rng: np.random.Generator, at: Point, kind: str, r: float) -> None:
     red, white, black = vary(rng, (0.76, 0.10, 0.10), 0.1), (0.92, 0.92, 0.90), (0.08, 0.08, 0.09)
     # Headlights make sign foil shine.
     foil = 0.25 * (canvas.light.headlight > 0)
@@ -165,10 +165,10 @@ def _draw_plate(canvas: Canvas, rng: np.random.Generator, at: Point, kind: str, 
         _plate(canvas, at, _ngon(3, r * 1.15, math.pi), red, foil)
         _plate(canvas, at, _ngon(3, r * 0.72, math.pi), white, foil)
     else:
-        _draw_board(canvas, rng, at, r * 1.9, r * 0.42, vary(rng, (0.06, 0.36, 0.22), 0.15))
+        _render_board(canvas, rng, at, r * 1.9, r * 0.42, vary(rng, (0.06, 0.36, 0.22), 0.15))
 
 
-def _draw_board(canvas: Canvas, rng: np.random.Generator, at: Point, half_width: float, half_height: float, rgb: Rgb) -> None:
+def _render_board(canvas: Canvas, rng: np.random.Generator, at: Point, half_width: float, half_height: float, rgb: Rgb) -> None:
     """Draw a board with a white rim and words, as blocks."""
     foil = 0.3 * (canvas.light.headlight > 0)
     _plate(canvas, at, _rect(half_width, half_height), (0.9, 0.9, 0.9), foil)
@@ -185,7 +185,7 @@ def _draw_board(canvas: Canvas, rng: np.random.Generator, at: Point, half_width:
             x += step * (1.0 if rng.random() < 0.8 else 2.2)
 
 
-def _draw_signal(canvas: Canvas, at: Point, state: str, yellow: bool) -> None:
+def _render_signal(canvas: Canvas, at: Point, state: str, yellow: bool) -> None:
     x, y, z = at
     housing: Rgb = (0.80, 0.60, 0.10) if yellow else (0.09, 0.10, 0.10)
     w, h = 0.24, 0.58

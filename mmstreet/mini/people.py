@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mmstreet.mini.camera import Point, Pose
-from mmstreet.mini.draw import OVERSAMPLING, Canvas
+from mmstreet.mini.canvas import OVERSAMPLING, Canvas
 from mmstreet.mini.light import Rgb, mix, vary
 
 _SKIN: tuple[Rgb, ...] = ((0.86, 0.68, 0.56), (0.72, 0.52, 0.40), (0.52, 0.36, 0.27), (0.36, 0.25, 0.20))
@@ -64,7 +64,7 @@ class _Figure:
             self.canvas.disc((u, v), 0.11 * scale, self.hair, flatten=1.1)
 
 
-def draw_pedestrian(canvas: Canvas, rng: np.random.Generator, pose: Pose, *, walking: bool) -> None:
+def render_pedestrian(canvas: Canvas, rng: np.random.Generator, pose: Pose, *, walking: bool) -> None:
     """Draw a person on foot, standing or in mid-stride."""
     with canvas.instance("person"):
         size = rng.uniform(0.88, 1.08) if rng.random() < 0.9 else rng.uniform(0.6, 0.75)
@@ -88,10 +88,10 @@ def draw_pedestrian(canvas: Canvas, rng: np.random.Generator, pose: Pose, *, wal
             f.limb([(0.30, 0.66, step * 0.9), (0.30, 0.44, step * 0.9)], [0.2, 0.26], f.bag)
         f.head(0, 1.60, 0.02, helmet=False)
         if canvas.light.weather == "rainy" and rng.random() < 0.5:
-            _draw_umbrella(canvas, f)
+            _render_umbrella(canvas, f)
 
 
-def draw_bicycle(canvas: Canvas, rng: np.random.Generator, pose: Pose, *, ridden: bool) -> None:
+def render_bicycle(canvas: Canvas, rng: np.random.Generator, pose: Pose, *, ridden: bool) -> None:
     """Draw a bicycle, and if it is ridden the rider in an instance of its own."""
     rgb = vary(
         rng,
@@ -102,8 +102,8 @@ def draw_bicycle(canvas: Canvas, rng: np.random.Generator, pose: Pose, *, ridden
     )
     with canvas.instance("bicycle"):
         _cast_body_shadow(canvas, pose, 1.0)
-        _draw_wheel(canvas, pose, "bicycle", -0.52, 0.34, 0.055, rgb=None)
-        _draw_wheel(canvas, pose, "bicycle", 0.52, 0.34, 0.055, rgb=None)
+        _render_wheel(canvas, pose, "bicycle", -0.52, 0.34, 0.055, rgb=None)
+        _render_wheel(canvas, pose, "bicycle", 0.52, 0.34, 0.055, rgb=None)
         frame = canvas.paint(rgb, "bicycle", z=pose.z)
         black = canvas.paint((0.08, 0.08, 0.08), "bicycle", z=pose.z)
         rear, crank, seat, head, front = (0, 0.34, -0.52), (0, 0.30, -0.05), (0, 0.88, -0.22), (0, 0.86, 0.34), (0, 0.34, 0.52)
@@ -115,7 +115,7 @@ def draw_bicycle(canvas: Canvas, rng: np.random.Generator, pose: Pose, *, ridden
         if canvas.light.lamps_on:
             canvas.limb(pose.world(0, 0.75, -0.5), pose.world(0, 0.7, -0.5), 0.1, 0.1, canvas.paint((1, 0.1, 0.05), "bicycle", glow=0.8))
     if ridden:
-        _draw_rider(
+        _render_rider(
             canvas,
             rng,
             pose,
@@ -127,7 +127,7 @@ def draw_bicycle(canvas: Canvas, rng: np.random.Generator, pose: Pose, *, ridden
         )
 
 
-def draw_motorcycle(canvas: Canvas, rng: np.random.Generator, pose: Pose, *, ridden: bool) -> None:
+def render_motorcycle(canvas: Canvas, rng: np.random.Generator, pose: Pose, *, ridden: bool) -> None:
     """Draw a motorcycle or scooter, and if it is ridden the rider in an instance of its own."""
     rgb = vary(
         rng, ((0.10, 0.10, 0.11), (0.65, 0.10, 0.10), (0.14, 0.22, 0.50), (0.75, 0.76, 0.78), (0.20, 0.38, 0.24))[rng.integers(5)], 0.15
@@ -135,7 +135,7 @@ def draw_motorcycle(canvas: Canvas, rng: np.random.Generator, pose: Pose, *, rid
     with canvas.instance("motorcycle"):
         _cast_body_shadow(canvas, pose, 1.3)
         for b in (-0.68, 0.72):
-            _draw_wheel(canvas, pose, "motorcycle", b, 0.32, 0.14, rgb=(0.30, 0.30, 0.31))
+            _render_wheel(canvas, pose, "motorcycle", b, 0.32, 0.14, rgb=(0.30, 0.30, 0.31))
         body = canvas.paint(rgb, "motorcycle", z=pose.z)
         dark = canvas.paint((0.09, 0.09, 0.10), "motorcycle", z=pose.z)
         steel = canvas.paint((0.60, 0.60, 0.61), "motorcycle", z=pose.z)
@@ -163,12 +163,12 @@ def draw_motorcycle(canvas: Canvas, rng: np.random.Generator, pose: Pose, *, rid
                     canvas.paint(tone, "motorcycle", z=pose.z, glow=glow),
                 )
     if ridden:
-        _draw_rider(
+        _render_rider(
             canvas, rng, pose, saddle=(0.82, -0.18), grip=(1.06, 0.34, 0.34), pedal=(0.36, 0.05), lean=rng.uniform(0.0, 0.15), helmet=True
         )
 
 
-def _draw_rider(
+def _render_rider(
     canvas: Canvas,
     rng: np.random.Generator,
     pose: Pose,
@@ -202,7 +202,7 @@ def _draw_rider(
         f.head(0, shoulder_y + 0.24, shoulder_b + 0.05, helmet=helmet)
 
 
-def _draw_wheel(canvas: Canvas, pose: Pose, name: str, b: float, radius: float, tyre: float, *, rgb: Rgb | None) -> None:
+def _render_wheel(canvas: Canvas, pose: Pose, name: str, b: float, radius: float, tyre: float, *, rgb: Rgb | None) -> None:
     """Draw a wheel as a disc with tyre and spokes; end on it is an upright stroke of the tyre's width.
 
     The space between spokes belongs to the wheel, as people draw it when they label; it is filled with a grey that
@@ -235,7 +235,7 @@ def _cast_body_shadow(canvas: Canvas, pose: Pose, height: float) -> None:
         )
 
 
-def _draw_umbrella(canvas: Canvas, f: _Figure) -> None:
+def _render_umbrella(canvas: Canvas, f: _Figure) -> None:
     f.limb([(0.27, 1.2, 0.1), (0.12, 2.0, 0.05)], [0.03, 0.03], f.shoe)
     scale = canvas.camera.scale(f.pose.z) * f.size
     u, v = canvas.camera.project(*f.at(0.12, 1.86, 0.05))

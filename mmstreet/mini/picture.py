@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from mmstreet.labels import IGNORE_INDEX
-from mmstreet.mini.air import add_glow, add_weather, draw_sky
-from mmstreet.mini.draw import OVERSAMPLING, Canvas
+from mmstreet.mini.air import add_glow, add_weather, render_sky
+from mmstreet.mini.canvas import OVERSAMPLING, Canvas
 from mmstreet.mini.light import Light
 from mmstreet.mini.noise import blur, noise_window
 from mmstreet.mini.surface import light_ground, mirror_in_ground, surface_texture
@@ -53,7 +53,7 @@ def develop(canvas: Canvas, rng: np.random.Generator) -> Picture:
 
     image *= surface_texture(canvas, rng, at_pixel) * (1 - glow) + glow
     light_ground(canvas, image, ground)
-    sky = draw_sky(canvas, rng)
+    sky = render_sky(canvas, rng)
     # A sky pixel brightens no further than its own colour: the black that stands for sky on the canvas adds nothing.
     image += sky_share * sky
     image = add_glow(canvas, image, glow)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmstreet.mini import plants
 from mmstreet.mini.camera import Camera
-from mmstreet.mini.draw import Canvas
+from mmstreet.mini.canvas import Canvas
 from mmstreet.mini.light import Light
 from mmstreet.mini.street import Street
 
@@ -69,13 +69,13 @@ class Plan:
             return
         bare = self.light.snow > 0.5
         kind = str(self.rng.choice(["round", "conifer", "slim", "bare"], p=[0.35, 0.2, 0.05, 0.4] if bare else [0.74, 0.1, 0.14, 0.02]))
-        self.add(z, lambda c, r: plants.draw_tree(c, r, x=x, z=z, height=height, leaf=self.leaf, kind=kind))
+        self.add(z, lambda c, r: plants.render_tree(c, r, x=x, z=z, height=height, leaf=self.leaf, kind=kind))
 
     def add_bush(self, x: float, z: float) -> None:
         """Plant a bush, unless it would stand before the lens."""
         if z > 3.5:
             height = self.rng.uniform(0.6, 2.0)
-            self.add(z, lambda c, r: plants.draw_bush(c, r, x=x, z=z, height=height, leaf=self.leaf))
+            self.add(z, lambda c, r: plants.render_bush(c, r, x=x, z=z, height=height, leaf=self.leaf))
 
     def in_view(self, camera: Camera) -> list[Item]:
         """Return the things without those movable ones that are beside the picture, or hide a wanted one, or stand inside it."""

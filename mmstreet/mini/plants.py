@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from mmstreet.mini.draw import Canvas
+from mmstreet.mini.canvas import Canvas
 from mmstreet.mini.light import Rgb, mix, vary
 
 _GREENS: tuple[Rgb, ...] = ((0.25, 0.36, 0.14), (0.32, 0.42, 0.18), (0.20, 0.31, 0.17), (0.38, 0.42, 0.17), (0.29, 0.34, 0.20))
@@ -20,7 +20,7 @@ def pick_foliage(rng: np.random.Generator, snow: float) -> Rgb:
     return mix(vary(rng, tones[rng.integers(len(tones))], 0.15), (0.82, 0.84, 0.87), 0.55 * snow)
 
 
-def draw_tree(canvas: Canvas, rng: np.random.Generator, *, x: float, z: float, height: float, leaf: Rgb, kind: str) -> None:
+def render_tree(canvas: Canvas, rng: np.random.Generator, *, x: float, z: float, height: float, leaf: Rgb, kind: str) -> None:
     """Draw a tree.
 
     Args:
@@ -39,20 +39,20 @@ def draw_tree(canvas: Canvas, rng: np.random.Generator, *, x: float, z: float, h
     canvas.limb((x, 0.0, z), (x + lean, fork, z), girth * 1.25, girth * 0.6, bark)
     canvas.cast_shadow([(x + 1.4 * math.cos(a) * height * 0.18, 0, z + math.sin(a) * height * 0.2) for a in np.linspace(0, 6.28, 12)], 0.28)
     if kind == "conifer":
-        _draw_conifer(canvas, rng, x + lean, z, height, leaf)
+        _render_conifer(canvas, rng, x + lean, z, height, leaf)
         return
     if kind == "bare":
-        _draw_branches(canvas, rng, (x + lean, fork, z), height * 0.6, math.pi / 2, girth * 0.6, bark, 5)
+        _render_branches(canvas, rng, (x + lean, fork, z), height * 0.6, math.pi / 2, girth * 0.6, bark, 5)
         return
     for _ in range(3):
         dx = rng.uniform(-0.16, 0.16) * height
         canvas.limb((x + lean, fork * 0.9, z), (x + lean + dx, fork + 0.2 * height, z), girth * 0.5, girth * 0.25, bark)
     spread = height * (0.17 if kind == "slim" else rng.uniform(0.26, 0.36))
     middle = (fork * 0.75 + height) / 2
-    draw_foliage(canvas, rng, x=x + lean, y=middle, z=z, half_width=spread, half_height=(height - fork * 0.75) / 2, leaf=leaf)
+    render_foliage(canvas, rng, x=x + lean, y=middle, z=z, half_width=spread, half_height=(height - fork * 0.75) / 2, leaf=leaf)
 
 
-def draw_foliage(
+def render_foliage(
     canvas: Canvas,
     rng: np.random.Generator,
     *,
@@ -108,13 +108,13 @@ def draw_foliage(
 _TONES = (0.50, 0.66, 0.82, 1.0, 1.16, 1.34)
 
 
-def draw_bush(canvas: Canvas, rng: np.random.Generator, *, x: float, z: float, height: float, leaf: Rgb) -> None:
+def render_bush(canvas: Canvas, rng: np.random.Generator, *, x: float, z: float, height: float, leaf: Rgb) -> None:
     """Draw a bush that stands on the ground."""
     width = height * rng.uniform(0.6, 1.0)
-    draw_foliage(canvas, rng, x=x, y=height * 0.45, z=z, half_width=width, half_height=height * 0.5, leaf=leaf, edge=0.7)
+    render_foliage(canvas, rng, x=x, y=height * 0.45, z=z, half_width=width, half_height=height * 0.5, leaf=leaf, edge=0.7)
 
 
-def draw_hills(canvas: Canvas, rng: np.random.Generator, *, z: float, height: float, leaf: Rgb) -> None:
+def render_hills(canvas: Canvas, rng: np.random.Generator, *, z: float, height: float, leaf: Rgb) -> None:
     """Draw a wooded ridge across the whole picture at distance ``z``."""
     width, horizon = canvas.camera.size_wh[0], canvas.camera.horizon
     top = height * canvas.camera.scale(z)
@@ -133,7 +133,7 @@ def draw_hills(canvas: Canvas, rng: np.random.Generator, *, z: float, height: fl
             canvas.disc((u * width + rng.normal(0, 0.006) * width, v), rng.uniform(0.005, 0.014) * width, front, flatten=0.7)
 
 
-def _draw_conifer(canvas: Canvas, rng: np.random.Generator, x: float, z: float, height: float, leaf: Rgb) -> None:
+def _render_conifer(canvas: Canvas, rng: np.random.Generator, x: float, z: float, height: float, leaf: Rgb) -> None:
     scale = canvas.camera.scale(z)
     layers = 9
     tones = [
@@ -147,7 +147,7 @@ def _draw_conifer(canvas: Canvas, rng: np.random.Generator, x: float, z: float, 
         canvas.flat([(u, v - drop), *reversed(left)], tones[i % 3])
 
 
-def _draw_branches(
+def _render_branches(
     canvas: Canvas,
     rng: np.random.Generator,
     at: tuple[float, float, float],
@@ -162,4 +162,4 @@ def _draw_branches(
         end = (at[0] + reach * math.cos(angle + turn), at[1] + reach * math.sin(angle + turn), at[2])
         canvas.limb(at, end, width, width * 0.6, paint, thinnest=1.6)
         if depth > 1:
-            _draw_branches(canvas, rng, end, length * 0.8, angle + turn, width * 0.6, paint, depth - 1)
+            _render_branches(canvas, rng, end, length * 0.8, angle + turn, width * 0.6, paint, depth - 1)

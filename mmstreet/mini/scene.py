@@ -1,4 +1,4 @@
-"""What stands where: the plan of one scene, drawn from a seed, a split and an index.
+"""What stands where: the plan of one scene, sampled from a seed, a split and an index.
 
 Rare classes are placed by the index, not by luck, so that small sets have them too. Light, colours and places are luck.
 """
@@ -11,10 +11,10 @@ import numpy as np
 
 from mmstreet.mini import frontage, traffic
 from mmstreet.mini.camera import Camera
-from mmstreet.mini.draw import OVERSAMPLING, Canvas
+from mmstreet.mini.canvas import OVERSAMPLING, Canvas
 from mmstreet.mini.light import Light, sample_light
 from mmstreet.mini.plan import Item, Plan
-from mmstreet.mini.street import Street, draw_ground, plan_street
+from mmstreet.mini.street import Street, plan_street, render_ground
 
 
 @dataclass
@@ -37,14 +37,14 @@ class Scene:
     bonnet: float
     ground_seed: int
 
-    def draw(self) -> Canvas:
+    def render(self) -> Canvas:
         """Draw the scene from far to near."""
         canvas = Canvas(self.camera, self.light)
-        draw_ground(canvas, self.street, np.random.default_rng(self.ground_seed))
+        render_ground(canvas, self.street, np.random.default_rng(self.ground_seed))
         for item in sorted(self.items, key=lambda item: -item.depth):
             item.paint(canvas, np.random.default_rng(item.seed))
         if self.bonnet:
-            _draw_bonnet(canvas, self.bonnet)
+            _render_bonnet(canvas, self.bonnet)
         return canvas
 
 
@@ -81,7 +81,7 @@ def plan_scene(rng: np.random.Generator, index: int, size_wh: tuple[int, int]) -
     return Scene(street, light, camera, plan.in_view(camera), bonnet, int(rng.integers(2**62)))
 
 
-def _draw_bonnet(canvas: Canvas, share: float) -> None:
+def _render_bonnet(canvas: Canvas, share: float) -> None:
     """Paint the camera car's own bonnet over the foot of the picture; it carries no label."""
     width, height = canvas.camera.size_wh
     us = np.linspace(-0.05, 1.05, 40)

@@ -33,7 +33,7 @@ def write_contact_sheet(root: str | Path, path: str | Path, *, count: int = 12, 
         for p in sorted((root / "images/10k" / split).glob("*.jpg"))
     ]
     if not names:
-        raise FileNotFoundError(f"no pictures below '{root / 'images/10k'}'; draw the data set first")
+        raise FileNotFoundError(f"no pictures below '{root / 'images/10k'}'; write the data set first, with mmstreet mini")
     pairs = [_read_pair(root, name, width) for name in names[:count]]
     pairs += [np.zeros_like(pairs[0])] * (-len(pairs) % columns)
     rows = [np.concatenate(pairs[i : i + columns], axis=1) for i in range(0, len(pairs), columns)]

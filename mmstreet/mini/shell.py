@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mmstreet.mini.camera import Point, Pose, on_face
-from mmstreet.mini.draw import Canvas
+from mmstreet.mini.canvas import Canvas
 from mmstreet.mini.light import Rgb, mix
 
 BODY_PAINTS: tuple[Rgb, ...] = (
@@ -66,7 +66,7 @@ class Shell:
         self.face(self.box_face("rear", w, y0, y1, b0), rgb, texture=texture)
 
 
-def draw_vehicle_shadow(canvas: Canvas, pose: Pose, length: float, width: float) -> None:
+def render_vehicle_shadow(canvas: Canvas, pose: Pose, length: float, width: float) -> None:
     """Darken the ground under a vehicle and, in sunshine, on its far side."""
     sx, sy, sz = canvas.light.sun
     reach = min(2.5, 1.1 / max(sy, 0.25)) if max(canvas.light.sun_rgb) > 0.2 else 0.0
@@ -77,7 +77,7 @@ def draw_vehicle_shadow(canvas: Canvas, pose: Pose, length: float, width: float)
     canvas.cast_shadow(base, 0.62)
 
 
-def draw_underside(canvas: Canvas, pose: Pose, name: str, w: float, axles: tuple[float, ...], radius: float) -> None:
+def render_underside(canvas: Canvas, pose: Pose, name: str, w: float, axles: tuple[float, ...], radius: float) -> None:
     """Draw the dark underside and the tyres as seen from front and rear."""
     shell = Shell(canvas, pose, name)
     b0, b1 = min(axles), max(axles)
@@ -90,7 +90,7 @@ def draw_underside(canvas: Canvas, pose: Pose, name: str, w: float, axles: tuple
                 shell.face(face, _RUBBER)
 
 
-def draw_wheels(canvas: Canvas, pose: Pose, name: str, w: float, axles: tuple[float, ...], radius: float) -> None:
+def render_wheels(canvas: Canvas, pose: Pose, name: str, w: float, axles: tuple[float, ...], radius: float) -> None:
     """Draw wheel arch, tyre and rim on the flank that the camera sees."""
     shell = Shell(canvas, pose, name)
     parts = [(1.18, 0.1, (0.05, 0.05, 0.05)), (1.0, 0.0, _RUBBER), (0.62, 0.0, (0.52, 0.53, 0.54)), (0.2, 0.0, (0.2, 0.2, 0.2))]
@@ -105,7 +105,7 @@ def draw_wheels(canvas: Canvas, pose: Pose, name: str, w: float, axles: tuple[fl
                     break
 
 
-def draw_lamps(
+def render_lamps(
     canvas: Canvas, shell: Shell, face: list[Point], *, front: bool, braking: bool, low: float, high: float, wide: float = 0.18
 ) -> tuple[Rgb, float]:
     """Draw the pair of lamps on a front or rear face, lit when it is dark or the brakes are on.

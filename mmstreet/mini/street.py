@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmstreet.mini.camera import FAR, NEAR
-from mmstreet.mini.draw import Canvas
+from mmstreet.mini.canvas import Canvas
 from mmstreet.mini.light import Rgb, mix, vary
 
 _STATIONS = (NEAR, 2.0, 3.0, 4.5, 6.5, 9.0, 12.0, 16.0, 21.0, 28.0, 37.0, 50.0, 70.0, 100.0, 150.0, 230.0, FAR)
@@ -108,7 +108,7 @@ def plan_street(rng: np.random.Generator, scene: str, *, crossing: bool) -> Stre
     )
 
 
-def draw_ground(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:
+def render_ground(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:
     """Paint everything that lies flat, and the kerbs."""
     snow = canvas.light.snow
     white = (0.86, 0.88, 0.91)
@@ -123,12 +123,12 @@ def draw_ground(canvas: Canvas, street: Street, rng: np.random.Generator) -> Non
     canvas.fill([(-500, 0, NEAR), (-500, 0, FAR), (500, 0, FAR), (500, 0, NEAR)], terrain)
     _strip(canvas, street.left, street.right, road)
     for side in (-1, 1):
-        _draw_edge(canvas, street, side, paving, asphalt)
+        _render_edge(canvas, street, side, paving, asphalt)
     if street.crossing is not None:
         near, far = street.crossing, street.crossing + street.crossing_width
         canvas.fill([(-150, 0, near), (-150, 0, far), (150, 0, far), (150, 0, near)], road)
-    _draw_wear(canvas, street, rng, asphalt)
-    _draw_markings(canvas, street, rng, marking, asphalt)
+    _render_wear(canvas, street, rng, asphalt)
+    _render_markings(canvas, street, rng, marking, asphalt)
 
 
 def _strip(canvas: Canvas, x0: float, x1: float, paint: int, *, y: float = 0.0, z0: float = NEAR, z1: float = FAR) -> None:
@@ -137,7 +137,7 @@ def _strip(canvas: Canvas, x0: float, x1: float, paint: int, *, y: float = 0.0, 
     canvas.fill([(x0, y, z) for z in stations] + [(x1, y, z) for z in reversed(stations)], paint)
 
 
-def _draw_edge(canvas: Canvas, street: Street, side: int, paving: Rgb, asphalt: Rgb) -> None:
+def _render_edge(canvas: Canvas, street: Street, side: int, paving: Rgb, asphalt: Rgb) -> None:
     """Paint kerb and pavement on one side, leaving the side street open."""
     i = int(side > 0)
     if street.pavement[i] == 0:
@@ -163,7 +163,7 @@ def _draw_edge(canvas: Canvas, street: Street, side: int, paving: Rgb, asphalt: 
             z += 1.5
 
 
-def _draw_wear(canvas: Canvas, street: Street, rng: np.random.Generator, asphalt: Rgb) -> None:
+def _render_wear(canvas: Canvas, street: Street, rng: np.random.Generator, asphalt: Rgb) -> None:
     """Paint patches, sealed cracks and manholes, all of class road."""
     up = (0.0, 1.0, 0.0)
     for _ in range(int(rng.integers(1, 6))):
@@ -185,7 +185,7 @@ def _draw_wear(canvas: Canvas, street: Street, rng: np.random.Generator, asphalt
         canvas.fill([(x + 0.33 * np.cos(a), 0, z + 0.33 * np.sin(a)) for a in angles], tar)
 
 
-def _draw_markings(canvas: Canvas, street: Street, rng: np.random.Generator, marking: Rgb, asphalt: Rgb) -> None:
+def _render_markings(canvas: Canvas, street: Street, rng: np.random.Generator, marking: Rgb, asphalt: Rgb) -> None:
     """Paint lane lines, divider, edge lines and, at a side street, stop line and zebra."""
     up = (0.0, 1.0, 0.0)
     white = canvas.paint(marking, "road", normal=up, ground=True, texture="rough")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import ImageFilter
 
-from mmstreet.mini.draw import OVERSAMPLING, Canvas
+from mmstreet.mini.canvas import OVERSAMPLING, Canvas
 from mmstreet.mini.noise import blur, noise_window, periodic_noise, smooth_noise
 
 

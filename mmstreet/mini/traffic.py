@@ -61,7 +61,7 @@ def add_wanted(plan: Plan) -> None:
     rng, street, i = plan.rng, plan.street, plan.index
     lane = street.right - street.parking[1] - 0.9
     if i % 8 in (0, 1, 4):
-        draw = people.draw_bicycle if i % 4 == 0 else people.draw_motorcycle
+        render = people.render_bicycle if i % 4 == 0 else people.render_motorcycle
         ridden = (i // 4) % 3 != 2
         side_on = (i // 8) % 2 == 1
         z = rng.uniform(15, 23) if side_on else rng.uniform(9, 14)
@@ -74,7 +74,7 @@ def add_wanted(plan: Plan) -> None:
         if side_on and ridden:
             x = rng.uniform(max(street.left, -4), min(street.right, 5))
         pose = Pose(x, z, yaw)
-        plan.add(z, lambda c, r: draw(c, r, pose, ridden=ridden), footprint=(x - 0.7, x + 0.7, 1.8, z), wanted=True)
+        plan.add(z, lambda c, r: render(c, r, pose, ridden=ridden), footprint=(x - 0.7, x + 0.7, 1.8, z), wanted=True)
     if i % 4 == 2 and street.scene != "highway":
         for _ in range(2):
             _add_person(plan, street.right + rng.uniform(0.5, 1.4), rng.uniform(9, 20), rng.uniform(-1.5, 1.5), wanted=True)
@@ -98,18 +98,18 @@ def _add_vehicle(plan: Plan, kind: str, pose: Pose, *, wanted: bool = False) -> 
     if wanted:
         plan.taken.append((pose.x, pose.z, half_x, half_z))
     shape, braking = str(rng.choice(list(cars.CAR_SHAPES), p=[0.34, 0.22, 0.27, 0.09, 0.08])), rng.random() < 0.3
-    draw: dict[str, Painter] = {
-        "car": lambda c, r: cars.draw_car(c, r, pose, shape=shape, braking=braking),
-        "truck": lambda c, r: vehicles.draw_truck(c, r, pose),
-        "bus": lambda c, r: vehicles.draw_bus(c, r, pose),
-        "train": lambda c, r: vehicles.draw_tram(c, r, pose),
+    renderers: dict[str, Painter] = {
+        "car": lambda c, r: cars.render_car(c, r, pose, shape=shape, braking=braking),
+        "truck": lambda c, r: vehicles.render_truck(c, r, pose),
+        "bus": lambda c, r: vehicles.render_bus(c, r, pose),
+        "train": lambda c, r: vehicles.render_tram(c, r, pose),
     }
     near = pose.z - half_z
-    plan.add(near + 0.3 * half_z, draw[kind], footprint=(pose.x - half_x, pose.x + half_x, height, near), wanted=wanted)
+    plan.add(near + 0.3 * half_z, renderers[kind], footprint=(pose.x - half_x, pose.x + half_x, height, near), wanted=wanted)
 
 
 def _add_person(plan: Plan, x: float, z: float, yaw: float, *, wanted: bool = False) -> None:
     if not plan.claim(x, z, 0.4, 0.4) and not wanted:
         return
     walking, pose = plan.rng.random() < 0.8, Pose(x, z, yaw)
-    plan.add(z, lambda c, r: people.draw_pedestrian(c, r, pose, walking=walking), footprint=(x - 0.35, x + 0.35, 1.8, z), wanted=wanted)
+    plan.add(z, lambda c, r: people.render_pedestrian(c, r, pose, walking=walking), footprint=(x - 0.35, x + 0.35, 1.8, z), wanted=wanted)

@@ -72,7 +72,7 @@ def render_scene(settings: MiniSettings, split: str, index: int) -> tuple[Scene,
     """Draw one scene and its labels; the result depends on the settings' seed and size, the split and the index alone."""
     plan_rng, noise_rng = (np.random.default_rng([settings.seed, _SPLITS.index(split), index, stream]) for stream in (0, 1))
     scene = plan_scene(plan_rng, index, settings.size_wh)
-    canvas = scene.draw()
+    canvas = scene.render()
     picture = develop(canvas, noise_rng)
     return scene, picture, annotate(canvas, picture)
 

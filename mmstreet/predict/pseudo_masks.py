@@ -92,7 +92,7 @@ def write_pseudo_masks(
     return len(missing), len(jobs) - len(missing)
 
 
-def draw_views(teacher: ClipTeacher, path: str | Path, shown: Sequence[str], table: LabelTable) -> Image.Image:
+def render_views(teacher: ClipTeacher, path: str | Path, shown: Sequence[str], table: LabelTable) -> Image.Image:
     """Draw an image and its pseudo-masks in the four views, two by two below it, with the colours of the classes.
 
     Args:

@@ -80,12 +80,12 @@ class RandomScaleCrop(BaseTransform):
         zoom = np.random.uniform(*self.scale) * min(self.size_hw[0] / height, self.size_hw[1] / width)
         fraction = np.random.uniform(*self.fraction)
         rows, columns = window_shape((height, width), self.size_hw, zoom=zoom, fraction=fraction, fraction_min=self.fraction[0])
-        anchor = self._draw_anchor(results.get("gt_seg_map")) or (None, None)
-        top, left = _draw_offset(height, rows, anchor[0]), _draw_offset(width, columns, anchor[1])
+        anchor = self._sample_anchor(results.get("gt_seg_map")) or (None, None)
+        top, left = _sample_offset(height, rows, anchor[0]), _sample_offset(width, columns, anchor[1])
         window = slice(top, top + rows), slice(left, left + columns)
         zoom = min(zoom, self.size_hw[0] / rows, self.size_hw[1] / columns)
         out_hw = max(1, round(rows * zoom)), max(1, round(columns * zoom))
-        corner = _draw_offset(self.size_hw[0], out_hw[0]), _draw_offset(self.size_hw[1], out_hw[1])
+        corner = _sample_offset(self.size_hw[0], out_hw[0]), _sample_offset(self.size_hw[1], out_hw[1])
         results["img"] = self._place(image[window], out_hw, corner, cv2.INTER_LINEAR, self.fill_bgr)
         for key in results.get("seg_fields", []):
             results[key] = self._place(results[key][window], out_hw, corner, cv2.INTER_NEAREST_EXACT, IGNORE_INDEX)
@@ -101,7 +101,7 @@ class RandomScaleCrop(BaseTransform):
         beyond = [size - start - side for size, start, side in zip(self.size_hw, corner, out_hw)]
         return cv2.copyMakeBorder(resized, corner[0], beyond[0], corner[1], beyond[1], cv2.BORDER_CONSTANT, value=fill)
 
-    def _draw_anchor(self, labels: np.ndarray | None) -> tuple[int, int] | None:
+    def _sample_anchor(self, labels: np.ndarray | None) -> tuple[int, int] | None:
         if labels is None or not self.prefer:
             return None
         for train_id in np.random.permutation(self.prefer):
@@ -146,6 +146,6 @@ class RandomGaussianBlur(BaseTransform):
         return f"RandomGaussianBlur(prob={self.prob}, sigma_px={self.sigma_px})"
 
 
-def _draw_offset(length: int, window: int, anchor: int | None = None) -> int:
+def _sample_offset(length: int, window: int, anchor: int | None = None) -> int:
     low, high = offset_range(length, window, anchor)
     return int(np.random.randint(low, high + 1))

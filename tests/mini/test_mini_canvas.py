@@ -9,7 +9,7 @@ import pytest
 from mmstreet.labels import BDD100K_SEM19
 from mmstreet.mini.annotate import annotate
 from mmstreet.mini.camera import Camera, Pose, face_normal, faces_camera, on_face
-from mmstreet.mini.draw import OVERSAMPLING, Canvas
+from mmstreet.mini.canvas import OVERSAMPLING, Canvas
 from mmstreet.mini.light import sample_light
 from mmstreet.mini.picture import Picture, develop
 

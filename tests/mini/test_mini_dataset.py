@@ -188,7 +188,7 @@ def test_the_contact_sheet_shows_pictures_beside_their_colours(dataset, tmp_path
     assert sheet.shape == (2 * 45, 4 * 80, 3)
     road = np.abs(sheet[:45, 80:160].astype(int) - (128, 64, 128)).sum(-1) < 12
     assert road.mean() > 0.1
-    with pytest.raises(FileNotFoundError, match="draw the data set first"):
+    with pytest.raises(FileNotFoundError, match="write the data set first"):
         write_contact_sheet(tmp_path, tmp_path / "sheet.png")
 
 

@@ -14,7 +14,7 @@ CAMERA = dict(size_wh=(640, 360), focal=500.0, horizon=180.0, height=1.5, bend=0
 
 def test_the_first_frame_is_the_scene_as_it_stands():
     scene = plan_scene(np.random.default_rng([3, 2, 5, 0]), 5, (96, 64))
-    still = develop(scene.draw(), np.random.default_rng([3, 2, 5, 1]))
+    still = develop(scene.render(), np.random.default_rng([3, 2, 5, 1]))
     first = next(render_drive(seed=3, index=5, frames=2, size_wh=(96, 64)))
     np.testing.assert_array_equal(first.image, still.image)
     np.testing.assert_array_equal(first.labels, still.labels)
