@@ -171,4 +171,5 @@ def describe_safety(one: Evaluation, folder: RunFolder) -> dict:
         return {"title": Path(image["img_path"]).name, "picture": picture, "truth": image.get("truth"), **image["safety"]}
 
     safety = one.content["safety"]
-    return {"name": one.name, "metrics": safety["metrics"], **{side: [show(image) for image in safety[side]] for side in ("worst", "best")}}
+    scenes = {side: [show(image) for image in safety[side]] for side in ("worst", "best")}
+    return {"name": one.name, "metrics": safety["metrics"], "reasons": safety.get("reasons", {}), **scenes}

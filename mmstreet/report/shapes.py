@@ -39,7 +39,7 @@ PROTOCOL = {
 }
 SAFETY_SCORE = {"score": _NUMBER, "level": LEVELS, "components": {...: _NUMBER}, "explanation": str}
 SCENE = {"img_path": str, "picture": str, "safety": SAFETY_SCORE, "truth": ({"score": _NUMBER}, None, ...)}
-SAFETY = {"metrics": _METRICS, "best": [SCENE], "worst": [SCENE]}
+SAFETY = {"metrics": _METRICS, "reasons": ({...: int}, ...), "best": [SCENE], "worst": [SCENE]}
 EVALUATION = _SCORES | {"evaluation": ({}, ...), "safety": (SAFETY, ...)}
 KEPT_IMAGES = {
     "legend": [{"class": str, "color": Color}],

@@ -59,9 +59,9 @@ class RoadSafetyMetric(BaseMetric):
         self.num_scenes = num_scenes
         self._analyzer: RoadSafetyAnalyzer | None = None
         self.report: dict | None = None
-        """Result of the last evaluation on the main process: ``metrics``; ``images``, all of them, the worst first, unknown ones last, each
-        with ``img_path``, ``seg_map_path``, ``safety`` and, with labels, ``truth``, both as from ``SafetyScore.to_dict``; ``best`` and
-        ``worst``, lists of such images, the most extreme first."""
+        """Result of the last evaluation on the main process: ``metrics``; ``reasons``, what is not known and why; ``images``, all of
+        them, the worst first, unknown ones last, each with ``img_path``, ``seg_map_path``, ``safety`` and, with labels, ``truth``, both
+        as from ``SafetyScore.to_dict``; ``best`` and ``worst``, lists of such images, the most extreme first."""
 
     @property
     def analyzer(self) -> RoadSafetyAnalyzer:
@@ -81,7 +81,7 @@ class RoadSafetyMetric(BaseMetric):
 
     def files(self) -> dict[str, dict | list]:
         """What a test run writes of the last evaluation: content of JSON files and rows of CSV files by file name."""
-        scenes = {name: self.report[name] for name in ("metrics", "best", "worst")}
+        scenes = {name: self.report[name] for name in ("metrics", "reasons", "best", "worst")}
         return {"metrics.json": {"safety": scenes}, "per_image.csv": list_safety(self.report["images"])}
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
@@ -121,7 +121,13 @@ class RoadSafetyMetric(BaseMetric):
         known = [image for image in ranked if image["safety"]["score"] is not None]
         metrics = summarize_safety([image["safety"] for image in results])
         metrics |= compare_safety([(image["safety"], image["truth"]) for image in results if image["truth"]])
-        self.report = {"metrics": metrics, "images": ranked, "worst": known[: self.num_scenes], "best": known[::-1][: self.num_scenes]}
+        self.report = {
+            "metrics": metrics,
+            "reasons": count_reasons(ranked),
+            "images": ranked,
+            "worst": known[: self.num_scenes],
+            "best": known[::-1][: self.num_scenes],
+        }
         print_log(f"road safety of {len(results)} images\n{format_safety(self.report)}", logger="current")
         return {name: value for name, value in metrics.items() if value is not None}
 
@@ -178,17 +184,22 @@ def list_safety(images: Sequence[Mapping]) -> list[list]:
     return rows
 
 
+def count_reasons(images: Sequence[dict]) -> dict[str, int]:
+    """Say what is not known and why, with the number of images; a scene that is unknown altogether counts once."""
+    reasons = Counter()
+    for image in images:
+        why = image["safety"]["reasons"]
+        known = image["safety"]["score"] is not None
+        reasons.update({f"{part} is not known: {text}" if known else f"UNKNOWN: {text}" for part, text in why.items()})
+    return dict(sorted(reasons.items()))
+
+
 def format_safety(report: dict) -> str:
     """Lay out the result of :class:`RoadSafetyMetric` as text: the scalars, what is not known and why, and the worst scene."""
     metrics = report["metrics"]
     width = max(map(len, metrics))
     lines = [f"{name:<{width}}  {'n/a' if value is None else f'{value:.2f}'}" for name, value in metrics.items()]
-    reasons = Counter()
-    for image in report["images"]:
-        why = image["safety"]["reasons"]
-        known = image["safety"]["score"] is not None
-        reasons.update({f"{part} is not known: {text}" if known else f"UNKNOWN: {text}" for part, text in why.items()})
-    lines += [f"{reason} ({count} images)" for reason, count in sorted(reasons.items())]
+    lines += [f"{reason} ({count} images)" for reason, count in report["reasons"].items()]
     lines += [f"worst: {image['img_path']}: {image['safety']['explanation']}" for image in report["worst"][:1]]
     return "\n".join(lines)
 

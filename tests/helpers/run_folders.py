@@ -52,7 +52,8 @@ def write_test(folder: Path, *, confusion: list = CONFUSION, names: tuple = NAME
     write_kept(out / "worst", title)
     write_photo(np.full((18, 32, 3), 99, np.uint8), out / "safety" / "scenes" / "worst_01.jpg")
     scene = {"img_path": f"data/{title}", "picture": "scenes/worst_01.jpg", "safety": SAFETY, "truth": None}
-    safety = {"metrics": {"score": 42.0, "share_HIGH": 100.0}, "worst": [scene], "best": [scene]}
+    reasons = {"people is not known: the classes have <no> people": 2}
+    safety = {"metrics": {"score": 42.0, "share_HIGH": 100.0}, "reasons": reasons, "worst": [scene], "best": [scene]}
     write_json(run | {"safety": safety}, out / "safety" / "metrics.json")
     return folder
 

@@ -75,6 +75,7 @@ def test_every_part_of_a_run_is_on_its_page(run, tmp_path):
         "42 HIGH",
         "not known",
         "no safety certificate",
+        "people is not known: the classes have <no> people (2 images)",
         "mIoU 0.0 %, 100.0 % of the scored pixels wrong",
     ):
         assert found in text, found

@@ -10,6 +10,7 @@ from mmstreet.labels import BDD100K_SEM19, STREET6_BACKGROUND
 from mmstreet.registry import METRICS
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 from mmstreet.safety.metric import compare_safety, summarize_safety
+from mmstreet.safety.score import LEVELS
 from tests.helpers.metric_contract import MetricContract
 from tests.helpers.street_scene import draw_street, put
 
@@ -96,6 +97,16 @@ def test_labels_are_not_needed_and_give_the_error_where_they_are():
     wrong = run([make_sample(put(STREET, "person", ahead=5), labels=STREET)])[1]
     assert wrong["safety/score_error"] == pytest.approx(100 - wrong["safety/score"])
     assert wrong["safety/level_agreement"] == 0
+
+
+def test_scenes_of_classes_without_a_road_are_unknown_and_the_reason_is_written():
+    names = ("car", "person", "pole")
+    samples = [make_sample(np.full((90, 160), i)) for i in range(3)]
+    metric, scores = run(samples, dataset_meta={"classes": names})
+    assert scores == {**dict.fromkeys((f"safety/share_{level}" for level in LEVELS), 0.0), "safety/share_UNKNOWN": 100.0}
+    ((reason, count),) = metric.files()["metrics.json"]["safety"]["reasons"].items()
+    assert reason.startswith("UNKNOWN: the classes have neither road nor other ground nor background")
+    assert count == 3
 
 
 def test_no_map_is_kept():
