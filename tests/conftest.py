@@ -13,3 +13,5 @@ def _no_visualizer_of_another_run():
         base = sys.modules["mmengine.visualization"].Visualizer
         for kind in (base, *base.__subclasses__()):
             kind._instance_dict.clear()
+    if "mmengine.logging" in sys.modules:  # a logger writes to the stream of the test that made it, which is closed by now
+        sys.modules["mmengine.logging"].MMLogger._instance_dict.clear()

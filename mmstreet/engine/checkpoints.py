@@ -62,8 +62,7 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
     """
     work_dir = Path(work_dir)
     complete = [path for stem in ("epoch", "iter") for path in work_dir.glob(f"{stem}_*.pth") if is_complete(path)]
-    pointer = work_dir / POINTER
-    named = Path(pointer.read_text().strip()) if pointer.is_file() else work_dir
+    named = _read_pointer(work_dir)
     for path in (named, work_dir / named.name):
         if is_complete(path):
             # A higher number alone may be left from an earlier run in this folder, a later date alone from copying.
@@ -72,6 +71,16 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
     else:
         candidates = complete
     return max(candidates, key=lambda path: path.stat().st_mtime_ns, default=None)
+
+
+def _read_pointer(work_dir: Path) -> Path:
+    """The path in ``last_checkpoint``, whatever else the file holds; the folder itself, which is no checkpoint, if that is no path."""
+    try:
+        named = Path((work_dir / POINTER).read_bytes()[:10_000].decode("utf-8").strip())
+        named.exists()
+    except (OSError, ValueError):  # no file, no text, or no name that a file can have
+        return work_dir
+    return named
 
 
 def find_checkpoint(place: str | Path) -> Path:

@@ -84,6 +84,38 @@ def test_resume_goes_on_from_the_newest_checkpoint_and_equals_one_run(config, tm
     assert_weights_close(tmp_path / "whole/epoch_2.pth", tmp_path / "parts/epoch_2.pth", rtol=0, atol=0)
 
 
+def test_more_epochs_learn_along_the_longer_schedule_and_fewer_are_refused(config, tmp_path, run, refusal):
+    cfg = Config.fromfile(config)
+    cfg.param_scheduler = [dict(type="PolyLR", eta_min=0.0, by_epoch=True, convert_to_iter_based=True)]
+    cfg.dump(config)
+    run("train", config, "--work-dir", tmp_path / "w", "--epochs", 1)
+    run("train", config, "--work-dir", tmp_path / "w", "--epochs", 2, "--resume")
+    log = "".join(path.read_text() for path in (tmp_path / "w").glob("*/*.log"))
+    assert "the checkpoint is of a run of 1 epochs; the schedule goes on as that of a run of 2 epochs: lr 0.008 after 1" in log
+    assert refusal("train", config, "--work-dir", tmp_path / "w", "--epochs", 1, "--resume").startswith(
+        "the checkpoint was trained for 2 epochs"
+    )
+    assert refusal("train", config, "--work-dir", tmp_path / "w", "--iters", 9).endswith("it counts epochs, so give --epochs")
+
+
+NO_CHECKPOINTS = {
+    "a list": ([1, 2], "is not what it should be: expected a dict with 'state_dict', but it holds a list"),
+    "an int": (3, "is not what it should be: expected a dict with 'state_dict', but it holds an int"),
+    "nothing": ({}, "is not what it should be: expected weights, but it has none"),
+    "no meta": ({"state_dict": {"w": torch.zeros(2)}}, "expected how far training came in meta['epoch'], which is missing"),
+    "nan": ({"state_dict": {"w": torch.tensor([float("nan")])}}, "its weight 'w' has values that are infinite or not a number"),
+}
+
+
+def test_what_is_no_checkpoint_is_named_in_one_sentence(config, tmp_path, refusal):
+    for name, (content, sentence) in NO_CHECKPOINTS.items():
+        path = tmp_path / f"{name}.pth"
+        torch.save(content, path)
+        said = refusal("train", config, "--work-dir", tmp_path / "w", "--resume", path)
+        assert said.startswith(f"checkpoint '{path}' ")
+        assert sentence in said
+
+
 def test_a_second_stage_starts_from_the_first_and_resumes_its_own(config, tmp_path, run, capsys):
     cfg = Config.fromfile(config)
     cfg.model.decode_head.norm_cfg = None

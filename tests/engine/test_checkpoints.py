@@ -81,3 +81,10 @@ def test_a_spoilt_or_partial_newest_checkpoint_is_passed_over(tmp_path, checkpoi
 def test_an_empty_folder_has_no_checkpoint(tmp_path):
     assert latest_checkpoint(tmp_path) is None
     assert latest_checkpoint(tmp_path / "absent") is None
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"x" * 5000, b"", b"a\x00b", b"/"])
+def test_a_pointer_that_is_no_path_is_passed_over(tmp_path, checkpoint, content):
+    newest = checkpoint("epoch_2.pth")
+    (tmp_path / "last_checkpoint").write_bytes(content)
+    assert latest_checkpoint(tmp_path) == newest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -186,12 +187,13 @@ def _saved(content: object, path: Path, use: Callable[[Path], object]) -> Callab
     return call
 
 
-def _train(work_dir: Path, *, resume: bool = False, load_from: Path | None = None) -> None:
+def _train(work_dir: Path, *, resume: bool = False, load_from: Path | None = None, **settings) -> None:
     cfg = tiny_config(work_dir, epochs=2 if resume else 1, validate=True)
     cfg.default_hooks.checkpoint |= dict(save_best="accuracy", rule="greater", max_keep_ckpts=1)
     cfg.custom_hooks.append(dict(type="mmstreet.LoadFromHook"))
     cfg.log_level = "CRITICAL"
     cfg.resume, cfg.load_from = resume, load_from and str(load_from)
+    cfg.merge_from_dict(settings)
     build_runner(cfg).train()
 
 
@@ -232,3 +234,32 @@ def tested(folder: Path, rng: np.random.Generator) -> Cases:
 def predicted(folder: Path, rng: np.random.Generator) -> Cases:
     config, sound = _segmentor(folder)
     yield from _cases(folder, rng, sound, lambda path, i: load_trained(config, path, device="cpu"))
+
+
+OTHERS = {
+    "model": {"model": dict(type="DropoutNet", batch_norm=False)},
+    "optimizer": {"optim_wrapper.optimizer": dict(_delete_=True, type="SGD", lr=0.1, momentum=0.9)},
+    "schedule": {"param_scheduler": [dict(type="StepLR", step_size=1)]},
+    "number of schedules": {"param_scheduler": [dict(type="LinearLR", end=1), dict(type="PolyLR", begin=1)]},
+    "groups of weights": {"optim_wrapper.paramwise_cfg": dict(bias_lr_mult=2.0)},
+    "loop": {"train_cfg": dict(_delete_=True, by_epoch=False, max_iters=2)},
+}
+
+
+@hostile("checkpoints of another config: train --resume", refused=True)
+def of_another_config(folder: Path, rng: np.random.Generator) -> Cases:
+    for name, settings in OTHERS.items():
+        for recorded in (True, False):
+
+            def call(name: str = name, settings: dict = settings, recorded: bool = recorded) -> None:
+                path = folder / "sound/epoch_1.pth"
+                if not path.exists():
+                    _train(folder / "sound")
+                content = read_checkpoint(path)
+                if not recorded:  # as mmengine alone writes it
+                    content.pop("mmstreet_training")
+                other = folder / f"{name}{recorded}.pth"
+                torch.save(content, other)
+                _train(folder / f"{name}{recorded}", resume=True, load_from=other, **copy.deepcopy(settings))
+
+            yield f"another {name}, {'recorded' if recorded else 'not recorded'}", call
