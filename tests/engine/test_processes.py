@@ -70,3 +70,27 @@ def test_running_statistics_are_averaged_and_other_buffers_are_the_main_processs
         assert buffers["num_batches_tracked"] == 5
         assert buffers["queue"].tolist() == [10.0]
         assert torch.equal(buffers["third"], torch.tensor([0.1]))
+
+
+def resume_without_a_validation(rank, folder):
+    hook = dict(type="mmstreet.AtomicCheckpointHook", interval=1, save_best="accuracy", rule="greater")
+    for start in range(2):
+        cfg = tiny_config(folder / "work", launcher="pytorch", validate=True, checkpoint=hook, epochs=1)
+        if start:
+            cfg.resume, cfg.load_from = True, str(folder / "work/epoch_1.pth")
+        runner = build_runner(cfg)
+        runner.train()
+        scores = {name: float(runner.message_hub.get_scalar(f"val/{name}").current()) for name in ("accuracy", "total")}
+        torch.save(scores, folder / f"{start}{rank}.pt")
+        torch.distributed.barrier()
+        if not rank and not start:
+            for path in (*folder.glob("work/best_*.pth"), folder / "work/last_validation.json"):
+                path.unlink()
+        torch.distributed.barrier()
+
+
+def test_a_validation_is_made_up_on_all_processes(tmp_path):
+    in_two_processes(resume_without_a_validation, tmp_path)
+    scores = [torch.load(tmp_path / f"{start}{rank}.pt") for start in range(2) for rank in range(2)]
+    assert scores[1:] == scores[:1] * 3
+    assert (tmp_path / "work/last_validation.json").exists()

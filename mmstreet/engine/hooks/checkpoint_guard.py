@@ -10,10 +10,11 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, find_latest_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from mmstreet.engine.checkpoint_content import RECORD, check_content, check_resumable, check_training_state, describe_training
+from mmstreet.engine.checkpoint_content import RECORD, check_content, check_resumable
 from mmstreet.engine.checkpoint_fit import check_fit
 from mmstreet.engine.errors import LaunchError, NonFiniteError
 from mmstreet.engine.safe_load import load_from_local
+from mmstreet.engine.training_state import check_training_state, describe_training
 from mmstreet.registry import HOOKS
 
 
