@@ -14,7 +14,7 @@ from mmstreet.registry import MODELS
 
 
 class BatchLoss(nn.Module):
-    """A loss that is one number for the batch, called as mmseg's heads call theirs; a subclass gives :meth:`compute`.
+    """A loss that is one number for the batch, called as mmseg's heads call theirs; a subclass gives :meth:`compute` and ``settings``.
 
     Args:
         loss_weight: Factor of the whole.
@@ -25,6 +25,7 @@ class BatchLoss(nn.Module):
         super().__init__()
         self.loss_weight = loss_weight
         self.loss_name = loss_name
+        self.settings: dict[str, float | str] = {}
 
     def forward(
         self,
@@ -61,6 +62,10 @@ class BatchLoss(nn.Module):
     def compute(self, logits: Tensor, labels: Tensor, *, pixel_weight: Tensor | None, ignore_index: int) -> Tensor:
         """Compute the loss without its factor; see :meth:`forward`."""
         raise NotImplementedError
+
+    def extra_repr(self) -> str:
+        """Show the settings."""
+        return ", ".join(f"{name}={value}" for name, value in {**self.settings, "loss_weight": self.loss_weight}.items())
 
 
 @MODELS.register_module()
@@ -116,7 +121,7 @@ class FocalDiceLoss(BatchLoss):
     def extra_repr(self) -> str:
         """Show the settings, with the weights as computed."""
         weights = None if self.class_weight is None else [round(w, 4) for w in self.class_weight.tolist()]
-        return f"class_weight={weights}, {_show(self.settings)}, loss_weight={self.loss_weight}"
+        return f"class_weight={weights}, {super().extra_repr()}"
 
 
 @MODELS.register_module()
@@ -144,11 +149,3 @@ class TverskyLoss(BatchLoss):
     def compute(self, logits: Tensor, labels: Tensor, *, pixel_weight: Tensor | None, ignore_index: int) -> Tensor:
         """Call :func:`mmstreet.losses.functional.tversky_loss`."""
         return tversky_loss(logits, labels, pixel_weight=pixel_weight, ignore_index=ignore_index, **self.settings)
-
-    def extra_repr(self) -> str:
-        """Show the settings."""
-        return f"{_show(self.settings)}, loss_weight={self.loss_weight}"
-
-
-def _show(settings: dict[str, float]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in settings.items())

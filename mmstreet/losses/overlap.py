@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from mmstreet.losses.functional import check_shapes, split_ignored
+from mmstreet.losses.functional import check_pixel_weight, loss_dtype, select_valid
 
 
-def lovasz_softmax_loss(logits: Tensor, labels: Tensor, *, ignore_index: int = 255) -> Tensor:
+def lovasz_softmax_loss(logits: Tensor, labels: Tensor, *, ignore_index: int = 255, pixel_weight: Tensor | None = None) -> Tensor:
     """Lovász-Softmax loss (Berman et al., CVPR 2018), averaged over the classes present in the batch.
 
     With errors ``e = |[y = c] - p_c|`` of all valid pixels of the batch in descending order, the loss of class ``c`` is the inner product
@@ -18,6 +19,7 @@ def lovasz_softmax_loss(logits: Tensor, labels: Tensor, *, ignore_index: int = 2
         logits: Raw scores, float ``[B, C, H, W]``, or ``[B, C, N]`` for sampled pixels.
         labels: Class ids, integer ``[B, H, W]`` or ``[B, N]``, each in ``[0, C)`` or ``ignore_index``.
         ignore_index: Label of pixels that give neither loss nor gradient.
+        pixel_weight: ``[B, H, W]``, >= 0: a pixel of weight 2 counts as if it were there twice, one of weight 0 as if it were ignored.
 
     Returns:
         Scalar in ``[0, 1]``. Zero, still attached to the graph, when no pixel is valid.
@@ -25,22 +27,26 @@ def lovasz_softmax_loss(logits: Tensor, labels: Tensor, *, ignore_index: int = 2
     Raises:
         ValueError: If shapes or label ids are not as above.
     """
-    probs, hits = _valid_pixels(logits, labels, ignore_index)
-    losses = []
-    for c in hits.any(0).nonzero().flatten().tolist():
-        errors, order = (hits[:, c].to(probs.dtype) - probs[:, c]).abs().sort(descending=True)
-        losses.append(errors @ _jaccard_steps(hits[order, c].to(probs.dtype)))
+    log_probs, targets, counts = select_valid(logits, labels, pixel_weight, ignore_index=ignore_index)
+    probs, losses = log_probs.exp(), []
+    for c in targets[counts > 0].unique().tolist():
+        hits = (targets == c).to(probs.dtype)
+        errors, order = (hits - probs[:, c]).abs().sort(descending=True)
+        losses.append((errors * _jaccard_steps(hits[order], counts[order])).sum())  # autocast would run a dot product in half precision
     return torch.stack(losses).mean() if losses else logits.sum() * 0
 
 
-def _jaccard_steps(hits: Tensor) -> Tensor:
+def _jaccard_steps(hits: Tensor, counts: Tensor) -> Tensor:
     """Return how much each pixel adds to the Jaccard loss, in the order of the errors, ``[N]``."""
-    total = hits.sum()
-    jaccard = 1 - (total - hits.cumsum(0)) / (total + (1 - hits).cumsum(0))
+    inside, outside = hits * counts, (1 - hits) * counts
+    total = inside.sum()
+    jaccard = 1 - (total - inside.cumsum(0)) / (total + outside.cumsum(0))
     return torch.cat([jaccard[:1], jaccard.diff()])
 
 
-def soft_jaccard_loss(logits: Tensor, labels: Tensor, *, form: int = 1, ignore_index: int = 255) -> Tensor:
+def soft_jaccard_loss(
+    logits: Tensor, labels: Tensor, *, form: int = 1, ignore_index: int = 255, pixel_weight: Tensor | None = None
+) -> Tensor:
     """Jaccard metric loss (Wang et al., NeurIPS 2023), averaged over the classes present in the batch.
 
     With L1 norms over all valid pixels of the batch, ``p`` the probabilities and ``y`` the labels of a class::
@@ -56,6 +62,7 @@ def soft_jaccard_loss(logits: Tensor, labels: Tensor, *, form: int = 1, ignore_i
             logits, which sum to 1 at valid pixels and to 0 at ignored ones.
         form: 1 or 2.
         ignore_index: Label of pixels that give neither loss nor gradient.
+        pixel_weight: ``[B, H, W]``, >= 0: a pixel of weight 2 counts as if it were there twice, one of weight 0 as if it were ignored.
 
     Returns:
         Scalar in ``[0, 1]``. Zero, still attached to the graph, when no pixel is valid.
@@ -66,35 +73,28 @@ def soft_jaccard_loss(logits: Tensor, labels: Tensor, *, form: int = 1, ignore_i
     if form not in (1, 2):
         raise ValueError(f"form must be 1 or 2, got {form!r}")
     if labels.is_floating_point():
-        probs, targets = _soft_pixels(logits, labels)
+        probs, targets, counts = _soft_pixels(logits, labels, pixel_weight)
     else:
-        probs, targets = _valid_pixels(logits, labels, ignore_index)
-        targets = targets.to(probs.dtype)
-    present = targets.sum(0) > 0
-    difference = (probs - targets).abs().sum(0)
+        log_probs, ids, counts = select_valid(logits, labels, pixel_weight, ignore_index=ignore_index)
+        probs, targets = log_probs.exp(), F.one_hot(ids, logits.shape[1]).to(log_probs.dtype)
+    counts = counts[:, None]
+    present = (counts * targets).sum(0) > 0
+    difference = (counts * (probs - targets).abs()).sum(0)
     if form == 1:
-        sizes = probs.sum(0) + targets.sum(0)
+        sizes = (counts * (probs + targets)).sum(0)
         overlap = (sizes - difference) / (sizes + difference).clamp_min(torch.finfo(probs.dtype).tiny)
     else:
-        product = (probs * targets).sum(0)
+        product = (counts * probs * targets).sum(0)
         overlap = product / (product + difference).clamp_min(torch.finfo(probs.dtype).tiny)
     return (1 - overlap)[present].mean() if present.any() else logits.sum() * 0
 
 
-def _valid_pixels(logits: Tensor, labels: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
-    """Return probabilities and one-hot labels of the valid pixels, float and bool ``[N, C]``, in float32 at least."""
-    check_shapes(logits, labels)
-    num_classes = logits.shape[1]
-    targets, valid = split_ignored(labels.flatten(), num_classes=num_classes, ignore_index=ignore_index)
-    scores = logits.flatten(2).transpose(1, 2).reshape(-1, num_classes)[valid]
-    probs = scores.to(torch.promote_types(scores.dtype, torch.float32)).softmax(1)
-    return probs, torch.nn.functional.one_hot(targets[valid], num_classes).bool()
-
-
-def _soft_pixels(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    if labels.shape != logits.shape:
-        raise ValueError(f"soft labels must be shaped as the logits, {list(logits.shape)}, got {list(labels.shape)}")
-    num_classes = logits.shape[1]
-    flat = [x.flatten(2).transpose(1, 2).reshape(-1, num_classes) for x in (logits, labels)]
-    valid = flat[1].sum(1) > 0
-    return flat[0][valid].to(torch.promote_types(logits.dtype, torch.float32)).softmax(1), flat[1][valid]
+def _soft_pixels(logits: Tensor, shares: Tensor, pixel_weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return probabilities and soft labels ``[N, C]`` of the pixels that have a label, and how often each counts ``[N]``."""
+    if shares.shape != logits.shape:
+        raise ValueError(f"soft labels must be shaped as the logits, {list(logits.shape)}, got {list(shares.shape)}")
+    valid = shares.sum(1) > 0
+    check_pixel_weight(valid, pixel_weight)
+    probs, targets = (x.movedim(1, -1)[valid].to(loss_dtype(logits)) for x in (logits, shares))
+    counts = torch.ones_like(probs[:, 0]) if pixel_weight is None else pixel_weight[valid].to(probs)
+    return probs.softmax(1), targets, counts

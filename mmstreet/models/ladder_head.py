@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 import torch
 from mmcv.cnn import ConvModule
-from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmstreet.models.boundary_aware import BoundaryAwareHead
 from mmstreet.registry import MODELS
 
 _BATCH_NORM = dict(type="BN")
 
 
 @MODELS.register_module()
-class LadderHead(BaseDecodeHead):
+class LadderHead(BoundaryAwareHead):
     """SwiftNet's decoder (Orsic et al., CVPR 2019): logits at the stride of the finest level that is read.
 
     The coarsest level is pooled to grids of several sizes, which are resized, joined and fused. At each finer level a 1×1 convolution
@@ -30,6 +30,8 @@ class LadderHead(BaseDecodeHead):
         channels: Channels of every layer of the ladder.
         grids: Rows of the pooled grids; columns follow the aspect ratio of the input.
         dropout_ratio: Share of channels dropped before the classifier.
+        boundary_weight: Factor of the boundary-aware term, see :class:`~mmstreet.models.boundary_aware.BoundaryAwareHead`; 0 leaves it out.
+        sampler: mmseg's pixel sampler, such as ``dict(type="OHEMPixelSampler", thresh=0.7, min_kept=20000)``.
         norm_cfg: Normalisation layer.
         ignore_index: Label of pixels that give no loss.
         align_corners: How maps are resized.
@@ -46,6 +48,8 @@ class LadderHead(BaseDecodeHead):
         channels: int = 96,
         grids: Sequence[int] = (8, 4, 2, 1),
         dropout_ratio: float = 0.1,
+        boundary_weight: float = 0.0,
+        sampler: dict | None = None,
         norm_cfg: dict = _BATCH_NORM,
         ignore_index: int = 255,
         align_corners: bool = False,
@@ -60,12 +64,14 @@ class LadderHead(BaseDecodeHead):
             in_index=list(in_index),
             input_transform="multiple_select",
             dropout_ratio=dropout_ratio,
+            sampler=sampler,
             norm_cfg=norm_cfg,
             loss_decode=loss_decode,
             ignore_index=ignore_index,
             align_corners=align_corners,
             init_cfg=init_cfg or dict(type="Normal", std=0.01, override=dict(name="conv_seg")),
         )
+        self.add_boundary(boundary_weight)
         self.grids = tuple(grids)
         pooled = max(1, channels // len(self.grids))
         self.reduce = ConvModule(in_channels[-1], channels, 1, norm_cfg=norm_cfg)
@@ -74,13 +80,13 @@ class LadderHead(BaseDecodeHead):
         self.lateral = nn.ModuleList(ConvModule(width, channels, 1, norm_cfg=norm_cfg, act_cfg=None) for width in in_channels[:-1])
         self.blend = nn.ModuleList(ConvModule(channels, channels, 3, padding=1, norm_cfg=norm_cfg) for _ in in_channels[:-1])
 
-    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Score every class at the stride of the finest level, float ``[B, num_classes, h, w]``, from the backbone's outputs."""
+    def extract_features(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Compute what the classifier sees at the stride of the finest level, float ``[B, channels, h, w]``, from the backbone's outputs."""
         levels = self._transform_inputs(inputs)
         x = self._pool_pyramid(self.reduce(levels[-1]))
         for level, lateral, blend in zip(levels[-2::-1], self.lateral[::-1], self.blend[::-1]):
             x = blend(F.relu(self._resize(x, level) + lateral(level)))
-        return self.cls_seg(x)
+        return x
 
     def _pool_pyramid(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:]

@@ -11,17 +11,17 @@ from collections.abc import Sequence
 
 import torch
 from mmcv.cnn import ConvModule
-from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmstreet.models.boundary_aware import BoundaryAwareHead
 from mmstreet.registry import MODELS
 
 _BATCH_NORM = dict(type="BN")
 _FRESH_CLASSIFIER = dict(type="Normal", std=0.01, override=dict(name="conv_seg"))
 
 
-class TorchvisionHead(BaseDecodeHead):
+class TorchvisionHead(BoundaryAwareHead):
     """Features, then one 1×1 convolution that classifies; the features can be frozen. A subclass gives the layers before it.
 
     Args:
@@ -30,6 +30,7 @@ class TorchvisionHead(BaseDecodeHead):
         loss_decode: Loss or list of losses.
         channels: Channels that the classifier sees; a quarter of ``in_channels`` in torchvision's FCN, which is what None means.
         dropout_ratio: Share of values dropped before the classifier.
+        boundary_weight: Factor of the boundary-aware term, see :class:`~mmstreet.models.boundary_aware.BoundaryAwareHead`; 0 leaves it out.
         in_index: Which backbone stage is read.
         norm_cfg: Normalisation layer.
         ignore_index: Label of pixels that give no loss.
@@ -51,6 +52,7 @@ class TorchvisionHead(BaseDecodeHead):
         ignore_index: int = 255,
         align_corners: bool = False,
         freeze_features: bool = False,
+        boundary_weight: float = 0.0,
         init_cfg: dict | None = _FRESH_CLASSIFIER,
     ):
         super().__init__(
@@ -65,6 +67,9 @@ class TorchvisionHead(BaseDecodeHead):
             align_corners=align_corners,
             init_cfg=init_cfg,
         )
+        if freeze_features and boundary_weight:
+            raise ValueError("boundary_weight trains the features that freeze_features keeps as they are; set one of the two")
+        self.add_boundary(boundary_weight)
         self.freeze_features = freeze_features
         if self.dropout is not None:
             self.dropout = nn.Dropout(self.dropout_ratio)  # torchvision drops single values, mmseg whole channels
@@ -73,21 +78,6 @@ class TorchvisionHead(BaseDecodeHead):
 
     def add_layers(self) -> None:
         """Add what :meth:`extract_features` needs, where these settings are enough for it."""
-
-    def extract_features(self, inputs: tuple[Tensor, ...]) -> Tensor:
-        """Compute what the classifier sees: backbone stages in, float ``[B, channels, h, w]`` out."""
-        raise NotImplementedError
-
-    def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
-        """Score every class at every position of the feature map.
-
-        Args:
-            inputs: Backbone stages, float ``[B, C_i, h_i, w_i]`` each; the one at ``in_index`` is used.
-
-        Returns:
-            Logits, float ``[B, num_classes, h, w]``.
-        """
-        return self.cls_seg(self.extract_features(inputs))
 
     def train(self, mode: bool = True):
         """Set training mode; frozen features get no gradient and stay in eval mode, so that their statistics stay as loaded."""
@@ -128,6 +118,7 @@ class DeepLabV3Head(TorchvisionHead):
         ignore_index: int = 255,
         align_corners: bool = False,
         freeze_features: bool = False,
+        boundary_weight: float = 0.0,
         init_cfg: dict | None = _FRESH_CLASSIFIER,
     ):
         super().__init__(
@@ -135,6 +126,7 @@ class DeepLabV3Head(TorchvisionHead):
             channels=channels,
             num_classes=num_classes,
             freeze_features=freeze_features,
+            boundary_weight=boundary_weight,
             dropout_ratio=0,
             in_index=in_index,
             norm_cfg=norm_cfg,

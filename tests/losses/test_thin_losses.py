@@ -1,0 +1,60 @@
+"""The losses for thin and rare classes as a config names them."""
+
+import pytest
+import torch
+
+from mmstreet.losses.overlap import lovasz_softmax_loss, soft_jaccard_loss
+from mmstreet.losses.rmi import rmi_loss
+from mmstreet.registry import MODELS
+from tests.helpers.loss_contract import LossContract, random_case
+from tests.losses import test_rmi
+
+WEIGHTED = {"LovaszSoftmaxLoss": lovasz_softmax_loss, "SoftJaccardLoss": soft_jaccard_loss}
+
+
+class TestLovaszSoftmaxLossModule(LossContract):
+    def loss(self, logits, labels):
+        return MODELS.build(dict(type="mmstreet.LovaszSoftmaxLoss"))(logits, labels, weight=None, ignore_index=255)
+
+
+class TestSoftJaccardLossModule(LossContract):
+    def loss(self, logits, labels):
+        return MODELS.build(dict(type="mmstreet.SoftJaccardLoss", form=2))(logits, labels, weight=None, ignore_index=255)
+
+
+class TestRMILossModule(test_rmi.TestRMILoss):
+    def loss(self, logits, labels):
+        return MODELS.build(dict(type="mmstreet.RMILoss", pool=1, eps=1e-2))(logits, labels, weight=None, ignore_index=255)
+
+
+@pytest.mark.parametrize("name", WEIGHTED)
+def test_a_module_equals_its_function_times_its_weight(name):
+    module = MODELS.build(dict(type=f"mmstreet.{name}", loss_weight=0.4))
+    torch.testing.assert_close(module(*random_case()), 0.4 * WEIGHTED[name](*random_case()))
+
+
+def test_the_settings_of_rmi_reach_its_formula():
+    logits, labels = random_case()
+    module = MODELS.build(dict(type="mmstreet.RMILoss", pool=1, bce_weight=0.25, eps=1e-3, loss_weight=0.5))
+    torch.testing.assert_close(module(logits, labels), 0.5 * rmi_loss(logits, labels, pool=1, bce_weight=0.25, eps=1e-3))
+    assert repr(module) == "RMILoss(radius_px=3, pool=1, bce_weight=0.25, eps=0.001, loss_weight=0.5)"
+
+
+@pytest.mark.parametrize("name", WEIGHTED)
+def test_a_pixel_of_weight_2_counts_twice_and_one_of_weight_0_not_at_all(name):
+    logits, labels = random_case(dtype=torch.float64)
+    logits, labels = logits.flatten(2), labels.flatten(1)
+    weight = torch.arange(labels.numel()).view(labels.shape) % 3
+    order = torch.arange(labels.shape[1])
+    repeated = [order.repeat_interleave(w) for w in weight]
+    longest = max(map(len, repeated))
+    copies, ids = logits.new_zeros(2, 4, longest), labels.new_full((2, longest), 255)
+    for b, places in enumerate(repeated):
+        copies[b, :, : len(places)], ids[b, : len(places)] = logits[b, :, places], labels[b, places]
+    torch.testing.assert_close(WEIGHTED[name](logits, labels, pixel_weight=weight), WEIGHTED[name](copies, ids))
+
+
+@pytest.mark.parametrize("name", ["RMILoss", "BoundaryLoss"])
+def test_weights_per_pixel_are_refused_where_the_formula_has_none(name):
+    with pytest.raises(ValueError, match=f"{name} .* takes no weight per pixel; leave the sampler out"):
+        MODELS.build(dict(type=f"mmstreet.{name}"))(*random_case(), weight=torch.ones(2, 4, 6))
