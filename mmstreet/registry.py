@@ -21,7 +21,9 @@ def _node(name: str, parent: root.Registry, *, core: tuple = (), mmseg: tuple = 
 
 DATASETS = _node("dataset", root.DATASETS, core=("datasets.remapped",), mmseg=("datasets.sem_seg",), mmdet=("datasets.ins_seg",))
 TRANSFORMS = _node(
-    "transform", root.TRANSFORMS, core=("datasets.loading", "transforms.remap", "transforms.augment", "transforms.letterbox")
+    "transform",
+    root.TRANSFORMS,
+    core=("datasets.loading", "transforms.remap", "transforms.augment", "transforms.letterbox", "transforms.skeletons"),
 )
 MODELS = _node(
     "model",

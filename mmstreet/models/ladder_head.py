@@ -9,14 +9,14 @@ from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmstreet.models.boundary_aware import BoundaryAwareHead
+from mmstreet.models.thin_aware import ThinAwareHead
 from mmstreet.registry import MODELS
 
 _BATCH_NORM = dict(type="BN")
 
 
 @MODELS.register_module()
-class LadderHead(BoundaryAwareHead):
+class LadderHead(ThinAwareHead):
     """SwiftNet's decoder (Orsic et al., CVPR 2019): logits at the stride of the finest level that is read.
 
     The coarsest level is pooled to grids of several sizes, which are resized, joined and fused. At each finer level a 1×1 convolution
@@ -30,7 +30,8 @@ class LadderHead(BoundaryAwareHead):
         channels: Channels of every layer of the ladder.
         grids: Rows of the pooled grids; columns follow the aspect ratio of the input.
         dropout_ratio: Share of channels dropped before the classifier.
-        boundary_weight: Factor of the boundary-aware term, see :class:`~mmstreet.models.boundary_aware.BoundaryAwareHead`; 0 leaves it out.
+        boundary_weight: Factor of the boundary term, see :class:`~mmstreet.models.thin_aware.ThinAwareHead`; 0 leaves it out.
+        skeleton_weight: Factor of the skeleton recall there; 0 leaves it out.
         sampler: mmseg's pixel sampler, such as ``dict(type="OHEMPixelSampler", thresh=0.7, min_kept=20000)``.
         norm_cfg: Normalisation layer.
         ignore_index: Label of pixels that give no loss.
@@ -49,6 +50,7 @@ class LadderHead(BoundaryAwareHead):
         grids: Sequence[int] = (8, 4, 2, 1),
         dropout_ratio: float = 0.1,
         boundary_weight: float = 0.0,
+        skeleton_weight: float = 0.0,
         sampler: dict | None = None,
         norm_cfg: dict = _BATCH_NORM,
         ignore_index: int = 255,
@@ -71,7 +73,7 @@ class LadderHead(BoundaryAwareHead):
             align_corners=align_corners,
             init_cfg=init_cfg or dict(type="Normal", std=0.01, override=dict(name="conv_seg")),
         )
-        self.add_boundary(boundary_weight)
+        self.add_terms(boundary_weight=boundary_weight, skeleton_weight=skeleton_weight)
         self.grids = tuple(grids)
         pooled = max(1, channels // len(self.grids))
         self.reduce = ConvModule(in_channels[-1], channels, 1, norm_cfg=norm_cfg)
@@ -81,7 +83,7 @@ class LadderHead(BoundaryAwareHead):
         self.blend = nn.ModuleList(ConvModule(channels, channels, 3, padding=1, norm_cfg=norm_cfg) for _ in in_channels[:-1])
 
     def extract_features(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Compute what the classifier sees at the stride of the finest level, float ``[B, channels, h, w]``, from the backbone's outputs."""
+        """Compute what the classifier sees, float ``[B, channels, h, w]`` at the stride of the finest level."""
         levels = self._transform_inputs(inputs)
         x = self._pool_pyramid(self.reduce(levels[-1]))
         for level, lateral, blend in zip(levels[-2::-1], self.lateral[::-1], self.blend[::-1]):

@@ -14,14 +14,14 @@ from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmstreet.models.boundary_aware import BoundaryAwareHead
+from mmstreet.models.thin_aware import ThinAwareHead
 from mmstreet.registry import MODELS
 
 _BATCH_NORM = dict(type="BN")
 _FRESH_CLASSIFIER = dict(type="Normal", std=0.01, override=dict(name="conv_seg"))
 
 
-class TorchvisionHead(BoundaryAwareHead):
+class TorchvisionHead(ThinAwareHead):
     """Features, then one 1×1 convolution that classifies; the features can be frozen. A subclass gives the layers before it.
 
     Args:
@@ -30,7 +30,8 @@ class TorchvisionHead(BoundaryAwareHead):
         loss_decode: Loss or list of losses.
         channels: Channels that the classifier sees; a quarter of ``in_channels`` in torchvision's FCN, which is what None means.
         dropout_ratio: Share of values dropped before the classifier.
-        boundary_weight: Factor of the boundary-aware term, see :class:`~mmstreet.models.boundary_aware.BoundaryAwareHead`; 0 leaves it out.
+        boundary_weight: Factor of the boundary term, see :class:`~mmstreet.models.thin_aware.ThinAwareHead`; 0 leaves it out.
+        skeleton_weight: Factor of the skeleton recall there; 0 leaves it out.
         in_index: Which backbone stage is read.
         norm_cfg: Normalisation layer.
         ignore_index: Label of pixels that give no loss.
@@ -53,6 +54,7 @@ class TorchvisionHead(BoundaryAwareHead):
         align_corners: bool = False,
         freeze_features: bool = False,
         boundary_weight: float = 0.0,
+        skeleton_weight: float = 0.0,
         init_cfg: dict | None = _FRESH_CLASSIFIER,
     ):
         super().__init__(
@@ -69,7 +71,7 @@ class TorchvisionHead(BoundaryAwareHead):
         )
         if freeze_features and boundary_weight:
             raise ValueError("boundary_weight trains the features that freeze_features keeps as they are; set one of the two")
-        self.add_boundary(boundary_weight)
+        self.add_terms(boundary_weight=boundary_weight, skeleton_weight=skeleton_weight)
         self.freeze_features = freeze_features
         if self.dropout is not None:
             self.dropout = nn.Dropout(self.dropout_ratio)  # torchvision drops single values, mmseg whole channels
@@ -119,6 +121,7 @@ class DeepLabV3Head(TorchvisionHead):
         align_corners: bool = False,
         freeze_features: bool = False,
         boundary_weight: float = 0.0,
+        skeleton_weight: float = 0.0,
         init_cfg: dict | None = _FRESH_CLASSIFIER,
     ):
         super().__init__(
@@ -127,6 +130,7 @@ class DeepLabV3Head(TorchvisionHead):
             num_classes=num_classes,
             freeze_features=freeze_features,
             boundary_weight=boundary_weight,
+            skeleton_weight=skeleton_weight,
             dropout_ratio=0,
             in_index=in_index,
             norm_cfg=norm_cfg,

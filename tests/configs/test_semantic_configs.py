@@ -74,6 +74,11 @@ def test_v3_changes_classes_losses_data_and_scoring_of_v2_and_no_layer_and_no_op
     }
 
 
+def test_v4_adds_the_boundary_term_to_v3_and_nothing_else():
+    assert difference("deeplabv3_bdd_v3", "deeplabv3_bdd_v4") == {"model.decode_head.boundary_weight"}
+    assert load("deeplabv3_bdd_v4").model.decode_head.boundary_weight == 0.2
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_a_small_variant_changes_data_size_backbone_and_what_follows_from_training_from_scratch(name):
     changed = difference(re.sub("mini|camvid", "bdd", name), name)
@@ -146,7 +151,8 @@ def test_coco_weights_fill_everything_but_the_classifiers(name):
         theirs = Segmentation("fcn" if name.startswith("fcn") else "deeplabv3").state_dict()
     kept, fresh, unused = fit_weights(rename_tensors(theirs, find_layout(theirs)), build_model(cfg, "meta"))
     heads = ["decode_head", "auxiliary_head"] if "auxiliary_head" in cfg.model else ["decode_head"]
-    assert fresh == [f"{head}.conv_seg (21 outputs there, {cfg.model.decode_head.num_classes} here)" for head in heads]
+    boundary = ["decode_head.conv_boundary"] if cfg.model.decode_head.get("boundary_weight") else []
+    assert set(fresh) == {*(f"{head}.conv_seg (21 outputs there, {cfg.model.decode_head.num_classes} here)" for head in heads), *boundary}
     assert unused == ([] if len(heads) == 2 else ["auxiliary_head"])
     assert kept
 
