@@ -36,7 +36,7 @@ DRAWN = 24
 """Different bitmasks in a split."""
 
 
-def draw_split(root: Path, number: int) -> None:
+def write_split(root: Path, number: int) -> None:
     """Write bitmasks of road size with elliptic instances in the lower two thirds of the picture, the first few over and over."""
     rng = np.random.default_rng(0)
     root.mkdir()
@@ -46,7 +46,7 @@ def draw_split(root: Path, number: int) -> None:
         for row in range(1, INSTANCES + 1):
             height = rng.lognormal(3.4, 0.8)
             centre_y, centre_x = rng.uniform(280, 650), rng.uniform(0, SIZE_HW[1])
-            ripple = 1 + 0.1 * np.sin(x / 3) * np.cos(y / 4)  # outlines as ragged as hand-drawn ones
+            ripple = 1 + 0.1 * np.sin(x / 3) * np.cos(y / 4)  # polygons as ragged as hand-drawn ones
             owner[((y - centre_y) / height) ** 2 + ((x - centre_x) / (1.5 * height)) ** 2 < ripple] = row
         rgba = encode_bitmask(owner, rng.integers(1, 9, INSTANCES), np.arange(1, INSTANCES + 1), occluded=rng.random(INSTANCES) < 0.5)
         write_bitmask(root / f"{index:05d}.png", rgba)
@@ -129,8 +129,8 @@ def run(quick: bool = False) -> list[dict]:
     number, repeats = (8, 1) if quick else (192, 3)
     with tempfile.TemporaryDirectory() as folder:
         root, few = Path(folder) / "many", Path(folder) / "few"
-        draw_split(root, number)
-        draw_split(few, number // 4)
+        write_split(root, number)
+        write_split(few, number // 4)
         sides = {"ours": convert_ours, "documented": convert_as_documented}
         for name, side in sides.items():
             side(few, Path(folder) / f"{name}.json")

@@ -28,7 +28,7 @@ PREDICTIONS = 100
 """Per image, as many as MMDetection's Mask R-CNN keeps."""
 
 
-def draw_sample(image_id: int, size_hw: tuple[int, int]) -> dict:
+def make_sample(image_id: int, size_hw: tuple[int, int]) -> dict:
     """Make one image's labels, shifted copies of them with high scores, and strays with low ones, as the evaluator passes them on."""
     coding = require("pycocotools.mask", extra="instances")
     rng = np.random.default_rng(image_id)
@@ -116,7 +116,7 @@ def score_mmdet(samples: list[dict], truth_path: Path) -> dict[str, float]:
 def run(quick: bool = False) -> list[dict]:
     """Time the three in turn and compare their scores."""
     number, repeats, size_hw = (4, 1, (180, 320)) if quick else (40, 3, SIZE_HW)
-    samples = [draw_sample(image_id, size_hw) for image_id in range(1, number + 1)]
+    samples = [make_sample(image_id, size_hw) for image_id in range(1, number + 1)]
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         truth_path = Path(folder) / "truth.json"
         truth_path.write_text(json.dumps(coco_truth(samples)))

@@ -46,7 +46,7 @@ def read_scenes(root: Path, split: str, limit: int | None = None) -> list[Scene]
     return scenes
 
 
-def draw_pixels(scenes: list[Scene], flips: list[bool], rng: np.random.Generator, *, train: bool) -> torch.Tensor:
+def render_pixels(scenes: list[Scene], flips: list[bool], rng: np.random.Generator, *, train: bool) -> torch.Tensor:
     """The pictures in their frames, float ``[B, 3, SIDE, SIDE]``; in training their light and contrast vary."""
     pixels = torch.cat([s.frame.to_pixels(np.ascontiguousarray(s.image[:, ::-1]) if flip else s.image) for s, flip in zip(scenes, flips)])
     if train:
@@ -55,14 +55,14 @@ def draw_pixels(scenes: list[Scene], flips: list[bool], rng: np.random.Generator
     return pixels
 
 
-def draw_classes(scene: Scene, flip: bool) -> torch.Tensor:
+def render_classes(scene: Scene, flip: bool) -> torch.Tensor:
     """The true classes at the resolution of the masks, int64 ``[s, s]``, 255 beyond the picture."""
     labels = torch.from_numpy(np.ascontiguousarray(scene.labels[:, ::-1]) if flip else scene.labels)
     small = F.interpolate(labels[None, None].float(), size=scene.frame.inner_size(LOW_SIDE), mode="nearest")[0, 0].long()
     return F.pad(small, (0, LOW_SIDE - small.shape[1], 0, LOW_SIDE - small.shape[0]), value=IGNORE_INDEX)
 
 
-def draw_prompts(scene: Scene, rng: np.random.Generator, flip: bool) -> dict[str, torch.Tensor]:
+def sample_prompts(scene: Scene, rng: np.random.Generator, flip: bool) -> dict[str, torch.Tensor]:
     """Choose regions of a scene, each with a box that is a little off and a point inside, and draw their masks at low resolution."""
     height, width = scene.frame.image_hw
     weight = np.sqrt([item.area_px for item in scene.objects])  # between "every region" and "every pixel" alike

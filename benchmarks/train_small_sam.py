@@ -21,7 +21,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from benchmarks.small_sam_scenes import PATCH, SIDE, Scene, draw_classes, draw_pixels, draw_prompts, read_scenes
+from benchmarks.small_sam_scenes import PATCH, SIDE, Scene, read_scenes, render_classes, render_pixels, sample_prompts
 from mmstreet.labels import IGNORE_INDEX, get_table
 
 
@@ -98,7 +98,7 @@ def ask(
     model: torch.nn.Module, embeddings: torch.Tensor, scenes: list[Scene], flips: list[bool], rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Ask about some regions of each scene; returns loss and IoU as :func:`compute_loss` does."""
-    drawn = [draw_prompts(scene, rng, flip) for scene, flip in zip(scenes, flips)]
+    drawn = [sample_prompts(scene, rng, flip) for scene, flip in zip(scenes, flips)]
     asked = {name: torch.stack([item[name] for item in drawn]) for name in drawn[0]}  # [B, n, ...]
     masks = asked.pop("masks").flatten(0, 1)
     inside = torch.zeros(masks.shape[1:], dtype=torch.bool)
@@ -143,8 +143,8 @@ def main() -> None:
     for step in range(first, last + 1):
         chosen = [scenes[i] for i in rng.integers(len(scenes), size=2)]
         flips = [bool(rng.integers(2)) for _ in chosen]
-        embeddings = model.vision_encoder(draw_pixels(chosen, flips, rng, train=True)).last_hidden_state
-        classes = torch.stack([draw_classes(scene, flip) for scene, flip in zip(chosen, flips)])
+        embeddings = model.vision_encoder(render_pixels(chosen, flips, rng, train=True)).last_hidden_state
+        classes = torch.stack([render_classes(scene, flip) for scene, flip in zip(chosen, flips)])
         loss = F.cross_entropy(head(embeddings), classes, ignore_index=IGNORE_INDEX)
         if step > args.class_steps:
             prompt_loss, iou = ask(model, embeddings, chosen, flips, rng)
@@ -166,7 +166,7 @@ def main() -> None:
     with torch.no_grad():
         rng, found = np.random.default_rng(1), []
         for scene in held_out:
-            embeddings = model.vision_encoder(draw_pixels([scene], [False], rng, train=False)).last_hidden_state
+            embeddings = model.vision_encoder(render_pixels([scene], [False], rng, train=False)).last_hidden_state
             found.append(ask(model.eval(), embeddings, [scene], [False], rng)[1])
     summary = {
         "class_steps": args.class_steps,

@@ -46,7 +46,7 @@ def read(data: Path, split: str, count: int | None) -> tuple[np.ndarray, np.ndar
     return np.stack(images), np.stack(maps)
 
 
-def draw_crops(
+def sample_crops(
     images: np.ndarray, maps: np.ndarray, places: list[np.ndarray], rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw crops around pixels of classes drawn evenly, each with the class that fills most of it.
@@ -110,7 +110,7 @@ def main() -> None:
     rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.5e-3, total_steps=args.steps)
     rng = np.random.default_rng(args.seed)
     for step in range(args.steps):
-        pixels, classes = draw_crops(images, maps, places, rng)
+        pixels, classes = sample_crops(images, maps, places, rng)
         vectors = F.normalize(text(**sentences).text_embeds, dim=1)
         features = dense_features(vision, pixels).mean((2, 3))
         loss = F.cross_entropy(15 * F.normalize(features, dim=1) @ vectors.T, classes)

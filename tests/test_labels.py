@@ -91,5 +91,5 @@ def test_a_table_refuses_gaps_and_repeats():
 
 
 def test_colours_are_those_of_the_table_and_black_outside():
-    painted = lab.colorize(np.array([[0, 10, 255]], np.uint8), lab.BDD100K_SEM19)
-    assert painted.tolist() == [[[128, 64, 128], [70, 130, 180], [0, 0, 0]]]
+    colored = lab.colorize(np.array([[0, 10, 255]], np.uint8), lab.BDD100K_SEM19)
+    assert colored.tolist() == [[[128, 64, 128], [70, 130, 180], [0, 0, 0]]]

@@ -1,4 +1,4 @@
-"""Do the outlines that SAM draws around a network's regions beat the network's own?
+"""Do the contours that SAM draws around a network's regions beat the network's own?
 
 ``weights`` may also be a folder, for machines without network.
 """

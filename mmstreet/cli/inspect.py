@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.engine.launch import load_config
     from mmstreet.engine.safe_load import safe_loading
     from mmstreet.evaluation.instance_inspection import inspect_instances
-    from mmstreet.report.instance_pictures import draw_inspection
+    from mmstreet.report.instance_pictures import render_inspection
 
     out = args.out or Path("work_dirs/inspect") / Path(args.config).stem
     model = None
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             load_checkpoint(model, str(checkpoint), map_location="cpu")
     settings = {"proposals": args.proposals, "regions": args.regions, "positive_share": args.positive_share, "seed": args.seed}
     report = inspect_instances(cfg, out=out, split=args.split, names=args.images, count=args.count, model=model, **settings)
-    draw_inspection(out)
+    render_inspection(out)
     for row in report["set"]["classes"]:
         print(f"{row['name']:<14}{row['instances']:>8} instances in {row['images']:>6} images")
     print(f"{report['set']['per_image']['mean']:.2f} instances per image; pictures and inspection.json: {out}")

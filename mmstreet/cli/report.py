@@ -50,12 +50,12 @@ def show_run(folder: str | Path, results: ResultFolder | None = None) -> None:
 
     from mmstreet.files.contained import path_inside
     from mmstreet.report.page import write_page
-    from mmstreet.report.pictures import draw_kept_images
+    from mmstreet.report.pictures import render_kept_images
 
     try:
         for name in results.read() if results else ():
             if name.endswith("index.json"):
-                results.add(draw_kept_images(path_inside(results.path, name).parent))
+                results.add(render_kept_images(path_inside(results.path, name).parent))
         print_log(f"page of the run: {write_page([folder], Path(folder) / 'report.html')}", logger="current")
     except (OSError, ValueError, jinja2.TemplateError) as error:
         print_log(f"the page of the run was not written: {error}", logger="current", level=logging.WARNING)

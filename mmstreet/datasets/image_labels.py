@@ -21,7 +21,7 @@ from mmstreet.datasets.label_files import read_labels
 from mmstreet.datasets.layouts import Layout
 from mmstreet.datasets.pairs import list_pairs
 from mmstreet.files.atomic import atomic_path
-from mmstreet.files.parallel import available_cores, map_parcels
+from mmstreet.files.parallel import available_cores, map_chunks
 from mmstreet.formats.json_stream import load_json
 from mmstreet.labels import LabelTable
 
@@ -142,7 +142,7 @@ def derive_image_labels(
     work = partial(_classes_of_masks, layout, table, min_pixels)
     found: list[tuple[int, ...]] = []
     with tqdm(total=len(keys), unit="image", disable=not progress) as bar:
-        for some in map_parcels(work, (pair.label_path for pair in pairs), workers=available_cores() if workers is None else workers):
+        for some in map_chunks(work, (pair.label_path for pair in pairs), workers=available_cores() if workers is None else workers):
             found += some
             bar.update(len(some))
     return ImageLabels(table.names, dict(zip(keys, found)))

@@ -68,7 +68,7 @@ class BDD100KInsSeg(CocoDataset):
             'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'instances', 'weather', 'scene', 'timeofday'))
 
     which is what ``mmstreet.BDD100KInsMetric`` needs. Image ids are those of a COCO file; the images of a Scalabel file are numbered from
-    1, as ``mmstreet convert`` does. Outlines are filled when the file is read, which takes a while for a large split: convert
+    1, as ``mmstreet convert`` does. Polygons are filled when the file is read, which takes a while for a large split: convert
     it to COCO once and train on that.
 
     Args:

@@ -65,7 +65,7 @@ class ImageInspector:
         anchors = generator.grid_priors(grids, device="cpu")
         assigned = self._assign(self.cfg.model.train_cfg.rpn.assigner, torch.cat(anchors)).split([len(level) for level in anchors])
         levels = []
-        for stride, grid, boxes, found in zip(generator.strides, grids, anchors, assigned):
+        for stride, grid, boxes, targets in zip(generator.strides, grids, anchors, assigned):
             per_cell = len(boxes) // (grid[0] * grid[1])
             middle = (grid[0] // 2 * grid[1] + grid[1] // 2) * per_cell
             example = boxes[middle : middle + per_cell]
@@ -76,9 +76,9 @@ class ImageInspector:
                     "per_cell": per_cell,
                     "anchors": len(boxes),
                     "sizes_wh": (example[:, 2:] - example[:, :2]).tolist(),
-                    "positive": int((found > 0).sum()),
-                    "negative": int((found == 0).sum()),
-                    "ignored": int((found < 0).sum()),
+                    "positive": int((targets > 0).sum()),
+                    "negative": int((targets == 0).sum()),
+                    "ignored": int((targets < 0).sum()),
                     "example": example.tolist(),
                 }
             )

@@ -37,7 +37,7 @@ def inspect_instances(
     """Measure some images and count the whole split.
 
     Writes ``inspection.json``, and for each image ``arrays.npz`` in a folder of its name, from which
-    :func:`mmstreet.report.instance_pictures.draw_inspection` makes pictures.
+    :func:`mmstreet.report.instance_pictures.render_inspection` makes pictures.
 
     Args:
         cfg: Config of a two-stage detector with masks; its data set, letterbox, anchors and assigners are used.

@@ -123,14 +123,14 @@ class RefinementHook(Hook):
                     f"'{sample.img_path}' is {list(image.shape[:2])} and its labels {list(labels.shape)} (height, width); refiners work at "
                     "the size of the image: load the labels after Resize in the test pipeline"
                 )
-            given = shift_probs(_to_probs(sample.seg_logits.data), self.threshold) if "seg_logits" in sample else before
+            probs_or_labels = shift_probs(_to_probs(sample.seg_logits.data), self.threshold) if "seg_logits" in sample else before
             counts, maps = {BASELINE: self.rules.count(labels, before, seconds=self._forward_seconds / len(outputs))}, {BASELINE: before}
             for name, refine in self.refiners.items():
                 started = time.perf_counter()
-                maps[name], record = refine(image, given)
+                maps[name], record = refine(image, probs_or_labels)
                 counts[name] = self.rules.count(labels, maps[name], seconds=time.perf_counter() - started, record=record)
             self._counts[sample.img_path] = counts
-            right = {name: int(np.trace(found.confusion)) for name, found in counts.items()}
+            right = {name: int(np.trace(count.confusion)) for name, count in counts.items()}
             gain = max((right[name] - right[BASELINE] for name in self.refiners), key=abs)
             # In a prediction 255 is "no class", which the kept maps write as the id after the last class.
             seen = {name: np.minimum(ids, len(self.rules.names)).astype(np.int16) for name, ids in maps.items()}

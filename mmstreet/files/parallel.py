@@ -21,8 +21,8 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def map_parcels(work: Callable[[list], Any], items: Iterable, *, workers: int, parcel: int = 8) -> Iterator[Any]:
-    """Apply ``work`` to lists of up to ``parcel`` items and yield its results in the order of the items.
+def map_chunks(work: Callable[[list], Any], items: Iterable, *, workers: int, chunk_size: int = 8) -> Iterator[Any]:
+    """Apply ``work`` to lists of up to ``chunk_size`` items and yield its results in the order of the items.
 
     Items are taken from ``items`` only when a process is about to need them, so memory does not grow with their number.
 
@@ -30,7 +30,7 @@ def map_parcels(work: Callable[[list], Any], items: Iterable, *, workers: int, p
         work: A function that can be pickled, or any function with one worker.
         items: What to work on.
         workers: Processes; 1 works in this one.
-        parcel: Items that a process takes at a time.
+        chunk_size: Items that a process takes at a time.
 
     Raises:
         ValueError: If ``workers`` is less than 1.
@@ -38,16 +38,16 @@ def map_parcels(work: Callable[[list], Any], items: Iterable, *, workers: int, p
     if workers < 1:
         raise ValueError(f"workers must be 1 or more, got {workers}")
     items = iter(items)
-    parcels = iter(lambda: list(islice(items, parcel)), [])
+    chunks = iter(lambda: list(islice(items, chunk_size)), [])
     if workers == 1:
-        yield from map(work, parcels)
+        yield from map(work, chunks)
         return
     # A forked child inherits locks that threads of the parent hold, such as a progress bar's; a spawned one does not.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_keep_freed_memory) as pool:
         running: deque[Future] = deque()
         try:
-            for some in parcels:
+            for some in chunks:
                 running.append(pool.submit(work, some))
                 if len(running) > 2 * workers:
                     yield running.popleft().result()

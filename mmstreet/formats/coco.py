@@ -15,7 +15,7 @@ from mmstreet.files.rle import encode_counts
 from mmstreet.formats import rules
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.json_stream import compact_json, load_json
-from mmstreet.formats.poly2d import counts_from_outlines
+from mmstreet.formats.poly2d import counts_from_polygons
 from mmstreet.formats.records import ImageRecord, InstanceRecord, Reader, Task, Writer
 from mmstreet.labels import BDD100K_INS8, LabelTable
 
@@ -122,10 +122,10 @@ class CocoReader(Reader):
         if isinstance(segmentation, dict) and segmentation:
             counts = rules.read_run_lengths(segmentation, size_hw)
         elif isinstance(segmentation, list) and segmentation:
-            counts = counts_from_outlines([rules.parse_points(outline) for outline in segmentation], size_hw)
+            counts = counts_from_polygons([rules.parse_points(polygon) for polygon in segmentation], size_hw)
         elif segmentation:
             raise rules.RecordError(
-                "malformed outline", f"segmentation must be a list of outlines or run lengths, got {segmentation!r:.40}"
+                "malformed polygon", f"segmentation must be a list of polygons or run lengths, got {segmentation!r:.40}"
             )
         elif annotation.get("bbox") is not None:
             bbox = _read_box(annotation["bbox"])

@@ -14,7 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mmstreet.files.parallel import available_cores, map_parcels
+from mmstreet.files.parallel import available_cores, map_chunks
 from mmstreet.formats.coco import CocoWriter
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.records import Reader, Task, Writer, first_of_each
@@ -41,10 +41,10 @@ def convert(reader: Reader, writer: Writer, *, workers: int | None = None, stric
     length = len(tasks) if isinstance(tasks, list) else None
     with writer.open() as add, tqdm(total=length, unit="image", disable=not progress) as bar:
         work = partial(_convert_some, reader, writer, strict)
-        for parcel, report in map_parcels(
+        for chunk, report in map_chunks(
             work, first_of_each(tasks, total, target=writer.target), workers=available_cores() if workers is None else workers
         ):
-            for rendered in parcel:
+            for rendered in chunk:
                 add(rendered)
             total.add(report)
             bar.update(total.images_in - bar.n)
@@ -61,9 +61,9 @@ def coco_dict(reader: Reader, *, table: LabelTable = BDD100K_INS8, workers: int 
 
 
 def _convert_some(reader: Reader, writer: Writer, strict: bool, tasks: list[Task]) -> tuple[list[Any], ConversionReport]:
-    report, parcel = ConversionReport(strict=strict, source=str(reader.path)), []
+    report, chunk = ConversionReport(strict=strict, source=str(reader.path)), []
     for task in tasks:
         image = reader.read(task, report)
         if image is not None:
-            parcel.append(writer.render(image, report))
-    return parcel, report
+            chunk.append(writer.render(image, report))
+    return chunk, report

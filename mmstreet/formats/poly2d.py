@@ -1,9 +1,9 @@
-"""Scalabel's ``poly2d``: outlines of straight and Bézier pieces, and their pixels.
+"""Scalabel's ``poly2d``: polygons of straight and Bézier pieces, and their pixels.
 
 Coordinates are continuous with x to the right and y down; pixel ``(x, y)`` covers ``[x, x + 1) × [y, y + 1)``. A pixel
-belongs to an outline when its centre lies inside, so that the square ``(2, 2) … (6, 5)`` has 4 × 3 = 12 pixels
-(OpenCV's ``fillPoly`` draws the border as well and gives 20). Within one outline the even–odd rule decides; several
-outlines of one label are united.
+belongs to a polygon when its centre lies inside, so that the square ``(2, 2) … (6, 5)`` has 4 × 3 = 12 pixels
+(OpenCV's ``fillPoly`` draws the border as well and gives 20). Within one polygon the even–odd rule decides; several
+polygons of one label are united.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from mmstreet.files.rle import counts_from_runs, merge_runs
 from mmstreet.formats.rules import RecordError
 
 MAX_CROSSINGS = 1 << 23
-"""Crossings of edges with columns of pixels that one outline may have; an outline around 16 megapixels has about 10,000."""
+"""Crossings of edges with columns of pixels that one polygon may have; a polygon around 16 megapixels has about 10,000."""
 SAMPLES_PER_CURVE = 16
 """Straight pieces that stand for one cubic Bézier curve."""
 
 
 def flatten_poly2d(vertices: np.ndarray, types: str, *, closed: bool = True) -> np.ndarray:
-    """Replace the Bézier curves of an outline by short straight pieces.
+    """Replace the Bézier curves of a polygon by short straight pieces.
 
-    The first vertex is where the outline starts, whatever its type. ``L`` is a corner. ``C`` comes as ``CCC`` (two
+    The first vertex is where the polygon starts, whatever its type. ``L`` is a corner. ``C`` comes as ``CCC`` (two
     control points and the end of the curve) or, as Scalabel's manual has it, as ``CC`` (two control points) before the
-    ``L`` that ends the curve; ``CC`` at the end of a closed outline leads back to its start.
+    ``L`` that ends the curve; ``CC`` at the end of a closed polygon leads back to its start.
 
     Args:
         vertices: float ``[N, 2]``, x and y.
         types: One letter, ``L`` or ``C``, per vertex.
-        closed: Whether the outline returns to its first vertex.
+        closed: Whether the polygon returns to its first vertex.
 
     Returns:
         Corners, float ``[M, 2]``.
@@ -46,7 +46,7 @@ def flatten_poly2d(vertices: np.ndarray, types: str, *, closed: bool = True) -> 
     vertices = np.asarray(vertices, np.float64).reshape(-1, 2)
     kinds = types.upper()
     if len(kinds) != len(vertices) or set(kinds) - {"L", "C"}:
-        raise RecordError("malformed outline", f"expected one letter L or C per vertex ({len(vertices)}), got '{types:.40}'")
+        raise RecordError("malformed polygon", f"expected one letter L or C per vertex ({len(vertices)}), got '{types:.40}'")
     if "C" not in kinds:
         return vertices
     pieces, i = [vertices[:1]], 1
@@ -59,7 +59,7 @@ def flatten_poly2d(vertices: np.ndarray, types: str, *, closed: bool = True) -> 
         if len(curve) == 2 and closed:
             curve = np.concatenate([curve, vertices[:1]])
         if len(curve) < 3 or kinds[i + 1] != "C":
-            raise RecordError("malformed outline", f"the curve at vertex {i} of '{types:.40}' needs two control points and an end")
+            raise RecordError("malformed polygon", f"the curve at vertex {i} of '{types:.40}' needs two control points and an end")
         pieces.append(_sample_cubic(pieces[-1][-1], *curve))
         i += 3
     return np.concatenate(pieces)
@@ -70,14 +70,14 @@ def _sample_cubic(start: np.ndarray, first: np.ndarray, second: np.ndarray, end:
     return (1 - t) ** 3 * start + 3 * (1 - t) ** 2 * t * first + 3 * (1 - t) * t**2 * second + t**3 * end
 
 
-def fill_outlines(outlines: Sequence[np.ndarray], size_hw: tuple[int, int]) -> np.ndarray:
-    """Return the pixels inside any of the outlines.
+def fill_polygons(polygons: Sequence[np.ndarray], size_hw: tuple[int, int]) -> np.ndarray:
+    """Return the pixels inside any of the polygons.
 
     Columns of pixel centres are cut by the edges, and the pieces between cuts are the runs of the mask: no picture is
-    drawn, and the cost follows the outline's width instead of the image's area.
+    drawn, and the cost follows the polygon's width instead of the image's area.
 
     Args:
-        outlines: Corners of each outline, float ``[M, 2]``; parts outside the image are cut off.
+        polygons: Corners of each polygon, float ``[M, 2]``; parts outside the image are cut off.
         size_hw: Height and width of the image.
 
     Returns:
@@ -85,19 +85,19 @@ def fill_outlines(outlines: Sequence[np.ndarray], size_hw: tuple[int, int]) -> n
         centre lies inside.
 
     Raises:
-        RecordError: If an outline crosses more columns than memory should be spent on.
+        RecordError: If a polygon crosses more columns than memory should be spent on.
     """
-    runs = [_fill_outline(np.asarray(corners, np.float64), size_hw) for corners in outlines]
+    runs = [_fill_polygon(np.asarray(corners, np.float64), size_hw) for corners in polygons]
     return runs[0] if len(runs) == 1 else merge_runs(np.concatenate([np.zeros((0, 2), np.int64), *runs]))
 
 
-def counts_from_outlines(outlines: Sequence[np.ndarray], size_hw: tuple[int, int]) -> np.ndarray:
-    """Return the COCO run lengths, int64, of the pixels inside any of the outlines; see :func:`fill_outlines`."""
-    return counts_from_runs(fill_outlines(outlines, size_hw), size_hw)
+def counts_from_polygons(polygons: Sequence[np.ndarray], size_hw: tuple[int, int]) -> np.ndarray:
+    """Return the COCO run lengths, int64, of the pixels inside any of the polygons; see :func:`fill_polygons`."""
+    return counts_from_runs(fill_polygons(polygons, size_hw), size_hw)
 
 
-def _fill_outline(corners: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
-    """Runs of one outline by the even–odd rule, sorted, no two touching."""
+def _fill_polygon(corners: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+    """Runs of one polygon by the even–odd rule, sorted, no two touching."""
     height, width = size_hw
     start, end = corners.T, np.concatenate([corners[1:], corners[:1]]).T
     # Columns whose centre lies in [left end, right end) of the edge: a corner on a centre line counts once.
@@ -108,7 +108,7 @@ def _fill_outline(corners: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     start, end, first, count = start[:, crossed], end[:, crossed], first[crossed], count[crossed]
     if count.sum() > MAX_CROSSINGS:
         raise RecordError(
-            "malformed outline", f"an outline crosses columns of pixels {count.sum()} times, at most {MAX_CROSSINGS} are filled"
+            "malformed polygon", f"a polygon crosses columns of pixels {count.sum()} times, at most {MAX_CROSSINGS} are filled"
         )
     slope = (end[1] - start[1]) / (end[0] - start[0])
     offset, edge = np.cumsum(count) - count, np.repeat(np.arange(len(count)), count)

@@ -116,7 +116,7 @@ def parse_points(value: Any) -> np.ndarray:
         points = np.empty(0, object)
     flat = points.ndim == 1 and len(points) % 2 == 0
     if points.dtype.kind not in "iuf" or not (flat or points.shape[1:] == (2,)) or not (np.abs(points) < 1e9).all():
-        raise RecordError("malformed outline", "an outline needs a list of points x, y, all finite numbers")
+        raise RecordError("malformed polygon", "a polygon needs a list of points x, y, all finite numbers")
     return points.reshape(-1, 2).astype(np.float64)
 
 

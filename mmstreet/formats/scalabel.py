@@ -1,4 +1,4 @@
-"""Scalabel JSON, as BDD100K publishes it: masks from outlines, from run lengths, or from bitmasks beside the JSON."""
+"""Scalabel JSON, as BDD100K publishes it: masks from polygons, from run lengths, or from bitmasks beside the JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmstreet.formats.bitmask_codec import decode_bitmask
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.json_stream import compact_json
 from mmstreet.formats.overlaps import without_overlaps
-from mmstreet.formats.poly2d import counts_from_outlines
+from mmstreet.formats.poly2d import counts_from_polygons
 from mmstreet.formats.records import ImageRecord, InstanceRecord, Reader, Task, Writer
 from mmstreet.formats.rules import (
     RecordError,
@@ -107,7 +107,7 @@ class ScalabelReader(Reader):
         if raw.get("rle") is not None:
             counts = read_run_lengths(raw["rle"], size_hw)
         elif raw.get("poly2d"):
-            counts = counts_from_outlines(parse_poly2d(raw["poly2d"]), size_hw)
+            counts = counts_from_polygons(parse_poly2d(raw["poly2d"]), size_hw)
         return build_instance(entries, box, counts, size_hw)
 
     def _read_bitmask(self, name: str, size_hw: tuple[int, int] | None) -> tuple[list[InstanceRecord], tuple[int, int]]:

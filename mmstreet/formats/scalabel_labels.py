@@ -133,21 +133,21 @@ def parse_box(raw: Any) -> tuple[float, float, float, float] | None:
 
 
 def parse_poly2d(raw: Any) -> list[np.ndarray]:
-    """Return the corners of each outline, float ``[M, 2]``, curves replaced by straight pieces.
+    """Return the corners of each polygon, float ``[M, 2]``, curves replaced by straight pieces.
 
-    Read are today's list of outlines and the 2018 release's one outline of ``[x, y, letter]``.
+    Read are today's list of polygons and the 2018 release's one polygon of ``[x, y, letter]``.
 
     Raises:
-        RecordError: If an outline is malformed.
+        RecordError: If a polygon is malformed.
     """
     if not isinstance(raw, list):
-        raise RecordError("malformed outline", f"poly2d must be a list, got {type(raw).__name__}")
+        raise RecordError("malformed polygon", f"poly2d must be a list, got {type(raw).__name__}")
     if all(isinstance(part, list) for part in raw):
         raw = [{"vertices": [p[:2] for p in raw], "types": "".join(str(p[2]) if len(p) > 2 else "L" for p in raw)}]
-    outlines = []
+    polygons = []
     for part in raw:
         if not isinstance(part, dict) or not isinstance(part.get("vertices"), list):
-            raise RecordError("malformed outline", "each outline of poly2d needs vertices, a list of [x, y]")
+            raise RecordError("malformed polygon", "each polygon of poly2d needs vertices, a list of [x, y]")
         points, types = parse_points(part["vertices"]), part.get("types")
-        outlines.append(points if types is None else flatten_poly2d(points, str(types), closed=part.get("closed") is not False))
-    return outlines
+        polygons.append(points if types is None else flatten_poly2d(points, str(types), closed=part.get("closed") is not False))
+    return polygons

@@ -118,8 +118,8 @@ def boundary_confusion(
         ValueError: As :func:`confusion_matrix`; if the maps are not ``[H, W]``; if ``radius_px`` is smaller than 1.
 
     Example:
-        >>> truth, found = torch.tensor([[0, 0, 0, 1, 1, 1]]), torch.tensor([[0, 0, 1, 1, 1, 1]])
-        >>> boundary_confusion(truth, found, num_classes=2, radius_px=1).tolist()
+        >>> targets, predictions = torch.tensor([[0, 0, 0, 1, 1, 1]]), torch.tensor([[0, 0, 1, 1, 1, 1]])
+        >>> boundary_confusion(targets, predictions, num_classes=2, radius_px=1).tolist()
         [[0, 1, 0], [0, 0, 1], [1, 0, 3]]
     """
     if labels.ndim != 2:
@@ -155,7 +155,7 @@ def drop_background(confusion: np.ndarray) -> np.ndarray:
 
 
 def merge_classes(confusion: np.ndarray, members: Sequence[Iterable[int]]) -> np.ndarray:
-    """Add up classes into groups, as if both maps had been painted with group ids.
+    """Add up classes into groups, as if both maps held ids of groups.
 
     Args:
         confusion: int64 ``[C + 1, C + 1]``.
@@ -193,7 +193,7 @@ def iou_per_class(confusion: np.ndarray, *, convention: str = "mmseg") -> np.nda
 
 
 def recall_per_class(confusion: np.ndarray) -> np.ndarray:
-    """Share of each class's true pixels that were found, mmseg's "Acc"; float64 ``[C]``, nan where a class is not labelled."""
+    """Share of each class's true pixels that are predicted right, mmseg's "Acc"; float64 ``[C]``, nan where a class is not labelled."""
     hits, truth, _ = _class_counts(confusion)
     return _ratio(hits, truth)
 

@@ -107,15 +107,15 @@ class BDD100KInsMetric(BaseMetric):
             except ValueError as error:
                 raise ValueError(f"{sample.get('img_path') or sample.get('img_id')}: {error}") from error
             overlaps = (coco_overlaps(truth, predictions), bitmask_overlaps(truth, predictions))
-            found: dict[Any, dict[str, list]] = {}
+            matches: dict[Any, dict[str, list]] = {}
             for protocol, image in zip(PROTOCOLS, overlaps):
-                found.setdefault(None, {})[protocol] = match_image(image, num_classes=num_classes)
+                matches.setdefault(None, {})[protocol] = match_image(image, num_classes=num_classes)
                 for flag, wanted in ((flag, wanted) for flag in truth.flags for wanted in (True, False)):
                     counted = image.truth.flags[flag] == wanted
-                    found.setdefault((flag, str(wanted).lower()), {})[protocol] = match_image(
+                    matches.setdefault((flag, str(wanted).lower()), {})[protocol] = match_image(
                         image, num_classes=num_classes, counted=counted
                     )
-            self.results.append((sample["img_id"], values, found))
+            self.results.append((sample["img_id"], values, matches))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Put the matches of all images together, print the table and return the scalars.
@@ -129,7 +129,7 @@ class BDD100KInsMetric(BaseMetric):
         names = self.names
         # pycocotools looks at images in the order of their ids, which decides between equal scores.
         results = sorted(results, key=lambda result: result[0])
-        protocols = {protocol: summarize_matches([found[None][protocol] for *_, found in results], names) for protocol in PROTOCOLS}
+        protocols = {protocol: summarize_matches([matches[None][protocol] for *_, matches in results], names) for protocol in PROTOCOLS}
         if not protocols["coco"]["instances"]:
             raise ValueError(
                 f"none of the {len(results)} images has an instance that counts: they have no labels, or all are ignored or crowds; "
@@ -148,12 +148,12 @@ class BDD100KInsMetric(BaseMetric):
 
     def _break_down(self, name: str, results: list) -> dict[str, dict[str, dict]]:
         groups: dict[str, list[dict]] = {}
-        for _, values, found in results:
+        for _, values, matches in results:
             if name in INSTANCE_FLAGS:
                 for wanted in ("true", "false"):
-                    groups.setdefault(wanted, []).append(found[name, wanted])
+                    groups.setdefault(wanted, []).append(matches[name, wanted])
             else:
-                groups.setdefault(values[name], []).append(found[None])
+                groups.setdefault(values[name], []).append(matches[None])
         return {
             value: {p: _without_curve(summarize_matches([matches[p] for matches in groups[value]], self.names)) for p in PROTOCOLS}
             for value in sorted(groups)
@@ -188,15 +188,15 @@ def _need(sample: Mapping, key: str) -> Any:
 
 def _read_predictions(sample: Mapping, num_classes: int) -> Predictions:
     """Take the prediction for an image; masks are a tensor ``[D, H, W]`` or a list of COCO run-length masks."""
-    found = sample["pred_instances"]
-    if "masks" not in found:
+    predictions = sample["pred_instances"]
+    if "masks" not in predictions:
         raise ValueError("the prediction has no masks; this metric is for instance segmentation")
-    masks, size_hw = found["masks"], tuple(sample["ori_shape"][:2])
+    masks, size_hw = predictions["masks"], tuple(sample["ori_shape"][:2])
     if isinstance(masks, torch.Tensor | np.ndarray):
         masks = encode_masks(torch.as_tensor(masks).bool().cpu().numpy())
     _check_sizes(masks, size_hw, "prediction")
-    scores = found["mask_scores"] if "mask_scores" in found else found["scores"]
-    labels, scores = (torch.as_tensor(values).cpu().numpy() for values in (found["labels"], scores))
+    scores = predictions["mask_scores"] if "mask_scores" in predictions else predictions["scores"]
+    labels, scores = (torch.as_tensor(values).cpu().numpy() for values in (predictions["labels"], scores))
     if not np.isfinite(scores).all():
         raise ValueError("the prediction has scores that are not finite; the weights of the model are broken")
     if len(labels) and not 0 <= labels.min() <= labels.max() < num_classes:

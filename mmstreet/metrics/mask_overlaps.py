@@ -82,36 +82,36 @@ def bitmask_overlaps(truth: Truth, predictions: Predictions) -> ImageOverlaps:
     """Give each pixel to one instance and to one prediction, and measure the overlaps of what they own.
 
     Args:
-        truth: Instances in the order of painting; the later one wins a pixel. Its areas are counted anew.
+        truth: Instances in the order of the file; the later one wins a pixel. Its areas are counted anew.
         predictions: The highest score wins a pixel, among equal scores the first.
     """
     coding = require("pycocotools.mask", extra="instances")
-    # What a mask owns is the mask without its hidden part, so counts of whole masks and of hidden parts are
-    # enough and nothing has to be painted.
-    hidden = hide(predictions.masks, np.argsort(-predictions.scores, kind="stable"))
-    true_hidden = hide(truth.masks, range(len(truth.masks))[::-1])
+    # What a mask owns is the mask without its occluded part, so counts of whole masks and of occluded parts are
+    # enough and no bitmap is needed.
+    occluded = occluded_parts(predictions.masks, np.argsort(-predictions.scores, kind="stable"))
+    true_occluded = occluded_parts(truth.masks, range(len(truth.masks))[::-1])
     areas, true_areas = (
         np.array([int(coding.area(whole)) - int(coding.area(part)) for whole, part in zip(wholes, parts)], np.int64)
-        for wholes, parts in ((predictions.masks, hidden), (truth.masks, true_hidden))
+        for wholes, parts in ((predictions.masks, occluded), (truth.masks, true_occluded))
     )
-    shared = _count_shared(predictions.masks, truth.masks) - _count_shared(hidden, truth.masks)
-    shared += _count_shared(hidden, true_hidden) - _count_shared(predictions.masks, true_hidden)
+    shared = _count_shared(predictions.masks, truth.masks) - _count_shared(occluded, truth.masks)
+    shared += _count_shared(occluded, true_occluded) - _count_shared(predictions.masks, true_occluded)
     rows, columns = np.flatnonzero(areas), np.flatnonzero(true_areas)
     areas, true_areas, shared = areas[rows], true_areas[columns], shared[np.ix_(rows, columns)]
-    seen = Truth(
+    targets = Truth(
         truth.labels[columns],
         [truth.masks[i] for i in columns],
         true_areas.astype(np.float64),
         truth.ignored[columns],
         {name: flag[columns] for name, flag in truth.flags.items()},
     )
-    found = Predictions(predictions.labels[rows], predictions.scores[rows], [predictions.masks[i] for i in rows])
-    same_class = found.labels[:, None] == seen.labels
+    kept = Predictions(predictions.labels[rows], predictions.scores[rows], [predictions.masks[i] for i in rows])
+    same_class = kept.labels[:, None] == targets.labels
     ious = np.where(same_class, shared / (areas[:, None] + true_areas - shared), 0.0)
-    return ImageOverlaps(seen, found, areas.astype(np.float64), ious, regions=False)
+    return ImageOverlaps(targets, kept, areas.astype(np.float64), ious, regions=False)
 
 
-def hide(masks: Sequence[dict], ranking: Sequence[int]) -> list[dict]:
+def occluded_parts(masks: Sequence[dict], ranking: Sequence[int]) -> list[dict]:
     """Return the part of each mask that masks before it in the ranking cover.
 
     Args:
@@ -121,12 +121,12 @@ def hide(masks: Sequence[dict], ranking: Sequence[int]) -> list[dict]:
     coding = require("pycocotools.mask", extra="instances")
     if not len(masks):
         return []
-    hidden: list[dict] = [{}] * len(masks)
+    occluded: list[dict] = [{}] * len(masks)
     taken = coding.encode(np.zeros(masks[0]["size"], np.uint8, order="F"))
     for position in ranking:
-        hidden[position] = coding.merge([masks[position], taken], intersect=True)
+        occluded[position] = coding.merge([masks[position], taken], intersect=True)
         taken = coding.merge([taken, masks[position]])
-    return hidden
+    return occluded
 
 
 def encode_masks(masks: np.ndarray) -> list[dict]:

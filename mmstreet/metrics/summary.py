@@ -83,9 +83,9 @@ def _remarks(summary: dict, total: int) -> list[str]:
         why = "neither labelled nor predicted" if summary["convention"] == "mmseg" else "not labelled"
         remarks.append(f"n/a and in no mean, because {why} in this split: {', '.join(absent)}")
     if summary["scope"] == "scene":
-        truth, found = confusion[-1].sum(), confusion[-1, :-1].sum()
+        target, predicted = confusion[-1].sum(), confusion[-1, :-1].sum()
         remarks.append(
-            f"background: {100 * truth / total:.2f} % of the pixels, {100 * found / max(1, truth):.2f} % of it predicted as a class"
+            f"background: {100 * target / total:.2f} % of the pixels, {100 * predicted / max(1, target):.2f} % of it predicted as a class"
         )
     if confusion[:-1, -1].any():
         remarks.append(f"{confusion[:-1, -1].sum():,} pixels of the classes were predicted as none of them; they count as misses")

@@ -1,4 +1,4 @@
-"""From a finished picture to labels: flags, boxes, outlines and run lengths of every instance that can be seen."""
+"""From a finished picture to labels: flags, boxes, polygons and run lengths of every instance that can be seen."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from mmstreet.files.rle import counts_from_runs, encode_counts, runs_from_mask
 from mmstreet.formats.bitmask_codec import encode_bitmask
 from mmstreet.labels import BDD100K_INS8
 from mmstreet.mini.canvas import Canvas
-from mmstreet.mini.outlines import trace_outlines
 from mmstreet.mini.picture import Picture
+from mmstreet.mini.polygons import trace_polygons
 
 _CATEGORY = {"person": "pedestrian"}
 _HIDDEN = 0.03
@@ -61,8 +61,8 @@ def annotate(canvas: Canvas, picture: Picture) -> Annotations:
             "attributes": {"occluded": flags["occluded"][-1], "truncated": flags["truncated"][-1], "crowd": False, "ignored": False},
             "box2d": {"x1": x1, "y1": y1, "x2": x2, "y2": y2},
         }
-        outlines = [[[x + x1, y + y1] for x, y in outline] for outline in trace_outlines(cutout)]
-        polygons.append(label | {"poly2d": [{"vertices": o, "types": "L" * len(o), "closed": True} for o in outlines]})
+        contours = [[[x + x1, y + y1] for x, y in polygon] for polygon in trace_polygons(cutout)]
+        polygons.append(label | {"poly2d": [{"vertices": o, "types": "L" * len(o), "closed": True} for o in contours]})
         runs = runs_from_mask(cutout, origin_xy=(x1, y1), size_hw=(height, width))
         rles.append(label | {"rle": {"counts": encode_counts(counts_from_runs(runs, (height, width))), "size": [height, width]}})
     bitmask = encode_bitmask(compact, categories, range(1, len(categories) + 1), **flags)

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from mmstreet.files.parallel import map_parcels
+from mmstreet.files.parallel import map_chunks
 from mmstreet.formats.bitmask import write_bitmask
 from mmstreet.labels import BDD100K_SEM19, IGNORE_INDEX
 from mmstreet.mini.annotate import Annotations, annotate
@@ -105,8 +105,8 @@ def write_mini_dataset(
     jobs = [(split, index) for split in splits for index in range(getattr(settings, split))]
     frames: dict[str, list[dict]] = {split: [] for split in splits}
     with tqdm(total=len(jobs), desc="scenes", unit="img", disable=not progress) as bar:
-        for parcel in map_parcels(partial(_write_scenes, root, settings), jobs, workers=workers, parcel=4):
-            for split, frame in parcel:
+        for chunk in map_chunks(partial(_write_scenes, root, settings), jobs, workers=workers, chunk_size=4):
+            for split, frame in chunk:
                 frames[split].append(frame)
                 bar.update()
     for split in splits:

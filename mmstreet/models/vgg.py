@@ -33,7 +33,7 @@ class HypercolumnVGG(BaseModule):
         init_cfg: How weights start; ``None`` is Kaiming's normal initialisation.
 
     Raises:
-        ValueError: If a level is unknown or stands twice, ``base_channels`` is not positive, or a checkpoint with batch
+        ValueError: If a level is unknown or a duplicate, ``base_channels`` is not positive, or a checkpoint with batch
             norm meets a network without, or the other way round.
     """
 

@@ -199,20 +199,20 @@ def compare(graph: nn.Module, exported: ExportedModel, images: Sequence[np.ndarr
         expected = graph(torch.from_numpy(batch)).numpy()
         _check_finite(expected, batch, "the model")
         try:
-            found = exported.run(batch)
+            answer = exported.run(batch)
         except Exception as error:  # onnxruntime's errors share no other base class
             raise LaunchError(
                 f"the exported file fails on an input of {list(batch.shape)} ({str(error).strip().partition(chr(10))[0][:200]}); "
                 "this network may need a fixed size: export with --size"
             ) from error
-        if found.shape != expected.shape:
+        if answer.shape != expected.shape:
             raise LaunchError(
-                f"the exported file gives {list(found.shape)} for an input of {list(batch.shape)}, the model {list(expected.shape)}"
+                f"the exported file gives {list(answer.shape)} for an input of {list(batch.shape)}, the model {list(expected.shape)}"
             )
-        _check_finite(found, batch, "the exported file")
-        difference = max(difference, float(np.abs(found - expected).max()))
+        _check_finite(answer, batch, "the exported file")
+        difference = max(difference, float(np.abs(answer - expected).max()))
         largest = max(largest, float(np.abs(expected).max()))
-        equal += int((found.argmax(1) == expected.argmax(1)).sum())
+        equal += int((answer.argmax(1) == expected.argmax(1)).sum())
         pixels += expected[:, 0].size
     return Parity(difference, largest, equal / pixels, len(images), tuple(batch.shape for batch in batches))
 

@@ -190,7 +190,7 @@ class PredictionFolder:
             with atomic_path(self.probs_path(source)) as temporary:
                 np.savez_compressed(temporary, probs=result.probs.astype(np.float16))
         if self.overlays:
-            overlay = cv2.cvtColor(result.draw(image), cv2.COLOR_RGB2BGR)
+            overlay = cv2.cvtColor(result.render_overlay(image), cv2.COLOR_RGB2BGR)
             write_image(overlay, self.overlay_path(source), settings=[cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         record = result.to_dict()
         if result.instances is not None:
@@ -211,7 +211,7 @@ class PredictionFolder:
                 path.unlink()
 
     def summarize(self, sources: Sequence[Source]) -> str:
-        """Return the account of all sources, as JSON text, from what is on the disk."""
+        """Return the report on all sources, as JSON text, from what is on the disk."""
         done, failed, pending, pixels = [], [], 0, {}
         for source in sources:
             record = self.read_record(source)

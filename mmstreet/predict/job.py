@@ -33,7 +33,7 @@ class Outcome:
     def fail(self, source: Source, error: Exception, folder: PredictionFolder) -> None:
         """Note a failure, also in the record of its source if that can be written."""
         self.failed[source] = say_error(error)
-        with contextlib.suppress(OSError):  # a full disk stops no other file from being tried, nor the account at the end
+        with contextlib.suppress(OSError):  # a full disk stops no other file from being tried, nor the report at the end
             folder.write_record(source, {"error": self.failed[source]})
 
 

@@ -1,4 +1,4 @@
-"""Refining saved predictions, file by file: what one image has, what became of it, and the account of all."""
+"""Refining saved predictions, file by file: what one image has, what became of it, and the report on all."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def refine_sources(
 
 
 def summarize_changes(folder: PredictionFolder, sources: Sequence[Source]) -> str:
-    """Return the account of all images as JSON text: what the folder says, and the changes added up, from what is on the disk."""
+    """Return the report on all images as JSON text: what the folder says, and the changes added up, from what is on the disk."""
     summary = json.loads(folder.summarize(sources))
     records = [record["changes"] for source in sources if (record := folder.read_record(source)) is not None and record.get("changes")]
     pixels = sum(record["size_hw"][0] * record["size_hw"][1] for record in records)

@@ -47,8 +47,8 @@ class Result:
         """
         return dict(zip(self.classes, (100 * self.pixels / self.labels.size).tolist()))
 
-    def draw(self, image: np.ndarray, *, opacity: float = 0.55) -> np.ndarray:
-        """Lay the class colours over the image; pixels without a class stay as they are, objects get a bright outline.
+    def render_overlay(self, image: np.ndarray, *, opacity: float = 0.55) -> np.ndarray:
+        """Lay the class colours over the image; pixels without a class stay as they are, objects get a bright contour.
 
         Args:
             image: RGB, uint8 ``[H, W, 3]``, the one that was predicted.
@@ -65,14 +65,14 @@ class Result:
         colors = np.zeros((IGNORE_INDEX + 1, 1, 3), np.uint8)
         colors[: len(self.classes), 0] = self.palette
         colored = cv2.LUT(cv2.merge([self.labels] * 3), colors)
-        drawn = cv2.addWeighted(image, 1 - opacity, colored, opacity, 0)
+        overlay = cv2.addWeighted(image, 1 - opacity, colored, opacity, 0)
         without = self.labels >= len(self.classes)
         if without.any():
-            np.copyto(drawn, image, where=without[..., None])
+            np.copyto(overlay, image, where=without[..., None])
         if self.instances is not None:
             for mask in self.instances.masks:
-                drawn[_outline(mask)] = 255
-        return drawn
+                overlay[_contour(mask)] = 255
+        return overlay
 
     def to_dict(self) -> dict:
         """The result as plain data without the arrays of pixels: size, class shares, objects, changes."""
@@ -89,7 +89,7 @@ class Result:
         return plain
 
 
-def _outline(mask: np.ndarray) -> np.ndarray:
+def _contour(mask: np.ndarray) -> np.ndarray:
     """Return the pixels of a mask that touch another pixel than its own, above, below, left or right."""
     inside = np.pad(mask, 1)
     return mask & ~(inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:])

@@ -81,7 +81,7 @@ def _read(environ: Mapping[str, str], kind: str, index: str, count: str, first: 
 
 
 def publish(read: Callable[[], str], path: str | Path) -> str:
-    """Write what is known of the whole work, so that the last process to call this leaves the complete account, without any lock.
+    """Write what is known of the whole work, so that the last process to call this leaves the complete report, without any lock.
 
     Every process calls it when its own share is done. It writes what ``read`` finds on the disk and reads again, until nothing new has
     come in the meantime. The write that comes last is thus followed by a look that found nothing to add.

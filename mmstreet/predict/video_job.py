@@ -74,7 +74,7 @@ def predict_video(
                 if folder.labels:
                     write_labels(folder.label_path(source, count), result.labels)
                 if video is not None:
-                    drawn = result.draw(frame)
+                    drawn = result.render_overlay(frame)
                     video.write(drawn if strip is None else strip(drawn, row))
                 pixels += result.pixels
                 count += 1

@@ -1,4 +1,4 @@
-"""Fusing accepted masks with the network's map: by adding to log probabilities, or by painting in order of priority.
+"""Fusing accepted masks with the network's map: by adding to log probabilities, or by writing them into it in order of priority.
 
 Both ways leave 255 as it is, give back the map where every mask equals its region, and do not depend on the order of the regions.
 """
@@ -72,13 +72,13 @@ def fuse_logits(
 def fuse_priority(
     prediction: Prediction, components: Sequence[Component], masks: Masks, *, rank: Mapping[int, int], expand: float = 0.05
 ) -> np.ndarray:
-    """Clear the regions to their runner-up class, then paint their masks: low rank first, then large before small, then by score.
+    """Clear the regions to their runner-up class, then assign their masks: low rank first, then large before small, then by score.
 
     Args:
         prediction: The map and its probabilities. Without these the runner-up is the class of the nearest pixel of another class.
         components: Accepted regions.
         masks: One mask per region.
-        rank: Rank of each class id; higher is painted later.
+        rank: Rank of each class id; higher is assigned later, over lower ones.
         expand: Share by which a region's box grows to look for the nearest other class.
 
     Returns:

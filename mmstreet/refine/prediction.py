@@ -134,7 +134,7 @@ def guarded_ids(names: str | Sequence[str], *, classes: Sequence[str]) -> tuple[
     return _ids_by_word(names, {"thin": _THIN.__contains__, "slender": _SLENDER.__contains__}, classes)
 
 
-def paint_rank(name: str) -> int:
+def class_rank(name: str) -> int:
     """Rank of a class where masks overlap: 0 surfaces, 1 vehicles, 2 people and two-wheelers, 3 poles, lights and signs.
 
     Classes that no class table knows rank as surfaces.
@@ -148,13 +148,13 @@ def prompted_ids(prompt_classes: str | Sequence[str], *, classes: Sequence[str])
     """Return the ids of the classes to ask a promptable source about.
 
     Args:
-        prompt_classes: ``'objects'`` for classes of a :func:`paint_rank` above 0, ``'all'``, or names of classes.
+        prompt_classes: ``'objects'`` for classes of a :func:`class_rank` above 0, ``'all'``, or names of classes.
         classes: Class names in the order of their ids.
 
     Raises:
         ValueError: If ``prompt_classes`` is another word, or a name is not among the classes.
     """
-    return _ids_by_word(prompt_classes, {"objects": paint_rank, "all": lambda _: True}, classes)
+    return _ids_by_word(prompt_classes, {"objects": class_rank, "all": lambda _: True}, classes)
 
 
 def _ids_by_word(names: str | Sequence[str], words: Mapping[str, Callable[[str], object]], classes: Sequence[str]) -> tuple[int, ...]:

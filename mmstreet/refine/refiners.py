@@ -17,7 +17,7 @@ from mmstreet.files.images import as_rgb
 from mmstreet.labels import IGNORE_INDEX
 from mmstreet.refine.components import components_of_detections, find_components
 from mmstreet.refine.fusion import fuse_logits, fuse_priority
-from mmstreet.refine.prediction import Prediction, guarded_ids, paint_rank, prompted_ids, read_classes, read_prediction
+from mmstreet.refine.prediction import Prediction, class_rank, guarded_ids, prompted_ids, read_classes, read_prediction
 from mmstreet.refine.prompting import judge_masks, make_prompts
 from mmstreet.refine.proposals import BoxDetector, MaskPredictor, MaskProposer
 from mmstreet.refine.record import ChangeRecord, RegionReport, record_changes
@@ -189,7 +189,7 @@ class PromptRefiner(Refiner):
             raise ValueError(f"unknown fusion '{self.fusion}'; choose one of {', '.join(FUSIONS)}")
         self.source = _build(self.source, MaskPredictor, "answer prompts (predict)")
         self.detector = None if self.detector is None else _build(self.detector, BoxDetector, "detect boxes of named classes (detect)")
-        self.rank = {i: paint_rank(name) for i, name in enumerate(self.classes)}
+        self.rank = {i: class_rank(name) for i, name in enumerate(self.classes)}
         self.prompt_ids = prompted_ids(self.prompt_classes, classes=self.classes)
         self.gates = {"min_score": self.min_score, "min_iou": self.min_iou, "area_ratio": tuple(self.area_ratio)}
 

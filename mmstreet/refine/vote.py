@@ -25,11 +25,11 @@ def vote_by_mask(
 ) -> tuple[np.ndarray, list[RegionReport]]:
     """Give every mask the class of its majority.
 
-    All votes read the map that came in. Masks are painted from large to small; of equal ones that with the higher score comes later. The
+    All votes read the map that came in. Masks are assigned from large to small; of equal ones that with the higher score comes later. The
     order in which the masks are given has no influence.
 
     Args:
-        labels: uint8 ``[H, W]``; 255 votes for nothing and is never painted over.
+        labels: uint8 ``[H, W]``; 255 votes for nothing and is never changed.
         masks: Any masks of the image; they may overlap.
         probs: float32 ``[K, H, W]``: then the votes are sums of probabilities instead of numbers of pixels.
         class_ids: The ``K`` class ids of ``probs``.

@@ -36,8 +36,8 @@ def plot_image_labels(stats: Mapping[str, Mapping], path: str | Path) -> Path:
     upper, lower = figure.subfigures(2, 1, height_ratios=(3.4, 1.2 + 0.24 * most))
     left, right = upper.subplots(1, 2)
     for name, one in stats.items():
-        _draw_class_numbers(left, name, one, colors[name])
-        _draw_ratios(right, one, colors[name], filled=len(stats) == 1)
+        _render_class_numbers(left, name, one, colors[name])
+        _render_ratios(right, one, colors[name], filled=len(stats) == 1)
     left.set_title("(a) Classes per image", fontsize=11)
     left.set_xlabel("classes in one image")
     left.set_ylabel("images, %")
@@ -52,24 +52,24 @@ def plot_image_labels(stats: Mapping[str, Mapping], path: str | Path) -> Path:
     upper.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     lower.suptitle("(c) Images with (coloured) and without (grey) each class", fontsize=11)
     for axes, (name, one) in zip(np.ravel(lower.subplots(1, len(stats), squeeze=False)), stats.items()):
-        _draw_classes(axes, name, one, colors[name])
+        _render_classes(axes, name, one, colors[name])
     return save_figure(figure, path)
 
 
-def _draw_class_numbers(axes, name: str, one: Mapping, color: str) -> None:
+def _render_class_numbers(axes, name: str, one: Mapping, color: str) -> None:
     counts = np.array(one["images_by_num_classes"], float)
     mean = one["mean_classes_per_image"]
     label = f"{name}: {one['images']} images" + ("" if mean is None else f", mean {mean:.1f}")
     axes.plot(np.arange(len(counts)), 100 * counts / max(one["images"], 1), color=color, marker="o", markersize=4, label=label)
 
 
-def _draw_ratios(axes, one: Mapping, color: str, *, filled: bool) -> None:
+def _render_ratios(axes, one: Mapping, color: str, *, filled: bool) -> None:
     counts = np.array(one["ratio_histogram"], float)
     edges = np.linspace(0, 1, len(counts) + 1)
     axes.stairs(100 * counts / max(counts.sum(), 1), edges, color=color, fill=filled, linewidth=1.8, alpha=0.85)
 
 
-def _draw_classes(axes, name: str, one: Mapping, color: str) -> None:
+def _render_classes(axes, name: str, one: Mapping, color: str) -> None:
     positive, negative = np.array(one["positive"]), np.array(one["negative"])
     places = np.arange(len(positive))
     axes.barh(places, positive, height=0.74, color=color)

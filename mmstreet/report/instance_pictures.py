@@ -21,7 +21,7 @@ _MASKS = 10
 _PROPOSALS = 150
 
 
-def draw_inspection(folder: str | Path) -> list[Path]:
+def render_inspection(folder: str | Path) -> list[Path]:
     """Draw what an inspection has left in a folder: ``instances.png``, and six pictures per image beside its arrays.
 
     These are ``annotated.png``, ``letterboxed.png``, ``masks.png`` (the largest at their boxes, and below at 56×56), ``anchors.png``
@@ -39,7 +39,7 @@ def draw_inspection(folder: str | Path) -> list[Path]:
     written = [_plot_stats(report, folder / "instances.png")]
     for image in report["images"]:
         with np.load(folder / image["folder"] / "arrays.npz", allow_pickle=False) as arrays:
-            for name, picture in _draw_image(image, dict(arrays)).items():
+            for name, picture in _render_image(image, dict(arrays)).items():
                 path = folder / image["folder"] / f"{name}.png"
                 with atomic_path(path) as temporary:
                     picture.save(temporary)
@@ -65,7 +65,7 @@ def blend_masks(image: np.ndarray, masks: np.ndarray, colors: Sequence[Sequence[
     return blended
 
 
-def _draw_image(report: Mapping, arrays: Mapping[str, np.ndarray]) -> dict[str, Image.Image]:
+def _render_image(report: Mapping, arrays: Mapping[str, np.ndarray]) -> dict[str, Image.Image]:
     texts = [row["class"] for row in report["instances"]["on_canvas"]]
     canvas, colors = arrays["canvas"], [tuple(color) for color in arrays["colors"].tolist()]
     levels, proposals = report["anchors"], arrays["proposals"]
@@ -74,16 +74,16 @@ def _draw_image(report: Mapping, arrays: Mapping[str, np.ndarray]) -> dict[str, 
     anchors = [(box, color, "") for level, color in zip(levels, LEVEL_COLORS) for box in level["example"]]
     legend = [(f"stride {level['stride']}: {level['anchors']:,} anchors, {level['positive']:,} positive") for level in levels]
     return {
-        "annotated": _draw_boxes(blend_masks(arrays["image"], arrays["masks"], colors), zip(arrays["boxes"], colors, texts)),
-        "letterboxed": _draw_boxes(blend_masks(canvas, arrays["canvas_masks"], colors), zip(arrays["canvas_boxes"], colors, texts)),
-        "masks": _draw_masks(arrays, texts),
-        "anchors": _draw_boxes(canvas, anchors, legend=list(zip(legend, LEVEL_COLORS))),
-        "proposals": _draw_boxes(canvas, [(proposals[i], POSITIVE if arrays["positive"][i] else NEGATIVE, "") for i in shown]),
-        "regions": _draw_regions(arrays, texts),
+        "annotated": _render_boxes(blend_masks(arrays["image"], arrays["masks"], colors), zip(arrays["boxes"], colors, texts)),
+        "letterboxed": _render_boxes(blend_masks(canvas, arrays["canvas_masks"], colors), zip(arrays["canvas_boxes"], colors, texts)),
+        "masks": _render_masks(arrays, texts),
+        "anchors": _render_boxes(canvas, anchors, legend=list(zip(legend, LEVEL_COLORS))),
+        "proposals": _render_boxes(canvas, [(proposals[i], POSITIVE if arrays["positive"][i] else NEGATIVE, "") for i in shown]),
+        "regions": _render_regions(arrays, texts),
     }
 
 
-def _draw_boxes(image: np.ndarray, boxes: Iterable[tuple], *, legend: Sequence[tuple[str, tuple]] = ()) -> Image.Image:
+def _render_boxes(image: np.ndarray, boxes: Iterable[tuple], *, legend: Sequence[tuple[str, tuple]] = ()) -> Image.Image:
     """Draw boxes ``(x1, y1, x2, y2)`` with their colours and names on an image, and lines of a legend below it."""
     height, width = image.shape[:2]
     font = ImageFont.load_default(max(_TEXT_PX, width // 90))
@@ -104,7 +104,7 @@ def _draw_boxes(image: np.ndarray, boxes: Iterable[tuple], *, legend: Sequence[t
     return picture
 
 
-def _draw_masks(arrays: Mapping[str, np.ndarray], texts: Sequence[str]) -> Image.Image:
+def _render_masks(arrays: Mapping[str, np.ndarray], texts: Sequence[str]) -> Image.Image:
     boxes, masks, small = arrays["canvas_boxes"].astype(int), arrays["canvas_masks"], arrays["small_masks"]
     crops = [mask[y1:y2, x1:x2] for mask, (x1, y1, x2, y2) in zip(masks, boxes)]
     largest = sorted(range(len(crops)), key=lambda i: -crops[i].size)[:_MASKS]
@@ -113,7 +113,7 @@ def _draw_masks(arrays: Mapping[str, np.ndarray], texts: Sequence[str]) -> Image
     return _lay_out([above, below])
 
 
-def _draw_regions(arrays: Mapping[str, np.ndarray], texts: Sequence[str]) -> Image.Image:
+def _render_regions(arrays: Mapping[str, np.ndarray], texts: Sequence[str]) -> Image.Image:
     cells = []
     for i, owner in zip(arrays["regions"], arrays["owners"]):
         x1, y1 = np.floor(arrays["proposals"][i, :2]).astype(int)

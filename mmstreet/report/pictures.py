@@ -68,7 +68,7 @@ def render_changes(image: np.ndarray, truth: np.ndarray, before: np.ndarray, aft
     return picture
 
 
-def draw_kept_images(folder: str | Path) -> list[Path]:
+def render_kept_images(folder: str | Path) -> list[Path]:
     """Add error maps, or maps of changes where there is a ``baseline``, to the images that a test has just kept in a folder.
 
     Args:

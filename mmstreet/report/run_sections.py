@@ -39,7 +39,7 @@ def describe_run(run: Run) -> dict:
         "tiles": _list_tiles(scores_of(run)),
         "tested": main.name if main else None,
         "checkpoint": checkpoints[main.name] if main else None,
-        "curves": _draw_curves(run),
+        "curves": _render_curves(run),
         "scores": compare_evaluations(run.evaluations),
         "evaluations": [describe_evaluation(one, run.folder) for one in run.evaluations if one.semantic or one.instances],
         "refinement": describe_refinement(run.refinement, run.folder) if run.refinement else None,
@@ -109,7 +109,7 @@ def _minutes(command: Mapping) -> float | None:
         return None
 
 
-def _draw_curves(run: Run) -> list[dict]:
+def _render_curves(run: Run) -> list[dict]:
     scalars, unit = run.scalars, step_name(run.config)
 
     def take(part: str, names: Sequence[str], cut: str = "") -> dict:

@@ -1,8 +1,8 @@
 """The five parts of the safety score, each a formula on the roles of sampled pixels.
 
 Every part lies in [0, 1], 1 being the safest, or is ``None`` where the classes or the labelled pixels cannot tell. Objects get their place
-from the lowest of their pixels in each column, where they are taken to touch the ground. Painting a person over anything that is labelled
-lowers a part or leaves it: a person hides what is behind, which is therefore not taken to be gone.
+from the lowest of their pixels in each column, where they are taken to touch the ground. A person added in front of anything labelled
+lowers a part or leaves it: a person occludes what is behind, which is therefore not taken to be gone.
 """
 
 from __future__ import annotations

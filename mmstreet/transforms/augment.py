@@ -2,7 +2,7 @@
 
 Flip (``mmseg.RandomFlip``), colour jitter (``mmseg.PhotoMetricDistortion``) and random erasing (``mmseg.RandomCutOut``) are
 theirs. Erase with ``seg_fill_in=255``: nothing shows what stood behind a hole, and under the large weights of rare classes
-a bicycle that is wholly erased would teach the network to paint bicycles on blank patches. Every draw is from numpy's global
+a bicycle that is wholly erased would teach the network to predict bicycles on blank patches. Every draw is from numpy's global
 generator, which mmengine seeds in each worker process.
 """
 # ruff: noqa: NPY002

@@ -11,7 +11,7 @@ from mmstreet.__main__ import main
 from mmstreet.files.rle import decode_counts, mask_from_counts
 from mmstreet.predict.predictor import Predictor
 from mmstreet.predict.refining import find_prediction, read_prediction_file
-from tests.helpers.color_model import CLASSES, draw_colors, write_model, write_png
+from tests.helpers.color_model import CLASSES, render_colors, write_model, write_png
 from tests.predict.test_video import write_video
 
 
@@ -25,7 +25,7 @@ def streets(tmp_path):
     """Five images, one in a folder below; returns the folder and the truth by name."""
     truth = {}
     for i, name in enumerate(["a", "b", "c", "d", "night/e"]):
-        image, truth[name] = draw_colors(i)
+        image, truth[name] = render_colors(i)
         write_png(tmp_path / "streets" / f"{name}.png", image)
     return tmp_path / "streets", truth
 
@@ -75,7 +75,7 @@ def test_saved_probabilities_are_the_networks_and_what_refine_reads(model, stree
 
 
 def test_a_single_image_also_prints_its_classes(model, tmp_path, capsys):
-    image, truth = draw_colors(0)
+    image, truth = render_colors(0)
     assert predict(model, write_png(tmp_path / "a.png", image), "--out", tmp_path / "out") == 0
     printed = [line.split("%")[1].strip() for line in capsys.readouterr().out.splitlines()[1:]]
     assert printed == [CLASSES[i] for i in np.argsort(-np.bincount(truth.ravel()), kind="stable")]
@@ -88,9 +88,9 @@ def test_an_unreadable_image_is_skipped_counted_and_seen_in_the_exit_code(model,
     printed = capsys.readouterr()
     assert "5 files: 4 predicted, 0 finished before, 1 failed" in printed.out
     assert "b.png cannot be decoded" in printed.err
-    account = summary(tmp_path / "out")
-    assert (account["sources"], account["done"], account["pending"]) == (5, 4, 0)
-    assert [row["source"] for row in account["failed"]] == [str(source / "b.png")]
+    report = summary(tmp_path / "out")
+    assert (report["sources"], report["done"], report["pending"]) == (5, 4, 0)
+    assert [row["source"] for row in report["failed"]] == [str(source / "b.png")]
     assert not (tmp_path / "out" / "labels" / "b.png").exists()
 
 
@@ -140,8 +140,8 @@ def test_a_mixed_folder_of_images_and_videos(model, streets, tmp_path):
     write_video(source / "drive.mp4", count=4)
     (source / "broken.mp4").write_bytes(b"nothing")
     assert predict(model, source, "--out", tmp_path / "out") == 1
-    account = summary(tmp_path / "out")
-    assert (account["done"], [row["source"] for row in account["failed"]]) == (6, [str(source / "broken.mp4")])
+    report = summary(tmp_path / "out")
+    assert (report["done"], [row["source"] for row in report["failed"]]) == (6, [str(source / "broken.mp4")])
     assert len(list((tmp_path / "out" / "labels" / "drive").iterdir())) == 4
     assert (tmp_path / "out" / "videos" / "drive.mp4").is_file()
 
@@ -218,7 +218,7 @@ def test_safety_of_a_model_that_knows_no_road_is_unknown_and_says_why(tmp_path, 
     content["meta"]["dataset_meta"]["classes"] = ("car", "person", "pole")
     torch.save(content, checkpoint)
     for i in range(2):
-        write_png(tmp_path / f"photos/{i}.png", draw_colors(i)[0])
+        write_png(tmp_path / f"photos/{i}.png", render_colors(i)[0])
     write_video(tmp_path / "photos/drive.mp4", count=3)
     out = tmp_path / "out"
     assert predict((config, checkpoint), tmp_path / "photos", "--out", out, "--safety", "--no-overlays") == 0

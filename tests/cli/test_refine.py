@@ -1,4 +1,4 @@
-"""``mmstreet refine``: saved predictions in, refined maps and an account out; resumable, shared out, with masks kept on the disk."""
+"""``mmstreet refine``: saved predictions in, refined maps and a report out; resumable, shared out, with masks kept on the disk."""
 
 import json
 import shutil
@@ -57,7 +57,7 @@ def read(name):
     return cv2.imread(f"out/labels/{name}.png", cv2.IMREAD_UNCHANGED)
 
 
-def test_every_image_is_refined_as_in_python_and_accounted_for(streets, capsys):
+def test_every_image_is_refined_as_in_python_and_reported(streets, capsys):
     assert run() == 0
     refine = VoteRefiner(classes=CLASSES.split(","), source=dict(type="mmstreet.SuperpixelMasks", area_px=30), protect=[])
     changed = 0
@@ -99,7 +99,7 @@ def test_results_of_another_refiner_are_not_mixed(streets, tmp_path, capsys):
     assert "holds predictions with other settings (settings:" in capsys.readouterr().err
 
 
-def test_processes_share_the_folder_and_the_last_one_leaves_the_whole_account(streets, monkeypatch):
+def test_processes_share_the_folder_and_the_last_one_leaves_the_whole_report(streets, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     for rank in ("1", "0"):
         monkeypatch.setenv("RANK", rank)

@@ -120,7 +120,7 @@ test_evaluator = [
     run("test", "six.py", "six.pth", "--out", "results")
     values = read_metrics(tmp_path / "results" / "metrics.json")["metrics"]
     assert values["IoU/person"] == 0, "person is only predicted"
-    assert values["IoU/pole"] is None, "the sky is painted as pole, which costs nothing on labelled pixels"
+    assert values["IoU/pole"] is None, "the sky is predicted as pole, which costs nothing on labelled pixels"
     assert values["scene/IoU/pole"] == 0
     assert values["scene/aAcc"] < values["aAcc"]
     for folder, not_scored in (("", True), ("scene", False)):

@@ -17,8 +17,8 @@ from mmstreet.cli.commands import main
 from mmstreet.engine.launch import build_runner, load_config
 from mmstreet.engine.safe_load import read_checkpoint
 from tests.helpers.plain_config import plain_config_text  # noqa: F401
-from tests.helpers.tiny_detection import draw_coco, tiny_detection
-from tests.helpers.tiny_segmentation import draw_dataset, tiny_segmentation
+from tests.helpers.tiny_detection import tiny_detection, write_coco
+from tests.helpers.tiny_segmentation import tiny_segmentation, write_dataset
 
 mmseg = pytest.importorskip("mmseg")
 ROOT = Path(__file__).parents[2]
@@ -32,8 +32,8 @@ def _fast(plain_config_text):  # noqa: F811
 @pytest.fixture
 def config(tmp_path):
     """A config file over 12 training and 5 validation images; five are no multiple of two processes."""
-    root = draw_dataset(tmp_path / "data", count=12)
-    draw_dataset(root, split="val", count=5)
+    root = write_dataset(tmp_path / "data", count=12)
+    write_dataset(root, split="val", count=5)
     cfg = tiny_segmentation(root, tmp_path / "run", batch_size=4)
     cfg.work_dir = None
     cfg.val_evaluator = dict(type="mmstreet.StreetIoUMetric")
@@ -142,7 +142,7 @@ def test_a_second_stage_starts_from_the_first_and_resumes_its_own(config, tmp_pa
 def test_a_detector_resumes_exactly_too(tmp_path, run, refusal):
     pytest.importorskip("mmdet")
     path = tmp_path / "tiny_detector.py"
-    tiny_detection(draw_coco(tmp_path / "data")).dump(path)
+    tiny_detection(write_coco(tmp_path / "data")).dump(path)
     run("train", path, "--work-dir", tmp_path / "whole")
     run("train", path, "--work-dir", tmp_path / "parts", "--cfg-options", "train_cfg.max_epochs=1")
     run("train", path, "--work-dir", tmp_path / "parts", "--resume", "--cfg-options", "train_dataloader.num_workers=2")

@@ -12,7 +12,7 @@ RNG = np.random.default_rng(0)
 LABELS = RNG.choice([*range(19), 255], (13, 17)).astype(np.uint8)
 
 
-def paint(labels, table):
+def colorize_labels(labels, table):
     """The obvious loop; void is black."""
     rgb = np.zeros((*labels.shape, 3), np.uint8)
     for label in table.labels:
@@ -28,7 +28,7 @@ def test_ids_come_back(tmp_path):
 
 @pytest.mark.parametrize("alpha", [False, True])
 def test_colours_become_ids(alpha, tmp_path):
-    rgb = paint(LABELS, BDD100K_SEM19)
+    rgb = colorize_labels(LABELS, BDD100K_SEM19)
     rgb = np.dstack([rgb, np.full(LABELS.shape, 255, np.uint8)]) if alpha else rgb
     path = write_labels(tmp_path / "a.png", rgb)
     assert label_kind(path.read_bytes()) == "rgb"
@@ -109,7 +109,7 @@ def test_an_id_outside_the_table_is_named_with_place_and_count(tmp_path):
 
 
 def test_a_colour_of_another_table_is_named_with_place(tmp_path):
-    rgb = paint(np.zeros((4, 4), np.uint8), BDD100K_SEM19)
+    rgb = colorize_labels(np.zeros((4, 4), np.uint8), BDD100K_SEM19)
     rgb[1, 2] = CAMVID11.palette[0]
     path = write_labels(tmp_path / "a.png", rgb)
     with pytest.raises(LabelFileError, match=r"a\.png has \(128, 128, 128\) at y=1, x=2, which is no class of table 'bdd100k_sem19'"):

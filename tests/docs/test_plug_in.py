@@ -58,7 +58,7 @@ SMALL_INSTANCES = [
 ]
 
 
-def draw_coco(root: Path) -> None:
+def write_coco(root: Path) -> None:
     """Four pictures of two squares each: a person and a bicycle, COCO's first classes."""
     generator = np.random.default_rng(0)
     categories = [{"id": 1, "name": "person"}, {"id": 2, "name": "bicycle"}]
@@ -76,7 +76,7 @@ def draw_coco(root: Path) -> None:
         (root / "annotations" / f"instances_{split}.json").write_text(json.dumps(coco))
 
 
-def draw_cityscapes(root: Path) -> None:
+def write_cityscapes(root: Path) -> None:
     generator = np.random.default_rng(0)
     for split in ("train", "val"):
         for i in range(2):
@@ -104,7 +104,7 @@ def train_as_printed(script: Path, config: str, folder: Path, options: list[str]
 
 
 def test_mmsegs_own_script_trains_the_config_of_the_document(tmp_path):
-    draw_cityscapes(tmp_path / "data/cityscapes")
+    write_cityscapes(tmp_path / "data/cityscapes")
     rows = train_as_printed(Path(mmseg.__file__).parent / ".mim/tools/train.py", "my_fcn.py", tmp_path, SMALL)
     assert {"decode.loss_focal_dice", "aux.loss_focal_dice"} <= rows[0].keys()
     assert {"mIoU", "IoU_rare"} <= rows[-1].keys()
@@ -112,7 +112,7 @@ def test_mmsegs_own_script_trains_the_config_of_the_document(tmp_path):
 
 
 def test_mmsegs_own_script_trains_remapped_classes(tmp_path):
-    draw_cityscapes(tmp_path / "data/cityscapes")
+    write_cityscapes(tmp_path / "data/cityscapes")
     options = [option.replace(".dataset.pipeline", ".dataset.dataset.pipeline") for option in SMALL]
     rows = train_as_printed(Path(mmseg.__file__).parent / ".mim/tools/train.py", "my_six.py", tmp_path, options)
     scored = {name.removeprefix("IoU/") for name in rows[-1] if name.startswith("IoU/")}
@@ -123,7 +123,7 @@ def test_mmsegs_own_script_trains_remapped_classes(tmp_path):
 
 
 def test_mmdets_own_script_trains_the_config_of_the_document(tmp_path):
-    draw_coco(tmp_path / "data/coco")
+    write_coco(tmp_path / "data/coco")
     rows = train_as_printed(Path(mmdet.__file__).parent / ".mim/tools/train.py", "my_mask_rcnn.py", tmp_path, SMALL_INSTANCES)
     assert rows[0]["loss_mask"] > 0
     assert {"coco/AP", "coco/AP/bicycle", "bitmask/AP", "bitmask/AP/person"} <= rows[-1].keys()

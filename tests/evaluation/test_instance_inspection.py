@@ -19,7 +19,7 @@ from mmstreet.cli.commands import main
 from mmstreet.engine.errors import LaunchError
 from mmstreet.evaluation.image_inspector import random_proposals, shrink_mask
 from mmstreet.evaluation.instance_inspection import inspect_instances
-from mmstreet.report.instance_pictures import draw_inspection
+from mmstreet.report.instance_pictures import render_inspection
 from tests.helpers.instance_labels import SIZE_HW, frame, rectangle, write_json
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +44,7 @@ def config(tmp_path):
 
 def test_pictures_and_numbers_of_an_image(config, tmp_path):
     report = inspect_instances(config, out=tmp_path / "out", names=["a.png"], proposals=400, regions=64)
-    draw_inspection(tmp_path / "out")
+    render_inspection(tmp_path / "out")
     for name in PICTURES:
         assert Image.open(tmp_path / "out" / "a" / f"{name}.png").format == "PNG"
     assert Image.open(tmp_path / "out" / "instances.png").format == "PNG"

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from mmstreet.files.images import ImageFileError, as_rgb
-from tests.helpers.color_model import draw_colors, write_png
+from tests.helpers.color_model import render_colors, write_png
 
-IMAGE = draw_colors(0)[0]
+IMAGE = render_colors(0)[0]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])

@@ -116,7 +116,7 @@ BAD_LABELS = {
     "inverted box": {"id": 4, "category": "car", "box2d": {"x1": 9, "y1": 1, "x2": 5, "y2": 5}},
     "no category": {"id": 5, "category": None, "poly2d": rectangle(1, 1, 5, 5)},
     "category 'lane' is not among the classes": {"id": 6, "category": "lane", "poly2d": rectangle(1, 1, 5, 5)},
-    "malformed outline": {"id": 7, "category": "car", "poly2d": [{"vertices": [[1, 2]], "types": "LL"}]},
+    "malformed polygon": {"id": 7, "category": "car", "poly2d": [{"vertices": [[1, 2]], "types": "LL"}]},
     "malformed run-length mask": {"id": 8, "category": "car", "rle": {"counts": [5], "size": list(SIZE_HW)}},
     "malformed number": {"id": 9, "category": "car", "box2d": {"x1": None, "y1": 1, "x2": 5, "y2": 5}},
     "malformed label": "car",

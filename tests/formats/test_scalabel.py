@@ -23,7 +23,7 @@ def car(label_id, x=1, **changes):
     return {"id": label_id, "category": "car", "poly2d": rectangle(x, 5, 4, 4), **changes}
 
 
-def paint(path, ids, categories, *, size_hw=SIZE_HW, **flags):
+def write_squares(path, ids, categories, *, size_hw=SIZE_HW, **flags):
     """A bitmask with a 4 × 4 square per instance, ten pixels apart."""
     owner = np.zeros(size_hw, int)
     for row in range(len(ids)):
@@ -37,7 +37,7 @@ def test_box_of_a_mask_is_the_one_around_its_pixels():
     assert image.instances[0].bbox == (1, 5, 4, 4)
 
 
-def test_run_lengths_come_before_outlines():
+def test_run_lengths_come_before_polygons():
     rle = {"counts": [0, 3, 40 * 60 - 3], "size": list(SIZE_HW)}
     image, _ = read(ScalabelReader(""), frame("a.jpg", [car(1, rle=rle)]))
     assert mask_from_counts(image.instances[0].counts, SIZE_HW).sum() == 3
@@ -55,7 +55,7 @@ def test_size_comes_from_the_json_then_the_file_then_the_default(tmp_path):
 
 
 def test_bitmask_gives_masks_and_flags_and_json_gives_ids_and_weather(tmp_path):
-    paint(tmp_path, [300, 7], [3, 1], truncated=[True, False], ignored=[False, True])
+    write_squares(tmp_path, [300, 7], [3, 1], truncated=[True, False], ignored=[False, True])
     raw = frame("a.jpg", [car(7, category="person"), car("300", 31)])
     image, report = read(ScalabelReader("", bitmask_root=tmp_path), raw)
     assert not report.notes
@@ -67,7 +67,7 @@ def test_bitmask_gives_masks_and_flags_and_json_gives_ids_and_weather(tmp_path):
 
 def test_bitmask_that_numbers_labels_by_place_finds_their_ids(tmp_path):
     """The published bitmasks do so: the second label of a frame has id 2, whatever its id in the JSON is."""
-    paint(tmp_path, [1, 2, 3], [3, 1, 3])
+    write_squares(tmp_path, [1, 2, 3], [3, 1, 3])
     raw = frame("a.jpg", [car("0045-a"), car("0046", category="person"), car("0047")])
     image, report = read(ScalabelReader("", bitmask_root=tmp_path), raw)
     assert [(x.source_id, x.category_id) for x in image.instances] == [("0045-a", 3), ("0046", 1), ("0047", 3)]
@@ -75,7 +75,7 @@ def test_bitmask_that_numbers_labels_by_place_finds_their_ids(tmp_path):
 
 
 def test_labels_without_pixels_and_pixels_without_labels_are_told_apart(tmp_path):
-    paint(tmp_path, [300, 9, 8], [3, 1, 200])
+    write_squares(tmp_path, [300, 9, 8], [3, 1, 200])
     image, report = read(ScalabelReader("", bitmask_root=tmp_path), frame("a.jpg", [car(300), car(301), car(301)]))
     assert sorted(x.source_id for x in image.instances) == ["300", "9"]
     assert report.skipped_instances == {"label owns no pixel of the bitmask": 2, "category id is not in the table": 1}
@@ -85,7 +85,7 @@ def test_labels_without_pixels_and_pixels_without_labels_are_told_apart(tmp_path
 @pytest.mark.parametrize("kind", ["missing", "cut", "size"])
 def test_bitmasks_that_cannot_be_used_are_counted(tmp_path, kind):
     if kind != "missing":
-        paint(tmp_path, [1], [3], size_hw=(30, 30) if kind == "size" else SIZE_HW)
+        write_squares(tmp_path, [1], [3], size_hw=(30, 30) if kind == "size" else SIZE_HW)
     if kind == "cut":
         (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:40])
     image, report = read(ScalabelReader("", bitmask_root=tmp_path), frame("a.jpg", [car(1), car(2)]))

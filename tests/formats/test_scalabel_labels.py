@@ -134,7 +134,7 @@ def test_a_box_among_masks_is_kept_with_its_box(tmp_path):
     assert report.notes["instance has a box but no mask"] == 2
 
 
-def test_outline_of_2018_is_read_as_today_s():
+def test_polygon_of_2018_is_read_as_today_s():
     (old,) = parse_poly2d([[2, 2, "L"], [6, 2, "L"], [6, 5, "L"], [2, 5, "L"]])
     (new,) = parse_poly2d([{"vertices": [[2, 2], [6, 2], [6, 5], [2, 5]], "types": "LLLL", "closed": True}])
     np.testing.assert_array_equal(old, new)
@@ -179,14 +179,14 @@ def test_boxes_hold_their_last_pixel():
         (label(box2d={"x1": 1, "y1": 2, "x2": float("nan"), "y2": 3}), "malformed number", "x2 must be a finite number, got nan"),
         (label(box2d={"x1": 1, "y1": 2, "x2": 10**400, "y2": 3}), "malformed number", "x2 must be a finite number"),
         (label(box2d={"x1": 9, "y1": 2, "x2": 3, "y2": 3}), "inverted box", r"inverted, x 9 … 3"),
-        (label(poly2d={"vertices": []}), "malformed outline", "poly2d must be a list"),
-        (label(poly2d=[{"types": "L"}]), "malformed outline", "needs vertices"),
-        (label(poly2d=[[1]]), "malformed outline", "needs a list of points"),
-        (label(poly2d=[{"vertices": [[1, 2], [3, None]]}]), "malformed outline", "all finite numbers"),
-        (label(poly2d=[{"vertices": [[1, 2], [3, 10**400]]}]), "malformed outline", "all finite numbers"),
-        (label(poly2d=[{"vertices": [[1, 2], [3]]}]), "malformed outline", "needs a list of points"),
+        (label(poly2d={"vertices": []}), "malformed polygon", "poly2d must be a list"),
+        (label(poly2d=[{"types": "L"}]), "malformed polygon", "needs vertices"),
+        (label(poly2d=[[1]]), "malformed polygon", "needs a list of points"),
+        (label(poly2d=[{"vertices": [[1, 2], [3, None]]}]), "malformed polygon", "all finite numbers"),
+        (label(poly2d=[{"vertices": [[1, 2], [3, 10**400]]}]), "malformed polygon", "all finite numbers"),
+        (label(poly2d=[{"vertices": [[1, 2], [3]]}]), "malformed polygon", "needs a list of points"),
         (label(id={"a": 1}), "malformed id", "must be text or a whole number"),
-        (label(poly2d=[{"vertices": [[1, 2], [3, 4]], "types": "L"}]), "malformed outline", "one letter L or C per vertex"),
+        (label(poly2d=[{"vertices": [[1, 2], [3, 4]], "types": "L"}]), "malformed polygon", "one letter L or C per vertex"),
     ],
 )
 def test_a_bad_label_is_named_and_can_be_skipped(tmp_path, raw, reason, words):

@@ -83,7 +83,7 @@ def test_bitmask_keeps_ids_that_fit_and_numbers_the_others(tmp_path, ids, writte
     assert report.notes == ({"ids do not fit a bitmask, numbered from 1": 1} if noted else {})
 
 
-def test_what_cannot_be_painted_is_counted(tmp_path):
+def test_what_no_bitmask_can_hold_is_counted(tmp_path):
     report = ConversionReport(instances_in=3, images_in=1)
     boxed = InstanceRecord(3, "5", (0, 0, 2, 2))
     BitmaskWriter(tmp_path).render(image(boxed, instance(*COVERED, source_id="6"), instance(*MIDDLE, source_id="7")), report)

@@ -59,7 +59,7 @@ def write_model(folder: Path, *, change: str = "", num_classes: int = 3, extra: 
     return str(config), str(checkpoint)
 
 
-def draw_colors(seed: int, size_hw: tuple[int, int] = (24, 36), patch: int = 6) -> tuple[np.ndarray, np.ndarray]:
+def render_colors(seed: int, size_hw: tuple[int, int] = (24, 36), patch: int = 6) -> tuple[np.ndarray, np.ndarray]:
     """Draw patches of one clear colour each; return RGB uint8 ``[H, W, 3]`` and the class of each pixel ``[H, W]``."""
     rng = np.random.default_rng(seed)
     grid = rng.integers(0, 3, (-(-size_hw[0] // patch), -(-size_hw[1] // patch)))

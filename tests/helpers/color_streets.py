@@ -1,4 +1,4 @@
-"""Images painted in the colours of their labels, and a model whose weights are the colours: its answers are known without running it."""
+"""Images in the colours of their labels, and a model whose weights are the colours: its answers are known without running it."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ SIZE_HW = (40, 60)
 
 
 def rectangle(x: int, y: int, width: int, height: int) -> list[dict]:
-    """Outline that owns exactly the pixels ``x … x + width - 1`` by ``y … y + height - 1``."""
+    """Polygon that owns exactly the pixels ``x … x + width - 1`` by ``y … y + height - 1``."""
     corners = [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
     return [{"vertices": corners, "types": "LLLL", "closed": True}]
 

@@ -10,7 +10,7 @@ import numpy as np
 from mmstreet.files.atomic import write_json
 from mmstreet.files.pictures import write_label_map, write_photo
 from mmstreet.metrics.summary import summarize
-from mmstreet.report.pictures import draw_kept_images
+from mmstreet.report.pictures import render_kept_images
 
 NAMES = ("road", "traffic light", '<b>bold</b> & "quoted"')
 PALETTE = [[128, 64, 128], [250, 170, 30], [220, 20, 60]]
@@ -71,7 +71,7 @@ def write_kept(folder: Path, title: str, *, before: bool = False) -> Path:
         rows.append(row | {"pictures": {kind: path.name for kind, path in pictures.items()}})
     legend = [{"class": name, "color": color} for name, color in zip(NAMES, PALETTE)]
     write_json({"num_classes": 3, "background_scored": True, "legend": legend, "images": rows}, folder / "index.json")
-    draw_kept_images(folder)
+    render_kept_images(folder)
     return folder
 
 

@@ -15,7 +15,7 @@ SIZES = (
 ID = {name: i for i, name in enumerate(BDD100K_SEM19.names)}
 
 
-def draw_street(height=180, width=320, *, road_width=7.0):
+def render_street(height=180, width=320, *, road_width=7.0):
     """Sky, a wall of houses, pavement and a road of ``road_width`` metres, seen along its middle."""
     y, x = np.arange(height)[:, None] + 0.5, np.arange(width)[None] + 0.5
     below = y - HORIZON * height
@@ -43,7 +43,7 @@ def put(labels, name, *, ahead, aside=0.0, size=(0.5, 1.7)):
 @st.composite
 def streets(draw, *, height=180, width=320):
     """Streets with up to six objects of any kind anywhere, and up to one patch that is not labelled."""
-    labels = draw_street(height, width, road_width=draw(st.floats(4, 12)))
+    labels = render_street(height, width, road_width=draw(st.floats(4, 12)))
     for _ in range(draw(st.integers(0, 6))):
         name = draw(st.sampled_from([name for names, _, _ in SIZES for name in names]))
         widths, heights = next((widths, heights) for names, widths, heights in SIZES if name in names)

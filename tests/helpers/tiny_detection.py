@@ -12,7 +12,7 @@ from mmengine.config import Config
 CLASSES = ("car", "person")
 
 
-def draw_coco(root: Path, *, count: int = 9) -> Path:
+def write_coco(root: Path, *, count: int = 9) -> Path:
     """Write landscape and portrait images in turn, each with one bright box."""
     rng = np.random.default_rng(0)
     (root / "images").mkdir(parents=True)

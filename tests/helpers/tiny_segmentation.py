@@ -25,7 +25,7 @@ class OneConv(nn.Module):
         return (self.conv(x).relu(),)
 
 
-def draw_dataset(root: Path, *, count: int = 6, split: str = "train", num_classes: int = 3) -> Path:
+def write_dataset(root: Path, *, count: int = 6, split: str = "train", num_classes: int = 3) -> Path:
     """Write ``count`` images and label maps of 16×16 px, four patches of one class each; ids 0 … num_classes - 1 and 255."""
     rng = np.random.default_rng(0)
     for folder in ("images", "labels"):

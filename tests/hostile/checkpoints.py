@@ -16,7 +16,7 @@ from mmstreet.engine.launch import build_runner
 from mmstreet.engine.safe_load import read_checkpoint
 from mmstreet.predict.inference import load_trained
 from tests.helpers.tiny_runs import tiny_config
-from tests.helpers.tiny_segmentation import draw_dataset, tiny_segmentation
+from tests.helpers.tiny_segmentation import tiny_segmentation, write_dataset
 from tests.hostile.kinds import Cases, hostile
 
 
@@ -213,8 +213,8 @@ def loaded(folder: Path, rng: np.random.Generator) -> Cases:
 
 def _segmentor(folder: Path) -> tuple[Path, dict]:
     """Train the tiny segmentor for an epoch; return its config file and what its checkpoint holds."""
-    draw_dataset(folder / "data", count=2)
-    draw_dataset(folder / "data", split="val", count=1)
+    write_dataset(folder / "data", count=2)
+    write_dataset(folder / "data", split="val", count=1)
     cfg = tiny_segmentation(folder / "data", folder / "trained", epochs=1)
     cfg.test_dataloader, cfg.test_cfg, cfg.test_evaluator = cfg.val_dataloader, dict(type="TestLoop"), cfg.val_evaluator
     cfg.test_pipeline = cfg.val_dataloader.dataset.pipeline

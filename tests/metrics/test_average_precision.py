@@ -6,7 +6,7 @@ from pycocotools import mask as coding
 
 from mmstreet.metrics.average_precision import AREAS, accumulate, count_truth, image_average_precision, match_image
 from mmstreet.metrics.instance_summary import SCORES, precision_recall_curve, summarize_matches
-from mmstreet.metrics.mask_overlaps import Predictions, Truth, bitmask_overlaps, coco_overlaps, encode_masks, hide
+from mmstreet.metrics.mask_overlaps import Predictions, Truth, bitmask_overlaps, coco_overlaps, encode_masks, occluded_parts
 from tests.helpers import ap_oracle
 from tests.helpers.instance_scenes import SIZE_HW, as_coco, encode, random_samples, run_pycocotools, scene_of
 
@@ -95,18 +95,18 @@ def test_each_pixel_of_the_labels_goes_to_the_later_one():
     assert bitmask_overlaps(truth, make_predictions()).truth.areas.tolist() == [16, 24]
 
 
-def test_hidden_parts_are_those_of_painted_masks():
+def test_occluded_parts_are_those_of_masks_written_one_over_the_other():
     for sample in random_samples(5, seed=2):
         _, predictions = scene_of(sample)
         masks = sample["pred_instances"]["masks"].numpy()
         ranking = np.argsort(-predictions.scores, kind="stable")
         taken = np.zeros(SIZE_HW, bool)
-        hidden = hide(predictions.masks, ranking)
+        occluded = occluded_parts(predictions.masks, ranking)
         for position in ranking:
-            assert np.array_equal(coding.decode(hidden[position]).astype(bool), masks[position] & taken)
+            assert np.array_equal(coding.decode(occluded[position]).astype(bool), masks[position] & taken)
             taken |= masks[position]
         assert bitmask_overlaps(*scene_of(sample)).areas.sum() == taken.sum()
-    assert hide([], []) == []
+    assert occluded_parts([], []) == []
 
 
 def test_masks_are_encoded_as_pycocotools_does():

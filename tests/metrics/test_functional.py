@@ -148,7 +148,7 @@ def test_background_makes_false_alarms_and_can_be_dropped():
     assert counts[2].sum() == 3, "the input was changed"
 
 
-def test_merging_equals_painting_both_maps_with_group_ids():
+def test_merging_equals_remapping_both_maps_to_group_ids():
     labels, preds = random_maps(4, num_classes=6, preds_up_to=7)
     groups = [[0, 3], [1], [2, 4]]
     counts = F.confusion_matrix(labels, preds, num_classes=5, background=True).numpy()

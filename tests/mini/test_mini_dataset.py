@@ -97,16 +97,16 @@ def test_thing_pixels_are_the_union_of_their_instances(dataset, masks):
             np.testing.assert_array_equal(rgba[..., 0] == label.raw_id, mask == train_id, err_msg=f"{stem} {label.name}")
 
 
-def test_json_boxes_outlines_and_run_lengths_are_those_of_the_bitmask(dataset):
+def test_json_boxes_polygons_and_run_lengths_are_those_of_the_bitmask(dataset):
     paths = [dataset / f"labels/ins_seg/{kind}/ins_seg_val.json" for kind in ("polygons", "rles")]
     frames = json.loads(paths[0].read_text())["frames"]
     polygons, rles = (list(read_images(ScalabelReader(path), ConversionReport(strict=True))) for path in paths)
     assert [frame["name"] for frame in frames] == [image.name for image in polygons] == [f"val_{i:05d}.jpg" for i in range(40)]
-    for frame, outlined, run_lengths in zip(frames, polygons, rles):
+    for frame, polygonal, run_lengths in zip(frames, polygons, rles):
         rgba = read_bitmask(dataset / "labels/ins_seg/bitmasks/val" / frame["name"].replace(".jpg", ".png"))
         instances = {instance.source_id: instance for instance in decode_bitmask(rgba)}
-        assert len(instances) == len(frame["labels"]) == len(outlined.instances) == len(run_lengths.instances)
-        for label, *masks in zip(frame["labels"], outlined.instances, run_lengths.instances):
+        assert len(instances) == len(frame["labels"]) == len(polygonal.instances) == len(run_lengths.instances)
+        for label, *masks in zip(frame["labels"], polygonal.instances, run_lengths.instances):
             instance = instances[str(label["id"])]
             rows, cols = np.nonzero(rgba[..., 2].astype(int) * 256 + rgba[..., 3] == int(label["id"]))
             assert label["box2d"] == {"x1": cols.min(), "y1": rows.min(), "x2": cols.max(), "y2": rows.max()}

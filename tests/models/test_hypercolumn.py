@@ -175,7 +175,7 @@ def labelled(counts, size_hw=(40, 50)):
     return flat[torch.randperm(len(flat), generator=torch.Generator().manual_seed(0))].view(size_hw)
 
 
-def draw(name, labels, num):
+def sample(name, labels, num):
     if name == "hard":
         return sample_hard(labels, num, lambda pixels: pixels.float())
     return {"uniform": sample_uniform, "class_balanced": sample_class_balanced}[name](labels, num)
@@ -188,7 +188,7 @@ SAMPLERS = pytest.mark.parametrize("name", ["uniform", "class_balanced", "hard"]
 def test_enough_pixels_are_drawn_once_each_and_never_an_ignored_one(name):
     labels = labelled([700, 50, 3])
     for num in (2, 100, 752, 753):
-        pixels = draw(name, labels, num)
+        pixels = sample(name, labels, num)
         assert len(pixels) == len(set(pixels.tolist())) == num
         assert (labels.flatten()[pixels] != 255).all()
 
@@ -196,14 +196,14 @@ def test_enough_pixels_are_drawn_once_each_and_never_an_ignored_one(name):
 @SAMPLERS
 def test_too_few_pixels_are_drawn_repeatedly(name):
     labels = labelled([5, 2])
-    pixels = draw(name, labels, 40)
+    pixels = sample(name, labels, 40)
     assert len(pixels) == 40
     assert set(pixels.tolist()) <= set((labels.flatten() != 255).nonzero().flatten().tolist())
 
 
 @SAMPLERS
 def test_image_without_labels_gives_no_pixel(name):
-    assert draw(name, labelled([]), 10).tolist() == []
+    assert sample(name, labelled([]), 10).tolist() == []
 
 
 @SAMPLERS
@@ -211,7 +211,7 @@ def test_same_random_state_draws_the_same_pixels(name):
     labels, drawn = labelled([700, 50, 3]), []
     for state in (3, 3, 4):
         torch.manual_seed(state)
-        drawn.append(draw(name, labels, 100).tolist())
+        drawn.append(sample(name, labels, 100).tolist())
     assert drawn[0] == drawn[1] != drawn[2]
 
 

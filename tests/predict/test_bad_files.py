@@ -10,7 +10,7 @@ import pytest
 
 from mmstreet.__main__ import main
 from mmstreet.predict.video import VideoWriter, open_video
-from tests.helpers.color_model import draw_colors, write_model, write_png
+from tests.helpers.color_model import render_colors, write_model, write_png
 from tests.hostile.predictions import png_of_size
 from tests.predict.test_video import write_video
 
@@ -24,19 +24,19 @@ def predict(model, source, *more):
     return main(["predict", str(source), "--config", model[0], "--checkpoint", model[1], "--device", "cpu", *map(str, more)])
 
 
-def account(out):
+def report(out):
     return json.loads((out / "summary.json").read_text())
 
 
 def test_a_tiny_file_that_announces_four_gigapixels_ends_no_folder(model, tmp_path, capsys):
-    write_png(tmp_path / "photos/a.png", draw_colors(0)[0])
+    write_png(tmp_path / "photos/a.png", render_colors(0)[0])
     (tmp_path / "photos/b.png").write_bytes(png_of_size(65535, 65535))
-    write_png(tmp_path / "photos/c.png", draw_colors(1)[0])
+    write_png(tmp_path / "photos/c.png", render_colors(1)[0])
     assert predict(model, tmp_path / "photos", "--out", tmp_path / "out") == 1
     printed = capsys.readouterr()
     assert "2 predicted, 0 finished before, 1 failed" in printed.out
     assert "b.png is 65535x65535" in printed.err
-    assert [row["source"] for row in account(tmp_path / "out")["failed"]] == [str(tmp_path / "photos/b.png")]
+    assert [row["source"] for row in report(tmp_path / "out")["failed"]] == [str(tmp_path / "photos/b.png")]
 
 
 @pytest.mark.parametrize("error", [cv2.error("a"), KeyError("x"), MemoryError(), TypeError("b"), RuntimeError("c")])
@@ -45,14 +45,14 @@ def test_whatever_one_picture_raises_the_others_are_predicted(model, tmp_path, m
 
     truth = {}
     for i in range(3):
-        image, truth[i] = draw_colors(i)
+        image, truth[i] = render_colors(i)
         write_png(tmp_path / f"photos/{i}.png", image)
-    bad, honest = draw_colors(1)[0], SemanticModel.predict_labels
+    bad, original = render_colors(1)[0], SemanticModel.predict_labels
 
     def fail(self, images):
         if any(np.array_equal(image, bad) for image in images):
             raise error
-        return honest(self, images)
+        return original(self, images)
 
     monkeypatch.setattr(SemanticModel, "predict_labels", fail)
     assert predict(model, tmp_path / "photos", "--out", tmp_path / "out", "--batch-size", 3) == 1
@@ -63,7 +63,7 @@ def test_whatever_one_picture_raises_the_others_are_predicted(model, tmp_path, m
 
 def test_a_full_disk_is_said_once_and_leaves_no_part_of_a_file(model, tmp_path, monkeypatch, capsys):
     for i in range(3):
-        write_png(tmp_path / f"photos/{i}.png", draw_colors(i)[0])
+        write_png(tmp_path / f"photos/{i}.png", render_colors(i)[0])
     replace = os.replace
 
     def full(source, target):
@@ -88,17 +88,17 @@ def test_a_full_disk_is_said_once_and_leaves_no_part_of_a_file(model, tmp_path, 
 
 
 def test_a_video_that_the_disk_cut_off_takes_no_name(tmp_path, monkeypatch):
-    honest = VideoWriter.close
+    original = VideoWriter.close
 
     def cut(self):
-        honest(self)
+        original(self)
         with open(self.path, "r+b") as file:
             file.truncate(self.path.stat().st_size // 2)
 
     def film(path, count):
         with open_video(path, fps=5) as video:
             for _ in range(count):
-                video.write(draw_colors(0, (48, 64))[0])
+                video.write(render_colors(0, (48, 64))[0])
 
     film(tmp_path / "whole.mp4", 1)
     assert cv2.VideoCapture(str(tmp_path / "whole.mp4")).read()[0]
@@ -113,4 +113,4 @@ def test_a_video_that_fails_leaves_its_record_and_the_next_is_predicted(model, t
     (tmp_path / "videos/a.mp4").write_bytes(b"nothing")
     write_video(tmp_path / "videos/b.mp4", count=2)
     assert predict(model, tmp_path / "videos", "--out", tmp_path / "out", "--no-overlays") == 1
-    assert (account(tmp_path / "out")["done"], len(account(tmp_path / "out")["failed"])) == (1, 1)
+    assert (report(tmp_path / "out")["done"], len(report(tmp_path / "out")["failed"])) == (1, 1)

@@ -9,7 +9,7 @@ from mmstreet.predict import Predictor
 from mmstreet.predict.binary import labels_of, shift_probs
 from mmstreet.predict.export import export_model
 from mmstreet.predict.inference import load_trained
-from tests.helpers.color_model import draw_colors, write_model
+from tests.helpers.color_model import render_colors, write_model
 from tests.predict.test_predictor import RESIZE
 
 HEAD = """
@@ -55,7 +55,7 @@ def test_it_is_what_mmseg_predicts(tmp_path):
     from mmseg.apis import inference_model, init_model
 
     paths = write_binary(tmp_path, change=RESIZE)
-    image = draw_colors(3, (40, 64))[0]
+    image = render_colors(3, (40, 64))[0]
     cv2.imwrite(str(tmp_path / "a.png"), image[..., ::-1])
     theirs = inference_model(init_model(*paths, device="cpu"), str(tmp_path / "a.png"))
     ours = Predictor(*paths, device="cpu", keep_probs=True)(image)
@@ -68,7 +68,7 @@ def test_it_is_what_mmseg_predicts(tmp_path):
 @pytest.mark.parametrize("change", ["", RESIZE])
 def test_exported_files_answer_the_same(tmp_path, suffix, change):
     paths = write_binary(tmp_path, change=change)
-    images = [draw_colors(i, (40, 60))[0] for i in range(3)]
+    images = [render_colors(i, (40, 60))[0] for i in range(3)]
     parity = export_model(load_trained(*paths, device="cpu"), images, tmp_path / f"m{suffix}")
     assert parity.labels_equal > 0.999
     trained, exported = Predictor(*paths, device="cpu", keep_probs=True), Predictor(tmp_path / f"m{suffix}", keep_probs=True)
@@ -126,7 +126,7 @@ def test_scores_that_are_not_finite_are_refused(tmp_path, image, value, classes)
 
 def test_scores_of_an_exported_file_that_are_not_finite_are_refused(tmp_path):
     paths = write_model(tmp_path)
-    image = draw_colors(0)[0]
+    image = render_colors(0)[0]
     export_model(load_trained(*paths, device="cpu"), [image], tmp_path / "m.onnx")
     predictor = Predictor(tmp_path / "m.onnx")
     network = predictor.model.run

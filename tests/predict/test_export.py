@@ -18,7 +18,7 @@ from mmstreet.predict import Predictor, export
 from mmstreet.predict.export import InferenceGraph, compare, export_model
 from mmstreet.predict.exported import load_exported
 from mmstreet.predict.inference import load_trained
-from tests.helpers.color_model import CLASSES, PALETTE, draw_colors, write_model, write_png
+from tests.helpers.color_model import CLASSES, PALETTE, render_colors, write_model, write_png
 from tests.predict.test_predictor import RESIZE
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ importlib.util.find_spec = lambda name, package=None: None if name.partition("."
 from mmstreet.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
-IMAGES = [draw_colors(i, (40, 60))[0] for i in range(3)]
+IMAGES = [render_colors(i, (40, 60))[0] for i in range(3)]
 
 
 @pytest.fixture(scope="module", params=["plain", "resizing", "bgr"])
@@ -58,7 +58,7 @@ def test_the_file_gives_the_predictors_labels_and_probabilities_at_every_size(pa
     assert exported.classes == CLASSES
     assert exported.palette.tolist() == PALETTE
     for size_hw in ((40, 60), (60, 40), (23, 31), (9, 70)):
-        image = draw_colors(9, size_hw)[0]
+        image = render_colors(9, size_hw)[0]
         expected, found = trained(image), exported(image)
         np.testing.assert_allclose(found.probs, expected.probs, atol=1e-4)
         assert (found.labels == expected.labels).mean() > 0.999
@@ -89,7 +89,7 @@ def test_a_fixed_size_is_the_only_one_and_images_are_brought_to_it(tmp_path):
     export_model(model, IMAGES, tmp_path / "m.onnx", size_hw=(20, 30))
     shape = onnx.load(str(tmp_path / "m.onnx")).graph.input[0].type.tensor_type.shape.dim
     assert [x.dim_value or x.dim_param for x in shape] == ["batch", 3, 20, 30]
-    image, truth = draw_colors(3, (40, 60), patch=20)
+    image, truth = render_colors(3, (40, 60), patch=20)
     found = Predictor(tmp_path / "m.onnx")(image).labels
     assert (found == truth).mean() > 0.95  # but for the borders, which were resized
     with pytest.raises(ValueError, match="takes inputs of 30x20 pixels only; export with a dynamic size"):
@@ -98,11 +98,11 @@ def test_a_fixed_size_is_the_only_one_and_images_are_brought_to_it(tmp_path):
 
 def test_a_file_that_computes_something_else_is_not_kept(tmp_path, monkeypatch):
     model = load_trained(*write_model(tmp_path), device="cpu")
-    honest = export._write_onnx
+    original = export._write_onnx
 
     def spoil(graph, example, path, metadata, opset):
         graph.mean += 20
-        honest(graph, example, path, metadata, opset)
+        original(graph, example, path, metadata, opset)
         graph.mean -= 20
 
     monkeypatch.setattr(export, "_write_onnx", spoil)
@@ -114,11 +114,11 @@ def test_a_file_that_computes_something_else_is_not_kept(tmp_path, monkeypatch):
 @pytest.mark.parametrize("whose", ["the model", "the exported file"])
 def test_logits_that_are_not_a_number_are_no_agreement(tmp_path, monkeypatch, whose):
     model = load_trained(*write_model(tmp_path), device="cpu")
-    honest = export._write_onnx
+    original = export._write_onnx
 
     def spoil(graph, example, path, metadata, opset):
         graph.mean[0] = float("nan")
-        honest(graph, example, path, metadata, opset)
+        original(graph, example, path, metadata, opset)
         if whose == "the exported file":
             graph.mean[0] = 0
 
@@ -130,10 +130,10 @@ def test_logits_that_are_not_a_number_are_no_agreement(tmp_path, monkeypatch, wh
 
 def test_a_file_that_prepares_images_in_another_way_is_not_kept(tmp_path, monkeypatch):
     model = load_trained(*write_model(tmp_path), device="cpu")
-    honest = InferenceGraph.__init__
+    original = InferenceGraph.__init__
 
     def swapped(self, *settings):
-        honest(self, *settings)
+        original(self, *settings)
         self.swap = not self.swap
 
     monkeypatch.setattr(InferenceGraph, "__init__", swapped)
@@ -268,7 +268,7 @@ def test_it_predicts_where_neither_torch_nor_openmmlab_is_installed(exported, tm
     assert done.returncode == 0, done.stderr
     for i in range(3):
         found = cv2.imread(str(tmp_path / "labels" / f"{i}.png"), cv2.IMREAD_UNCHANGED)
-        np.testing.assert_array_equal(found, draw_colors(i, (40, 60))[1])
+        np.testing.assert_array_equal(found, render_colors(i, (40, 60))[1])
 
 
 def test_a_config_there_is_answered_with_the_install_line(exported):

@@ -11,7 +11,7 @@ import pytest
 from mmstreet.__main__ import main
 from mmstreet.predict.folder import PredictionFolder
 from mmstreet.predict.sources import find_sources
-from tests.helpers.color_model import draw_colors, write_model, write_png
+from tests.helpers.color_model import render_colors, write_model, write_png
 from tests.predict.test_video import write_video
 
 
@@ -31,7 +31,7 @@ def models(tmp_path_factory):
 @pytest.fixture
 def photos(tmp_path):
     for i in range(3):
-        write_png(tmp_path / f"photos/{i}.png", draw_colors(i)[0])
+        write_png(tmp_path / f"photos/{i}.png", render_colors(i)[0])
     return tmp_path / "photos"
 
 
@@ -47,7 +47,7 @@ def label(out, name):
 
 def test_a_replaced_picture_is_predicted_anew(models, photos, tmp_path, capsys):
     predict(models[0], photos, "--out", tmp_path / "out")
-    image, truth = draw_colors(77)
+    image, truth = render_colors(77)
     write_png(photos / "1.png", image)
     capsys.readouterr()
     assert predict(models[0], photos, "--out", tmp_path / "out") == 0
@@ -59,14 +59,14 @@ def test_other_pictures_of_the_same_names_are_refused_and_nothing_is_touched(mod
     predict(models[0], photos, "--out", tmp_path / "out")
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     for i in range(3):
-        write_png(tmp_path / f"others/{i}.png", draw_colors(50 + i)[0])
+        write_png(tmp_path / f"others/{i}.png", render_colors(50 + i)[0])
         stat = os.stat(photos / f"{i}.png")
         os.utime(tmp_path / f"others/{i}.png", ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert predict(models[0], tmp_path / "others", "--out", tmp_path / "out") == 1
     assert "holds the result '0' of" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
     assert predict(models[0], tmp_path / "others", "--out", tmp_path / "out", "--overwrite") == 0
-    np.testing.assert_array_equal(label(tmp_path / "out", "2"), draw_colors(52)[1])
+    np.testing.assert_array_equal(label(tmp_path / "out", "2"), render_colors(52)[1])
 
 
 def test_the_same_pictures_in_another_place_stay_finished(models, photos, tmp_path, capsys):
@@ -84,7 +84,7 @@ def test_overwriting_a_part_with_another_model_is_refused(models, photos, tmp_pa
     assert "2 results of other settings that are not predicted now, e.g. '1'" in capsys.readouterr().err
     assert (tmp_path / "out/run.json").read_text() == settings
     assert predict(models[1], photos, "--out", tmp_path / "out", "--overwrite") == 0
-    np.testing.assert_array_equal(label(tmp_path / "out", "0"), 2 - draw_colors(0)[1])
+    np.testing.assert_array_equal(label(tmp_path / "out", "0"), 2 - render_colors(0)[1])
     assert predict(models[1], photos / "0.png", "--out", tmp_path / "out", "--overwrite") == 0  # the same model: a part will do
 
 
@@ -132,7 +132,7 @@ def test_pictures_beside_a_video_of_their_folders_name_keep_their_labels(models,
     source, out = tmp_path / "source", tmp_path / "out"
     truth = {}
     for i in range(2):
-        image, truth[f"drive/{i:06d}"] = draw_colors(i)
+        image, truth[f"drive/{i:06d}"] = render_colors(i)
         write_png(source / f"drive/{i:06d}.png", image)
     write_video(source / "drive.mp4", count=3)
     assert predict(models[0], source, "--out", out) == 0
@@ -144,12 +144,12 @@ def test_pictures_beside_a_video_of_their_folders_name_keep_their_labels(models,
 
 def test_a_video_takes_no_folder_of_pictures_that_an_earlier_run_wrote(models, tmp_path, capsys):
     source, out = tmp_path / "source", tmp_path / "out"
-    write_png(source / "drive/000000.png", draw_colors(0)[0])
+    write_png(source / "drive/000000.png", render_colors(0)[0])
     write_video(tmp_path / "drive.mp4", count=3)
     assert predict(models[0], source, "--out", out) == 0
     assert predict(models[0], tmp_path / "drive.mp4", "--out", out) == 1
     assert "labels of other sources" in capsys.readouterr().err
-    np.testing.assert_array_equal(label(out, "drive/000000"), draw_colors(0)[1])
+    np.testing.assert_array_equal(label(out, "drive/000000"), render_colors(0)[1])
     assert predict(models[0], tmp_path / "drive.mp4", "--out", tmp_path / "video") == 0
     assert predict(models[0], source, "--out", tmp_path / "video") == 1
     assert "labels of other sources" in capsys.readouterr().err
@@ -157,7 +157,7 @@ def test_a_video_takes_no_folder_of_pictures_that_an_earlier_run_wrote(models, t
 
 def test_a_video_whose_name_is_dots_empties_no_folder(models, tmp_path, monkeypatch):
     write_video(tmp_path / "a.mp4", count=2).rename(tmp_path / "...mp4")
-    write_png(tmp_path / "out/keep.png", draw_colors(0)[0])
+    write_png(tmp_path / "out/keep.png", render_colors(0)[0])
     monkeypatch.chdir(tmp_path)
     assert predict(models[0], "...mp4", "--out", "out") == 0
     assert (tmp_path / "out/keep.png").is_file()

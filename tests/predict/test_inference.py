@@ -129,10 +129,10 @@ def test_boxes_that_a_model_leaves_empty_come_from_the_masks_and_join_the_views(
 
 def test_boxes_that_are_not_finite_are_refused(paths):
     predictor = Predictor(*paths, device="cpu")
-    honest = predictor.model.model.predict
+    original = predictor.model.model.predict
 
     def spoil(*args, **settings):
-        samples = honest(*args, **settings)
+        samples = original(*args, **settings)
         samples[0].pred_instances.bboxes[0, 2] = float("nan")
         return samples
 

@@ -9,7 +9,7 @@ import torch
 
 from mmstreet.engine.errors import LaunchError
 from mmstreet.predict import Predictor
-from tests.helpers.color_model import CLASSES, PALETTE, draw_colors, write_model, write_png
+from tests.helpers.color_model import CLASSES, PALETTE, render_colors, write_model, write_png
 
 RESIZE = """
 test_dataloader["dataset"]["pipeline"] = [
@@ -36,7 +36,7 @@ def predictor(model):
 
 
 def test_one_line_gives_labels_in_the_images_coordinates(predictor, tmp_path):
-    image, truth = draw_colors(0)
+    image, truth = render_colors(0)
     for given in (image, write_png(tmp_path / "a.png", image), str(tmp_path / "a.png")):
         result = predictor(given)
         np.testing.assert_array_equal(result.labels, truth)
@@ -49,19 +49,19 @@ def test_one_line_gives_labels_in_the_images_coordinates(predictor, tmp_path):
 
 @pytest.mark.parametrize("size_hw", [(1, 1), (7, 5), (33, 2), (24, 37)])
 def test_odd_sizes_come_back_as_they_went_in(predictor, resizing, size_hw):
-    image, truth = draw_colors(1, size_hw)
+    image, truth = render_colors(1, size_hw)
     np.testing.assert_array_equal(predictor(image).labels, truth)
     assert Predictor(*resizing, device="cpu")(image).labels.shape == size_hw
 
 
 def test_alpha_and_16_bits_change_nothing(predictor):
-    image, truth = draw_colors(2)
+    image, truth = render_colors(2)
     np.testing.assert_array_equal(predictor(np.dstack([image, image[..., 0]])).labels, truth)
     np.testing.assert_array_equal(predictor(image.astype(np.uint16) << 8).labels, truth)
 
 
 def test_batches_of_mixed_sizes_equal_single_images_in_order(resizing):
-    images = [draw_colors(i, size)[0] for i, size in enumerate([(24, 36), (30, 20), (24, 36), (24, 36), (30, 20)])]
+    images = [render_colors(i, size)[0] for i, size in enumerate([(24, 36), (30, 20), (24, 36), (24, 36), (30, 20)])]
     one = [Predictor(*resizing, device="cpu", keep_probs=True)(image) for image in images]
     batched = Predictor(*resizing, device="cpu", keep_probs=True, batch_size=3).predict_all(iter(images))
     for expected, found in zip(one, batched, strict=True):
@@ -72,7 +72,7 @@ def test_batches_of_mixed_sizes_equal_single_images_in_order(resizing):
 def test_it_agrees_with_mmsegs_own_inference(resizing, tmp_path):
     from mmseg.apis import inference_model, init_model
 
-    image, _ = draw_colors(3, (40, 64))
+    image, _ = render_colors(3, (40, 64))
     cv2.imwrite(str(tmp_path / "a.png"), image[..., ::-1])
     theirs = inference_model(init_model(*resizing, device="cpu"), str(tmp_path / "a.png"))
     ours = Predictor(*resizing, device="cpu", keep_probs=True)(image)
@@ -81,14 +81,14 @@ def test_it_agrees_with_mmsegs_own_inference(resizing, tmp_path):
 
 
 def test_probabilities_are_those_of_the_logits(predictor, model):
-    image, _ = draw_colors(4)
+    image, _ = render_colors(4)
     probs = Predictor(*model, device="cpu", keep_probs=True)(image).probs
     expected = torch.from_numpy(image.astype(np.float32) / 10).permute(2, 0, 1).softmax(0).numpy()
     np.testing.assert_allclose(probs, expected, atol=1e-5)
 
 
 def test_a_mirrored_view_of_a_model_that_sees_single_pixels_changes_nothing(model):
-    image, truth = draw_colors(5)
+    image, truth = render_colors(5)
     plain = Predictor(*model, device="cpu", keep_probs=True)(image)
     both = Predictor(*model, device="cpu", keep_probs=True, flip=True)(image)
     np.testing.assert_allclose(both.probs, plain.probs, atol=1e-6)
@@ -96,7 +96,7 @@ def test_a_mirrored_view_of_a_model_that_sees_single_pixels_changes_nothing(mode
 
 
 def test_scales_are_averaged(model, resizing):
-    image, _ = draw_colors(6, (24, 36))
+    image, _ = render_colors(6, (24, 36))
     for paths in (model, resizing):
         single = [Predictor(*paths, device="cpu", keep_probs=True, scales=[s])(image).probs for s in (0.5, 1.0)]
         assert np.abs(single[0] - single[1]).max() > 0.1
@@ -105,7 +105,7 @@ def test_scales_are_averaged(model, resizing):
 
 
 def test_a_refiner_gets_image_and_probabilities_and_its_changes_are_told(model):
-    image, truth = draw_colors(7, patch=12)
+    image, truth = render_colors(7, patch=12)
     truth[3, 3] = (truth[3, 3] + 1) % 3
     image[3, 3] = np.eye(3, dtype=np.uint8)[truth[3, 3]] * 255
 
@@ -137,7 +137,7 @@ def test_a_file_that_holds_more_than_weights_is_refused_unless_trusted(model, tm
     paths = write_model(tmp_path, extra=datetime.datetime(2020, 1, 1))
     with pytest.raises(LaunchError, match=r"holds the Python object 'datetime.datetime'.*add --trust-checkpoint \(trust=True\)"):
         Predictor(*paths, device="cpu")
-    image, truth = draw_colors(8)
+    image, truth = render_colors(8)
     np.testing.assert_array_equal(Predictor(*paths, device="cpu", trust=True)(image).labels, truth)
 
 
@@ -153,7 +153,7 @@ def test_a_checkpoint_that_is_cut_off_is_said_to_be(model, tmp_path, keep):
 def test_the_newest_checkpoint_of_a_run_is_found(model, tmp_path):
     config = write_model(tmp_path)[0]
     (tmp_path / "colors.pth").rename(tmp_path / "epoch_3.pth")
-    image, truth = draw_colors(9)
+    image, truth = render_colors(9)
     np.testing.assert_array_equal(Predictor(config, tmp_path, device="cpu")(image).labels, truth)
 
 

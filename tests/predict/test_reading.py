@@ -15,7 +15,7 @@ from mmstreet.predict import Predictor
 from mmstreet.predict.export import export_model
 from mmstreet.predict.inference import load_trained
 from mmstreet.predict.video import VideoReader
-from tests.helpers.color_model import draw_colors, write_model, write_png
+from tests.helpers.color_model import render_colors, write_model, write_png
 from tests.predict.test_video import write_video
 
 QUARTER_TURN = 6
@@ -37,7 +37,7 @@ OURS_TURNED = loader('dict(type="mmstreet.LoadImage", orientation="exif")')
 @pytest.fixture
 def turned(tmp_path):
     """A picture with an orientation tag, and its label map as stored."""
-    image, truth = draw_colors(0)
+    image, truth = render_colors(0)
     picture = Image.fromarray(image)
     exif = picture.getexif()
     exif[0x0112] = QUARTER_TURN
@@ -58,7 +58,7 @@ def test_orientation_tags_count_as_in_the_configs_loader(tmp_path, turned, chang
     assert (predictor(path).labels == expected).mean() > 0.99
     for orientation, labels in (("stored", stored), ("exif", np.rot90(stored, -1))):
         assert (Predictor(*paths, device="cpu", orientation=orientation)(path).labels == labels).mean() > 0.99
-    export_model(load_trained(*paths, device="cpu"), [draw_colors(1)[0]], tmp_path / "m.onnx")
+    export_model(load_trained(*paths, device="cpu"), [render_colors(1)[0]], tmp_path / "m.onnx")
     assert (Predictor(tmp_path / "m.onnx")(path).labels == expected).mean() > 0.99
 
 
@@ -104,7 +104,7 @@ def test_a_grey_network_sees_the_grey_values_that_its_loader_reads(tmp_path):
 def test_channels_that_no_picture_has_are_named(tmp_path):
     change = loader('dict(type="LoadImageFromFile", color_type="unchanged")')
     predictor = Predictor(*write_model(tmp_path / "model", change=change), device="cpu")
-    image, truth = draw_colors(0)
+    image, truth = render_colors(0)
     np.testing.assert_array_equal(predictor(write_png(tmp_path / "rgb.png", image)).labels, truth)
     write_png(tmp_path / "rgba.png", np.concatenate([image, image[..., :1]], axis=2))
     with pytest.raises(ValueError, match=r"the config's loader gives uint8 \[24, 36, 4\] for '.*rgba.png'"):

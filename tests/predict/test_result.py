@@ -20,19 +20,19 @@ def test_shares_are_per_cent_of_all_pixels():
 
 
 def test_the_overlay_blends_classes_and_leaves_the_rest():
-    drawn = Result(LABELS, ("road", "car"), PALETTE).draw(IMAGE, opacity=0.5)
+    drawn = Result(LABELS, ("road", "car"), PALETTE).render_overlay(IMAGE, opacity=0.5)
     assert drawn[0, 0].tolist() == [150, 50, 50]
     assert drawn[0, 2].tolist() == [50, 100, 50]
     assert drawn[1, 1].tolist() == [100, 100, 100]
-    full = Result(LABELS, ("road", "car"), PALETTE).draw(IMAGE, opacity=1.0)
+    full = Result(LABELS, ("road", "car"), PALETTE).render_overlay(IMAGE, opacity=1.0)
     assert full[0, 0].tolist() == [200, 0, 0]
-    white = Result(LABELS, ("a", "b"), np.full((2, 3), 255, np.uint8)).draw(np.full_like(IMAGE, 255), opacity=0.55)
+    white = Result(LABELS, ("a", "b"), np.full((2, 3), 255, np.uint8)).render_overlay(np.full_like(IMAGE, 255), opacity=0.55)
     assert white.min() >= 254  # no overflow
 
 
 def test_an_overlay_on_another_image_is_refused():
     with pytest.raises(ValueError, match=r"the image is \[4, 4\] and the prediction \[2, 4\]"):
-        Result(LABELS, ("road", "car"), PALETTE).draw(np.zeros((4, 4, 3), np.uint8))
+        Result(LABELS, ("road", "car"), PALETTE).render_overlay(np.zeros((4, 4, 3), np.uint8))
 
 
 def test_the_most_certain_object_is_on_top():
@@ -43,9 +43,9 @@ def test_the_most_certain_object_is_on_top():
     assert row == {"class": "car", "score": pytest.approx(0.9), "box_xyxy": [0, 0, 10, 10], "area_px": 100}
 
 
-def test_objects_get_an_outline_of_one_pixel():
+def test_objects_get_a_contour_of_one_pixel():
     found = objects((2, 2, 8, 8))
-    drawn = Result(found.to_labels((10, 20)), ("road", "car"), PALETTE, instances=found).draw(np.zeros((10, 20, 3), np.uint8))
+    drawn = Result(found.to_labels((10, 20)), ("road", "car"), PALETTE, instances=found).render_overlay(np.zeros((10, 20, 3), np.uint8))
     white = (drawn == 255).all(2)
     assert white.sum() == 20
     assert not white[3:7, 3:7].any()

@@ -68,7 +68,7 @@ def test_what_comes_in_while_the_summary_is_written_is_not_lost(tmp_path):
     assert (tmp_path / "summary.txt").read_text() == "a.done b.done"
 
 
-def test_many_processes_that_end_together_leave_the_whole_account(tmp_path):
+def test_many_processes_that_end_together_leave_the_whole_report(tmp_path):
     def work(i):
         (tmp_path / f"{i:02d}.done").touch()
         publish(lambda: " ".join(sorted(path.name for path in tmp_path.glob("*.done"))), tmp_path / "summary.txt")

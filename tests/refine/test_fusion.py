@@ -111,7 +111,7 @@ def test_adding_to_log_probabilities_equals_the_formula_pixel_by_pixel():
     np.testing.assert_array_equal(fused, expected)
 
 
-def test_a_higher_rank_is_painted_over_a_lower_one():
+def test_a_higher_rank_is_assigned_over_a_lower_one():
     labels = np.array([[1, 1, 1, 3, 3, 0]], np.uint8)
     prediction = Prediction(labels, np.array([0, 1, 3]), None)
     components = find_components(labels, [1, 3], min_area_px=1)

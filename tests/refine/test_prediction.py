@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmstreet.refine.prediction import ids_of, paint_rank, read_classes, read_prediction, thin_names
+from mmstreet.refine.prediction import class_rank, ids_of, read_classes, read_prediction, thin_names
 from tests.helpers.refine_oracles import random_prediction
 
 RNG = np.random.default_rng(0)
@@ -60,6 +60,6 @@ def test_names_lead_to_ids_thin_classes_and_ranks():
     classes = read_classes("camvid11")
     assert ids_of(["pole", "sky"], classes=classes) == (2, 0)
     assert thin_names(classes) == ("pole", "signsymbol", "fence", "pedestrian", "bicyclist")
-    assert [paint_rank(name) for name in ("road", "car", "bicycle", "rider", "traffic sign", "llama")] == [0, 1, 2, 2, 3, 0]
+    assert [class_rank(name) for name in ("road", "car", "bicycle", "rider", "traffic sign", "llama")] == [0, 1, 2, 2, 3, 0]
     with pytest.raises(ValueError, match="class 'llama' is not one of: a, b"):
         ids_of(["llama"], classes=("a", "b"))

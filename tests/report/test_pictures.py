@@ -10,7 +10,7 @@ from PIL import Image
 
 from mmstreet.files.colors import IGNORED, NO_CLASS
 from mmstreet.files.pictures import write_label_map, write_photo
-from mmstreet.report.pictures import BETTER, NOT_SCORED, STILL_WRONG, WORSE, WRONG, draw_kept_images, embed, render_changes, render_errors
+from mmstreet.report.pictures import BETTER, NOT_SCORED, STILL_WRONG, WORSE, WRONG, embed, render_changes, render_errors, render_kept_images
 
 GREY = (70, 70, 70)  # 40 + 0.3 * 100
 
@@ -47,26 +47,26 @@ def test_a_kept_prediction_gets_its_error_map_once(tmp_path):
     preds = truth.copy()
     preds[:, 20:] = 1
     keep(tmp_path, {"truth": truth, "prediction": preds})
-    (path,) = draw_kept_images(tmp_path)
+    (path,) = render_kept_images(tmp_path)
     picture = np.asarray(Image.open(path)).astype(int)
     assert np.abs(picture[:, :12] - GREY).max() < 12
     assert np.abs(picture[:, 28:] - WRONG).max() < 12
     index = json.loads((tmp_path / "index.json").read_text())
     assert index["images"][0]["pictures"]["error"] == path.name
     assert [entry["class"] for entry in index["legend"]] == ["error map: right", "error map: wrong"]
-    assert draw_kept_images(tmp_path) == []
+    assert render_kept_images(tmp_path) == []
 
 
 def test_error_maps_of_large_maps_are_small(tmp_path):
     keep(tmp_path, {"truth": np.zeros((900, 1200), np.uint8), "prediction": np.ones((900, 1200), np.uint8)})
-    (path,) = draw_kept_images(tmp_path)
+    (path,) = render_kept_images(tmp_path)
     assert Image.open(path).size == (640, 480)
 
 
 def test_a_refined_prediction_gets_a_map_of_its_changes(tmp_path):
     truth = np.zeros((30, 40), np.uint8)
     keep(tmp_path, {"baseline": truth + 1, "crf": truth, "truth": truth})
-    assert [path.name for path in draw_kept_images(tmp_path)] == ["01_crf_changes.jpg"]
+    assert [path.name for path in render_kept_images(tmp_path)] == ["01_crf_changes.jpg"]
     assert np.abs(np.asarray(Image.open(tmp_path / "01_crf_changes.jpg")).astype(int) - BETTER).max() < 12
 
 

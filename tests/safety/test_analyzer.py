@@ -11,9 +11,9 @@ from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 from mmstreet.safety.prior import LanePrior
 from mmstreet.safety.score import score_scene
 from mmstreet.safety.settings import SafetySettings
-from tests.helpers.street_scene import draw_street, put
+from tests.helpers.street_scene import put, render_street
 
-STREET = put(draw_street(), "person", ahead=9)
+STREET = put(render_street(), "person", ahead=9)
 
 
 def test_a_call_is_the_pure_function():

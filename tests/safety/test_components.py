@@ -5,14 +5,14 @@ import pytest
 
 from mmstreet.safety import components as C
 from mmstreet.safety.prior import LanePrior, lay_grid
-from tests.helpers.street_scene import draw_street, put
+from tests.helpers.street_scene import put, render_street
 
 PRIOR = LanePrior()
 PERSON_ID, CAR_ID = 11, 13
 
 
 def burden_of(name, class_id, **place):
-    labels = put(draw_street(720, 1280), name, **place)
+    labels = put(render_street(720, 1280), name, **place)
     grid = lay_grid(PRIOR, *labels.shape)
     return C.measure_burden(grid.sample(labels == class_id), grid, PRIOR)
 

@@ -12,10 +12,10 @@ from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 from mmstreet.safety.metric import compare_safety, summarize_safety
 from mmstreet.safety.score import LEVELS
 from tests.helpers.metric_contract import MetricContract
-from tests.helpers.street_scene import draw_street, put
+from tests.helpers.street_scene import put, render_street
 
 CONFIG = {"type": "mmstreet.RoadSafetyMetric"}
-STREET = draw_street(90, 160)
+STREET = render_street(90, 160)
 
 
 def make_sample(preds, name="a", labels=None):

@@ -13,7 +13,7 @@ from mmstreet.safety.components import COMPONENTS
 from mmstreet.safety.roles import roles_of
 from mmstreet.safety.score import LEVELS, UNKNOWN, combine_components, level_of, score_scene
 from mmstreet.safety.settings import SafetySettings
-from tests.helpers.street_scene import ID, draw_street, put, streets
+from tests.helpers.street_scene import ID, put, render_street, streets
 
 SOME = settings(max_examples=40, deadline=None)
 DEFAULTS = SafetySettings()
@@ -79,7 +79,7 @@ def test_resolution_changes_the_score_by_less_than_two_points(labels):
 @SOME
 @given(st.floats(5, 35), st.floats(3.5, 6), st.booleans())
 def test_a_person_in_the_lane_ahead_weighs_more_than_one_on_the_pavement(ahead, aside, left):
-    street = draw_street(360, 640)
+    street = render_street(360, 640)
     in_lane = score(put(street, "person", ahead=ahead))
     on_pavement = score(put(street, "person", ahead=ahead, aside=-aside if left else aside))
     assert in_lane.score < on_pavement.score - 3
@@ -88,18 +88,18 @@ def test_a_person_in_the_lane_ahead_weighs_more_than_one_on_the_pavement(ahead, 
 
 @pytest.mark.parametrize(("name", "size"), [("person", (0.5, 1.7)), ("bicycle", (0.6, 1.1)), ("car", CAR), ("bus", (2.5, 3.0))])
 def test_what_is_nearer_is_worse(name, size):
-    scores = [score(put(draw_street(360, 640), name, ahead=ahead, size=size)).score for ahead in (5, 8, 12, 20, 35)]
+    scores = [score(put(render_street(360, 640), name, ahead=ahead, size=size)).score for ahead in (5, 8, 12, 20, 35)]
     assert scores == sorted(scores)
     assert scores[-1] - scores[0] > 30
 
 
 def test_levels_of_one_person_in_the_lane_are_those_of_the_docs():
-    levels = {ahead: score(put(draw_street(720, 1280), "person", ahead=ahead, size=(0.4, 1.7))).level for ahead in (5, 10, 15, 30)}
+    levels = {ahead: score(put(render_street(720, 1280), "person", ahead=ahead, size=(0.4, 1.7))).level for ahead in (5, 10, 15, 30)}
     assert levels == {5: "CRITICAL", 10: "HIGH", 15: "MODERATE", 30: "LOW"}
 
 
 def test_an_empty_road_is_a_hundred():
-    result = score(draw_street())
+    result = score(render_street())
     assert result.score == 100
     assert result.level == "LOW"
     assert result.worst is None
@@ -110,7 +110,7 @@ def test_an_empty_road_is_a_hundred():
     [
         (np.zeros((0, 0), np.uint8), "no pixels"),
         (np.full((90, 160), 255, np.uint8), "0 % of the carriageway ahead is labelled"),
-        (np.where(np.arange(90)[:, None] > 40, 255, draw_street(90, 160)), "0 % of the carriageway ahead is labelled"),
+        (np.where(np.arange(90)[:, None] > 40, 255, render_street(90, 160)), "0 % of the carriageway ahead is labelled"),
     ],
 )
 def test_without_labels_ahead_a_scene_is_unknown_not_safe(labels, why):
@@ -141,7 +141,7 @@ def test_six_classes_say_what_they_cannot_know():
 
 
 def test_camvids_names_mean_the_same_as_the_nineteen():
-    street = put(put(draw_street(), "person", ahead=10), "car", ahead=15, aside=3, size=CAR)
+    street = put(put(render_street(), "person", ahead=10), "car", ahead=15, aside=3, size=CAR)
     to_camvid = {"road": "road", "sidewalk": "pavement", "building": "building", "sky": "sky", "person": "pedestrian", "car": "car"}
     lut = np.full(256, 255, np.uint8)
     for name, other in to_camvid.items():
@@ -152,7 +152,7 @@ def test_camvids_names_mean_the_same_as_the_nineteen():
 @pytest.mark.parametrize("name", ["street6", "bdd100k_ins8"])
 def test_classes_that_cannot_stand_for_the_road_make_every_scene_unknown(name):
     table = TABLES[name]
-    for class_id in range(len(table)):  # what such a model paints on the road depends on chance
+    for class_id in range(len(table)):  # what such a model predicts on the road depends on chance
         result = score(np.full((90, 160), class_id, np.uint8), table.names)
         assert (result.score, result.level) == (None, UNKNOWN)
         assert "neither road nor other ground nor background" in result.explain()
@@ -169,29 +169,29 @@ def test_the_own_bonnet_is_not_judged_and_a_van_is_a_vehicle():
     lut = np.full(256, 255, np.uint8)
     for name in ("road", "sidewalk", "building", "sky", "person"):
         lut[ID[name]] = wilddash.index(name)
-    street = lut[draw_street(360, 640)]
+    street = lut[render_street(360, 640)]
     bonnet = street.copy()
     bonnet[340:] = wilddash.index("ego vehicle")
     assert score(bonnet, wilddash.names).score == score(street, wilddash.names).score == 100
-    van = np.where(put(draw_street(360, 640), "car", ahead=8, size=CAR) == ID["car"], wilddash.index("van"), street)
+    van = np.where(put(render_street(360, 640), "car", ahead=8, size=CAR) == ID["car"], wilddash.index("van"), street)
     assert score(van, wilddash.names).worst == "vehicles"
 
 
-def test_instances_count_like_painted_pixels():
-    street, painted = draw_street(), put(draw_street(), "person", ahead=8)
-    mask = painted == ID["person"]
-    assert score(street, instances=Instances.from_masks(mask[None], [ID["person"]])).to_dict() == score(painted).to_dict()
+def test_instances_count_like_labelled_pixels():
+    street, labelled = render_street(), put(render_street(), "person", ahead=8)
+    mask = labelled == ID["person"]
+    assert score(street, instances=Instances.from_masks(mask[None], [ID["person"]])).to_dict() == score(labelled).to_dict()
     car = put(street, "car", ahead=6, size=CAR) == ID["car"]
     both = Instances.from_masks(np.stack([mask, car, ~mask]), [ID["person"], ID["car"], ID["building"]])
     result = score(street, instances=both)
-    assert result.measures["people_burden"] == score(painted).measures["people_burden"]
-    assert result.components["vehicles"] < score(painted).components["vehicles"]
+    assert result.measures["people_burden"] == score(labelled).measures["people_burden"]
+    assert result.components["vehicles"] < score(labelled).components["vehicles"]
     assert score(street, instances=Instances.from_masks(np.zeros((0, *street.shape), bool), [])).score == 100
 
 
 def test_masks_of_another_size_are_refused():
     with pytest.raises(ValueError, match=r"bool \[1, 180, 320\]; got bool \[1, 90, 160\]"):
-        score(draw_street(), instances=Instances.from_masks(np.zeros((1, 90, 160), bool), [ID["car"]]))
+        score(render_street(), instances=Instances.from_masks(np.zeros((1, 90, 160), bool), [ID["car"]]))
 
 
 def test_the_score_mixes_the_mean_with_the_worst_part():
@@ -210,13 +210,13 @@ def test_levels_begin_at_their_thresholds():
 
 
 def test_the_explanation_names_what_cost_most():
-    near = score(put(draw_street(), "person", ahead=6))
+    near = score(put(render_street(), "person", ahead=6))
     assert near.worst == "people"
     assert "people cost most" in near.explain()
     assert "in the lane ahead" in near.explain()
-    queue = score(put(draw_street(), "car", ahead=6, size=CAR))
+    queue = score(put(render_street(), "car", ahead=6, size=CAR))
     assert queue.worst == "vehicles"
-    wall = score(put(draw_street(), "wall", ahead=6, size=(3, 0.6)))
+    wall = score(put(render_street(), "wall", ahead=6, size=(3, 0.6)))
     assert wall.worst == "obstacles"
     assert "cut off" in wall.explain()
 
@@ -256,5 +256,5 @@ def test_own_classes_need_a_role():
         roles_of(["road", "tram"])
     with pytest.raises(ValueError, match="unknown role 'thing'"):
         roles_of(["road"], {"tram": "thing"})
-    street = np.where(put(draw_street(), "car", ahead=8, size=CAR) == ID["car"], 1, 0)
+    street = np.where(put(render_street(), "car", ahead=8, size=CAR) == ID["car"], 1, 0)
     assert score(street, ["road", "tram"], roles={"tram": "vehicle"}).worst == "vehicles"

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 
 from mmstreet.engine.errors import PreflightError, TrainingStopped
 from mmstreet.engine.hooks import PreflightHook
-from tests.helpers.tiny_segmentation import draw_dataset, tiny_segmentation
+from tests.helpers.tiny_segmentation import tiny_segmentation, write_dataset
 
 pytest.importorskip("mmseg")
 RUNS = iter(range(10_000))
@@ -17,8 +17,8 @@ RUNS = iter(range(10_000))
 
 @pytest.fixture
 def root(tmp_path):
-    draw_dataset(tmp_path / "data", split="val", count=2)
-    return draw_dataset(tmp_path / "data")
+    write_dataset(tmp_path / "data", split="val", count=2)
+    return write_dataset(tmp_path / "data")
 
 
 def check(cfg, **settings):

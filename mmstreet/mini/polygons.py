@@ -1,13 +1,13 @@
-"""Exact outlines of masks, as polygons along pixel edges."""
+"""Exact contours of masks, as polygons along pixel edges."""
 
 from __future__ import annotations
 
 import numpy as np
 
-Outline = list[tuple[int, int]]
+Polygon = list[tuple[int, int]]
 
 
-def trace_outlines(mask: np.ndarray) -> list[Outline]:
+def trace_polygons(mask: np.ndarray) -> list[Polygon]:
     """Return polygons whose union is exactly the mask.
 
     Corners lie on pixel edges: pixel ``(x, y)`` is the square from ``(x, y)`` to ``(x + 1, y + 1)``, so the polygon of one
@@ -20,7 +20,7 @@ def trace_outlines(mask: np.ndarray) -> list[Outline]:
     Returns:
         Closed polygons as lists of ``(x, y)``, first corner not repeated; an empty list for an empty mask.
     """
-    outlines: list[Outline] = []
+    polygons: list[Polygon] = []
     pending = [(mask, 0)]
     while pending:
         part, left = pending.pop()
@@ -29,15 +29,15 @@ def trace_outlines(mask: np.ndarray) -> list[Outline]:
         loops = _trace_loops(part)
         hole = next((loop for loop in loops if _signed_area(loop) < 0), None)
         if hole is None:
-            outlines += [[(x + left, y) for x, y in loop] for loop in loops]
+            polygons += [[(x + left, y) for x, y in loop] for loop in loops]
             continue
         xs = [x for x, _ in hole]
         cut = max(min(xs) + 1, (min(xs) + max(xs)) // 2)
         pending += [(part[:, cut:], left + cut), (part[:, :cut], left)]
-    return outlines
+    return polygons
 
 
-def _trace_loops(mask: np.ndarray) -> list[Outline]:
+def _trace_loops(mask: np.ndarray) -> list[Polygon]:
     """Follow the pixel edges around a mask: outer loops run clockwise (area > 0), loops around holes the other way."""
     padded = np.pad(mask, 1).astype(np.int8)
     # Horizontal edges run with the inside on their right: to the right above the mask, to the left below it.
@@ -54,7 +54,7 @@ def _trace_loops(mask: np.ndarray) -> list[Outline]:
     while follow:
         start = here = next(iter(follow))
         came: tuple[int, int] | None = None
-        loop: Outline = []
+        loop: Polygon = []
         while True:
             step = _take_turn(follow, here, came)
             if step != came:
@@ -91,5 +91,5 @@ def _direction(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
     return int(np.sign(b[0] - a[0])), int(np.sign(b[1] - a[1]))
 
 
-def _signed_area(loop: Outline) -> int:
+def _signed_area(loop: Polygon) -> int:
     return sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(loop, [*loop[1:], loop[0]]))
