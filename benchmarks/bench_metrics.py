@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 import torch
 
+from mmstreet.files.confusion_scores import iou_per_class, mean_present
 from mmstreet.labels import BDD100K_SEM19
-from mmstreet.metrics.functional import iou_per_class, mean_present
 from mmstreet.metrics.semantic import StreetIoUMetric
 
 SHAPE_HW = (720, 1280)

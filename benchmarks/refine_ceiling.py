@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from benchmarks.small_sam_scenes import Scene, read_scenes
+from mmstreet.files.confusion_scores import iou_per_class, mean_present
 from mmstreet.labels import get_table
-from mmstreet.metrics.functional import confusion_matrix, iou_per_class, mean_present
+from mmstreet.metrics.functional import confusion_matrix
 from mmstreet.predict.predictor import Predictor
 from mmstreet.refine.components import Component, cut
 from mmstreet.refine.proposals import Masks, Prompts

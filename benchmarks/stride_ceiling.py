@@ -17,8 +17,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from mmstreet.files.confusion_scores import iou_per_class
 from mmstreet.labels import IGNORE_INDEX, get_table
-from mmstreet.metrics.functional import confusion_matrix, iou_per_class
+from mmstreet.metrics.functional import confusion_matrix
 
 GRIDS = (((180, 240), 8), ((360, 480), 8), ((360, 480), 4), ((360, 480), 2))
 

@@ -16,7 +16,7 @@ from mmengine.registry import init_default_scope
 from mmstreet.engine.errors import LaunchError
 from mmstreet.evaluation.image_inspector import ImageInspector
 from mmstreet.evaluation.instance_stats import count_instances
-from mmstreet.files.atomic import atomic_path, write_json
+from mmstreet.files.atomic import write_arrays, write_json
 from mmstreet.files.dataset_parts import dataset_parts
 from mmstreet.formats.records import IMAGE_ATTRIBUTES
 
@@ -80,8 +80,7 @@ def inspect_instances(
                 "proposals": inspector.inspect_proposals(proposals, regions, positive_share, model),
             }
         )
-        with atomic_path(folder / "arrays.npz") as temporary:
-            np.savez_compressed(temporary, **inspector.arrays)
+        write_arrays(inspector.arrays, folder / "arrays.npz")
     write_json(report, out / "inspection.json")
     return report
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from mmstreet.files import confusion_scores as S
 from mmstreet.files.label_ids import IGNORE_INDEX
 from mmstreet.files.numbers import percent
 from mmstreet.files.refinement_rows import list_measures, list_regions
@@ -76,9 +77,9 @@ class ScoringRules:
 
     def summarize(self, name: str, counts: RefinementCounts, *, images: int) -> dict:
         """Return a system's scores in per cent, ``None`` where nothing can be measured, and its regions by verdict."""
-        iou, edges = (F.iou_per_class(pixels, convention=self.convention) for pixels in (counts.confusion, counts.boundary))
+        iou, edges = (S.iou_per_class(pixels, convention=self.convention) for pixels in (counts.confusion, counts.boundary))
         thin = [self.names.index(thin_name) for thin_name in thin_names(self.names)]
-        means = {"mIoU": F.mean_present(iou), "boundary_IoU": F.mean_present(edges), "thin_IoU": F.mean_present(iou, thin)}
+        means = {"mIoU": S.mean_present(iou), "boundary_IoU": S.mean_present(edges), "thin_IoU": S.mean_present(iou, thin)}
         verdicts: Counter[str] = Counter()
         by_class: dict[str, dict[str, int]] = {}
         for (label, verdict), number in sorted(counts.regions.items()):

@@ -18,7 +18,7 @@ from mmstreet.engine.errors import LaunchError
 from mmstreet.evaluation.kept_images import KeepImagesHook, MapRules, write_kept_images
 from mmstreet.evaluation.result_folder import ResultFolder
 from mmstreet.evaluation.scene_safety import write_scenes
-from mmstreet.files.atomic import write_json
+from mmstreet.files.atomic import write_arrays, write_json
 from mmstreet.files.contained import path_inside
 from mmstreet.files.tables import write_csv
 from mmstreet.metrics.semantic import StreetIoUMetric
@@ -28,8 +28,8 @@ def run_test(runner: Runner, *, out: str | Path, worst: int = 8, examples: int =
     """Test a model and write the results.
 
     Every run leaves ``metrics.json``, and ``files.json`` with the names of all its files. A metric that has a method ``files`` adds
-    content to ``metrics.json`` and tables: :class:`~mmstreet.metrics.semantic.StreetIoUMetric` ``per_class.csv`` and
-    ``per_image.csv``, :class:`~mmstreet.metrics.instance.BDD100KInsMetric` ``per_class_ap.csv`` and ``precision_recall.csv``,
+    content to ``metrics.json`` and tables: :class:`~mmstreet.metrics.semantic.StreetIoUMetric` ``per_class.csv``, ``per_image.csv`` and
+    ``per_image.npz``, :class:`~mmstreet.metrics.instance.BDD100KInsMetric` ``per_class_ap.csv`` and ``precision_recall.csv``,
     :class:`~mmstreet.safety.metric.RoadSafetyMetric` ``per_image.csv`` and ``scenes/``. The first metric without a prefix writes into
     ``out``, others into a folder of their prefix or kind. Beside the files of a ``StreetIoUMetric`` lie ``worst/`` and ``examples/``:
     images with truth and prediction as indexed PNG files.
@@ -63,7 +63,7 @@ def run_test(runner: Runner, *, out: str | Path, worst: int = 8, examples: int =
             written = write_results(metrics, scores, run, out=out, results=results or ResultFolder(out, checkpoint), kept=kept)
         except ValueError as error:
             raise LaunchError(f"the results were not written: {error}") from error
-        shown = ", ".join(str(path.relative_to(out)) for path in written if path.suffix in (".json", ".csv"))
+        shown = ", ".join(str(path.relative_to(out)) for path in written if path.suffix in (".json", ".csv", ".npz"))
         print_log(f"written to '{out}': {shown}", logger="current")
     return scores
 
@@ -101,8 +101,8 @@ def write_results(
     for metric, name in folders.items():
         for file, content in metric.files().items():
             path = path_inside(out, name) / file
-            if path.suffix == ".csv":
-                written.append(write_csv(content, path))
+            if path.suffix != ".json":
+                written.append((write_csv if path.suffix == ".csv" else write_arrays)(content, path))
                 continue
             if "safety" in content:
                 written += write_scenes(content["safety"], path.parent)

@@ -85,6 +85,15 @@ def write_json(data: object, path: str | Path) -> Path:
     return write_text(numbers.sub(lambda found: f"[{' '.join(found.group(1).split())}]", text) + "\n", path)
 
 
+def write_arrays(arrays: Mapping[str, object], path: str | Path) -> Path:
+    """Write arrays by name into a compressed ``.npz`` file, whole or not at all; the file's folder is made if it is missing."""
+    import numpy as np  # commands that write text only start without it
+
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
+    return Path(path)
+
+
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}

@@ -1,4 +1,4 @@
-"""Counts and formulas of semantic segmentation: one int64 confusion matrix, and the scores that follow from it.
+"""Counts of semantic segmentation: one int64 confusion matrix; :mod:`mmstreet.files.confusion_scores` has the scores that follow.
 
 A confusion matrix here is square, int64 ``[C + 1, C + 1]``, rows truth, columns prediction. The first ``C`` rows and columns are the
 scored classes. Row ``C`` is the background: pixels that are labelled, but as none of the classes. Column ``C`` is every prediction that
@@ -8,14 +8,9 @@ Matrices of images, batches or processes are added; nothing is divided before th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
-import numpy as np
 import torch
 
 from mmstreet.files.label_ids import check_label_ids
-
-CONVENTIONS = ("mmseg", "bdd100k")
 
 
 def validate_maps(labels: torch.Tensor, preds: torch.Tensor, *, num_classes: int, ignore_index: int = 255) -> None:
@@ -95,7 +90,7 @@ def boundary_confusion(
     ignore_index: int = 255,
     background: bool = False,
 ) -> torch.Tensor:
-    """Count the pixels near class boundaries, as a confusion matrix whose :func:`iou_per_class` is the boundary IoU.
+    """Count the pixels near class boundaries, as a confusion matrix whose IoU per class is the boundary IoU.
 
     The boundary of a class is the band of its own pixels that lie within ``radius_px`` of another class, a distance along rows and columns
     (Cheng et al., Boundary IoU, CVPR 2021, with squares in place of the dilated contour). Truth and prediction each have their own band. A
@@ -147,87 +142,3 @@ def _max_around(values: torch.Tensor, radius_px: int) -> torch.Tensor:
         padding = tuple(side // 2 for side in kernel)
         values = torch.nn.functional.max_pool2d(values[None, None], kernel, stride=1, padding=padding)[0, 0]
     return values
-
-
-def drop_background(confusion: np.ndarray) -> np.ndarray:
-    """Return the matrix over the labelled classes only: the background row becomes zero."""
-    return np.concatenate([confusion[:-1], np.zeros_like(confusion[-1:])])
-
-
-def merge_classes(confusion: np.ndarray, members: Sequence[Iterable[int]]) -> np.ndarray:
-    """Add up classes into groups, as if both maps held ids of groups.
-
-    Args:
-        confusion: int64 ``[C + 1, C + 1]``.
-        members: Class ids of each of the ``G`` groups; classes in none join the background row and the column of no class.
-
-    Returns:
-        int64 ``[G + 1, G + 1]``.
-    """
-    group_of = np.full(len(confusion), len(members))
-    for group, ids in enumerate(members):
-        group_of[list(ids)] = group
-    assign = np.eye(len(members) + 1, dtype=np.int64)[group_of]
-    return assign.T @ confusion @ assign
-
-
-def iou_per_class(confusion: np.ndarray, *, convention: str = "mmseg") -> np.ndarray:
-    """Intersection over union of every class.
-
-    Args:
-        confusion: int64 ``[C + 1, C + 1]``.
-        convention: Which classes are absent. ``'mmseg'``: those neither labelled nor predicted, so a class that is only predicted
-            scores 0. ``'bdd100k'``: those not labelled, as in the means of the BDD100K toolkit (``bdd100k/eval/seg.py``).
-
-    Returns:
-        float64 ``[C]`` in ``[0, 1]``, nan for absent classes.
-
-    Raises:
-        ValueError: If the convention is unknown.
-    """
-    if convention not in CONVENTIONS:
-        raise ValueError(f"unknown convention '{convention}'; choose one of {', '.join(CONVENTIONS)}")
-    hits, truth, predicted = _class_counts(confusion)
-    iou = _ratio(hits, truth + predicted - hits)
-    return np.where(truth > 0, iou, np.nan) if convention == "bdd100k" else iou
-
-
-def recall_per_class(confusion: np.ndarray) -> np.ndarray:
-    """Share of each class's true pixels that are predicted right, mmseg's "Acc"; float64 ``[C]``, nan where a class is not labelled."""
-    hits, truth, _ = _class_counts(confusion)
-    return _ratio(hits, truth)
-
-
-def precision_per_class(confusion: np.ndarray) -> np.ndarray:
-    """Share of each class's predicted pixels that are right, the BDD100K toolkit's "Acc"; float64 ``[C]``, nan where never predicted."""
-    hits, _, predicted = _class_counts(confusion)
-    return _ratio(hits, predicted)
-
-
-def pixel_accuracy(confusion: np.ndarray) -> float:
-    """Share of the counted pixels that are right; a background pixel is right when predicted as no class. Nan without pixels."""
-    return float(_ratio(np.trace(confusion), confusion.sum()))
-
-
-def frequency_weighted_iou(confusion: np.ndarray) -> float:
-    """Mean IoU weighted by the true pixels of each class; nan when no class is labelled."""
-    _, truth, _ = _class_counts(confusion)
-    present = truth > 0
-    return float(_ratio((iou_per_class(confusion)[present] * truth[present]).sum(), truth.sum()))
-
-
-def mean_present(values: np.ndarray, ids: Sequence[int] | None = None) -> float:
-    """Mean over the values that are not nan, of all classes or of ``ids``; nan when none is left."""
-    values = np.asarray(values)[list(range(len(values)) if ids is None else ids)]
-    values = values[~np.isnan(values)]
-    return float(values.mean()) if len(values) else float("nan")
-
-
-def _class_counts(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Hits, true pixels and predicted pixels of the classes, int64 ``[C]`` each."""
-    return np.diag(confusion)[:-1], confusion[:-1].sum(1), confusion[:, :-1].sum(0)
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)

@@ -9,9 +9,12 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from mmstreet.files import confusion_scores as S
+from mmstreet.files import image_confusions
+from mmstreet.files.image_confusions import ImageConfusions
 from mmstreet.labels import find_table, get_table
 from mmstreet.metrics import functional as F
-from mmstreet.metrics.summary import format_summary, summarize
+from mmstreet.metrics.summary import format_summary, summarize, summarize_images
 from mmstreet.registry import METRICS
 
 SCOPES = ("labelled", "scene")
@@ -77,8 +80,8 @@ class StreetIoUMetric(BaseMetric):
         collect_dir: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
-        if convention not in F.CONVENTIONS:
-            raise ValueError(f"unknown convention '{convention}'; choose one of {', '.join(F.CONVENTIONS)}")
+        if convention not in S.CONVENTIONS:
+            raise ValueError(f"unknown convention '{convention}'; choose one of {', '.join(S.CONVENTIONS)}")
         if scope not in SCOPES:
             raise ValueError(f"unknown scope '{scope}'; choose one of {', '.join(SCOPES)}")
         self.table = get_table(table) if table is not None else None
@@ -86,8 +89,10 @@ class StreetIoUMetric(BaseMetric):
         self.scope = scope
         self.ignore_index = ignore_index
         self.report: dict | None = None
-        """Result of the last evaluation on the main process: what :func:`~mmstreet.metrics.summary.summarize` returns, and ``images``,
-        the worst first, each with ``img_path`` and ``mIoU``."""
+        """Result of the last evaluation on the main process: what :func:`~mmstreet.metrics.summary.summarize` and
+        :func:`~mmstreet.metrics.summary.summarize_images` return, and ``images``, the worst first, each with ``img_path`` and ``mIoU``."""
+        self.by_image: ImageConfusions | None = None
+        """Counts of each image of the last evaluation."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -114,12 +119,15 @@ class StreetIoUMetric(BaseMetric):
         return self.scope == "scene" or tuple((self.dataset_meta or {}).get("classes") or ())[len(self.names) :] == (BACKGROUND,)
 
     def files(self) -> dict[str, dict | list]:
-        """What a test run writes of the last evaluation: content of JSON files and rows of CSV files by file name."""
+        """What a test run writes of the last evaluation: content of JSON files, rows of CSV files and arrays of NPZ files by file name."""
         classes = ("class", "IoU", "Acc", "Precision", "truth_pixels", "predicted_pixels", "group", "frequency")
+        limits = [self.report["intervals"]["scores"][f"IoU/{row['class']}"] or (None, None) for row in self.report["per_class"]]
+        rows = [(*(row[name] for name in classes), *between) for row, between in zip(self.report["per_class"], limits)]
         return {
             "metrics.json": {"evaluation": {name: value for name, value in self.report.items() if name not in ("metrics", "images")}},
-            "per_class.csv": [classes, *([row[name] for name in classes] for row in self.report["per_class"])],
+            "per_class.csv": [(*classes, "IoU_low", "IoU_high"), *rows],
             "per_image.csv": [("img_path", "mIoU"), *((image["img_path"], image["mIoU"]) for image in self.report["images"])],
+            image_confusions.FILE: self.by_image.arrays(),
         }
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
@@ -150,8 +158,8 @@ class StreetIoUMetric(BaseMetric):
 
     def score_image(self, confusion: np.ndarray) -> float:
         """Return the mIoU of one image, in per cent, by the same convention and scope; nan for an image without a scored pixel."""
-        scored = F.drop_background(confusion) if self.scope == "labelled" else confusion
-        return 100 * F.mean_present(F.iou_per_class(scored, convention=self.convention))
+        scored = S.drop_background(confusion) if self.scope == "labelled" else confusion
+        return 100 * S.mean_present(S.iou_per_class(scored, convention=self.convention))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Sum the counts of all images, print the table and return the scalars.
@@ -178,6 +186,8 @@ class StreetIoUMetric(BaseMetric):
                 "with RemapLabels(target='street6_background', unlisted='background'), or use scope='labelled'"
             )
         scores = sorted(((image, self.score_image(counts)) for image, counts in results), key=lambda x: (np.isnan(x[1]), x[1]))
+        self.by_image = ImageConfusions([image for image, _ in results], np.array([counts for _, counts in results]))
+        report |= summarize_images(self.by_image.scored(self.scope), names, table=table, convention=self.convention)
         report["images"] = [{"img_path": image, "mIoU": None if np.isnan(score) else score} for image, score in scores]
         self.report = report
         print_log(f"results on {len(results)} images ({self.scope} pixels)\n{format_summary(report)}", logger="current")

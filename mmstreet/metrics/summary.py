@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from mmstreet.files.confusion_scores import compute_scores, drop_background, iou_per_class, merge_classes, precision_per_class
+from mmstreet.files.image_confusions import DRAWS, FEW_IMAGES, LEVEL, bootstrap, image_wise_scores, interval
 from mmstreet.files.numbers import percent
 from mmstreet.labels import LabelTable
-from mmstreet.metrics import functional as F
 
 
 def summarize(confusion: np.ndarray, names: tuple[str, ...], *, table: LabelTable | None, convention: str, scope: str) -> dict:
@@ -23,29 +24,19 @@ def summarize(confusion: np.ndarray, names: tuple[str, ...], *, table: LabelTabl
         JSON-ready: ``metrics`` (name to per cent, ``None`` where nothing can be measured), ``per_class`` (one dict each), ``categories``,
         ``classes``, ``convention``, ``scope`` and ``confusion`` (nested lists).
     """
-    scored = F.drop_background(confusion) if scope == "labelled" else confusion
-    iou, acc, precision = F.iou_per_class(scored, convention=convention), F.recall_per_class(scored), F.precision_per_class(scored)
-    metrics = {
-        "mIoU": F.mean_present(iou),
-        "aAcc": F.pixel_accuracy(scored),
-        "mAcc": F.mean_present(acc),
-        "fwIoU": F.frequency_weighted_iou(scored),
-    }
-    categories = {}
-    if table is not None:
-        by_group = F.iou_per_class(F.merge_classes(scored, list(table.groups.values())), convention=convention)
-        categories = {group: percent(value) for group, value in zip(table.groups, by_group)}
-        metrics["catIoU"] = F.mean_present(by_group)
-        metrics |= {f"IoU_{kind}": F.mean_present(iou, ids) for kind, ids in table.frequencies.items() if ids}
-    metrics |= {f"IoU/{name}": value for name, value in zip(names, iou)} | {f"Acc/{name}": value for name, value in zip(names, acc)}
+    scored = drop_background(confusion) if scope == "labelled" else confusion
+    groups, frequencies = (table.groups, table.frequencies) if table else ({}, {})
+    scores = compute_scores(scored, names, groups=groups, frequencies=frequencies, convention=convention)
+    metrics, precision = {name: percent(value) for name, value in scores.items()}, precision_per_class(scored)
+    categories = iou_per_class(merge_classes(scored, list(groups.values())), convention=convention)
     truth, predicted = scored[:-1].sum(1), scored[:, :-1].sum(0)
     return {
-        "metrics": {name: percent(value) for name, value in metrics.items()},
+        "metrics": metrics,
         "per_class": [
             {
                 "class": name,
-                "IoU": percent(iou[i]),
-                "Acc": percent(acc[i]),
+                "IoU": metrics[f"IoU/{name}"],
+                "Acc": metrics[f"Acc/{name}"],
                 "Precision": percent(precision[i]),
                 "truth_pixels": int(truth[i]),
                 "predicted_pixels": int(predicted[i]),
@@ -54,7 +45,7 @@ def summarize(confusion: np.ndarray, names: tuple[str, ...], *, table: LabelTabl
             }
             for i, name in enumerate(names)
         ],
-        "categories": categories,
+        "categories": {group: percent(value) for group, value in zip(groups, categories)},
         "classes": list(names),
         "convention": convention,
         "scope": scope,
@@ -62,16 +53,51 @@ def summarize(confusion: np.ndarray, names: tuple[str, ...], *, table: LabelTabl
     }
 
 
+def summarize_images(counts: np.ndarray, names: tuple[str, ...], *, table: LabelTable | None, convention: str) -> dict:
+    """Compute what the images of a split say together: an interval for every score, and the scores by image.
+
+    Args:
+        counts: Scored counts by image, int ``[N, C + 1, C + 1]``.
+        names: The ``C`` class names.
+        table: As in :func:`summarize`.
+        convention: ``'mmseg'`` or ``'bdd100k'``.
+
+    Returns:
+        JSON-ready: ``intervals`` (``level`` in per cent, ``draws``, ``images``, and ``scores``, ``[low, high]`` in per cent by name,
+        ``None`` where nothing can be measured) and ``image_wise``, see :func:`~mmstreet.files.image_confusions.image_wise_scores`.
+    """
+    settings = dict(groups=table.groups, frequencies=table.frequencies) if table else {}
+    drawn = bootstrap(counts, lambda sums: compute_scores(sums, names, convention=convention, **settings))
+    scores = {name: interval(values) for name, values in drawn.items()}
+    return {
+        "intervals": {"level": LEVEL, "draws": DRAWS, "images": len(counts), "scores": scores},
+        "image_wise": image_wise_scores(counts),
+    }
+
+
 def format_summary(summary: dict) -> str:
-    """Lay out the result of :func:`summarize` as a table, one line per class, and say what is absent from the means."""
+    """Lay out the result of :func:`summarize` as a table, one line per class, and say what is absent from the means.
+
+    With the result of :func:`summarize_images` in it, the table has the intervals, and below it stand the scores by image.
+    """
+    intervals = summary.get("intervals")
+    between = {name: f"{limits[0]:.2f}–{limits[1]:.2f}" for name, limits in intervals["scores"].items() if limits} if intervals else {}
+    head = f"{intervals['level']} % interval" if intervals else ""
     width = max(len("class"), *(len(name) for name in summary["classes"]))
     total = max(1, sum(map(sum, summary["confusion"])))
-    lines = [f"{'class':<{width}}  {'IoU':>6}  {'Acc':>6}  {'Prec.':>6}  {'pixels %':>8}"]
+    column = f"  {head:>14}" if intervals else ""
+    lines = [f"{'class':<{width}}  {'IoU':>6}{column}  {'Acc':>6}  {'Prec.':>6}  {'pixels %':>8}"]
     for row in summary["per_class"]:
-        cells = "  ".join(f"{_cell(row[key]):>6}" for key in ("IoU", "Acc", "Precision"))
-        lines.append(f"{row['class']:<{width}}  {cells}  {100 * row['truth_pixels'] / total:>8.2f}")
+        column = f"  {between.get('IoU/' + row['class'], ''):>14}" if intervals else ""
+        cells = "  ".join(f"{_cell(row[key]):>6}" for key in ("Acc", "Precision"))
+        share = 100 * row["truth_pixels"] / total
+        lines.append(f"{row['class']:<{width}}  {_cell(row['IoU']):>6}{column}  {cells}  {share:>8.2f}")
     overall = {name: value for name, value in summary["metrics"].items() if "/" not in name}
     lines += ["-" * len(lines[0]), "  ".join(f"{name} {_cell(value)}" for name, value in overall.items())]
+    if "mIoU" in between:
+        lines.append(f"mIoU, {head}: {between['mIoU']}, from {intervals['images']} images")
+    if by_image := summary.get("image_wise"):
+        lines.append("by image: " + "  ".join(f"{name} {_cell(value)}" for name, value in by_image.items()))
     return "\n".join([*lines, *_remarks(summary, total)])
 
 
@@ -87,6 +113,9 @@ def _remarks(summary: dict, total: int) -> list[str]:
         remarks.append(
             f"background: {100 * target / total:.2f} % of the pixels, {100 * predicted / max(1, target):.2f} % of it predicted as a class"
         )
+    images = summary.get("intervals", {}).get("images", FEW_IMAGES)
+    if images < FEW_IMAGES:
+        remarks.append(f"the intervals come from {images} images and are too narrow; {FEW_IMAGES} and more can be relied on")
     if confusion[:-1, -1].any():
         remarks.append(f"{confusion[:-1, -1].sum():,} pixels of the classes were predicted as none of them; they count as misses")
     return remarks

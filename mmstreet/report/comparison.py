@@ -1,4 +1,4 @@
-"""Several runs side by side: their scores with signed differences against the first one."""
+"""Several runs side by side: their scores with signed differences against the first one, marked where images agree on them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from mmstreet.files.config_text import compare_configs
+from mmstreet.files.confusion_scores import compute_scores
+from mmstreet.files.image_confusions import bootstrap, interval
 from mmstreet.report.charts import line_chart
 from mmstreet.report.run_files import Run
 
-_LOWER_IS_BETTER = ("safety/score_error",)
 _TIMES = ("time", "data_time")
-_NEITHER = ("safety/score",)
 _SAFETY = ("safety/score", "safety/score_error", "safety/level_agreement")
 
 
@@ -27,22 +29,24 @@ def compare_runs(runs: Sequence[Run]) -> dict:
         ``warnings``, why numbers of different runs may not be comparable; ``charts``; ``configs``, changes from each run to the next.
     """
     tables = [scores_of(run) for run in runs]
+    limits = [{}, *(difference_intervals(runs[0], run) for run in runs[1:])]
     names = list(dict.fromkeys(name for table in tables for name in table))
     overall = [name for name in names if "/" not in name and name not in _TIMES]
     per_class = [name for name in names if name.startswith("IoU/")] or [name for name in names if "/AP/" in name]
     shared = [name for name in per_class if all(table.get(name) is not None for table in tables)]
-    scores = [compare_values(name, [table.get(name) for table in tables]) for name in (*overall, *_SAFETY) if name in names]
+    scores = [compare_scores(name, tables, limits) for name in (*overall, *_SAFETY) if name in names]
     if shared and len(shared) < len(per_class):
         means = [sum(table[name] for name in shared) / len(shared) for table in tables]
-        scores.insert(0, compare_values(f"mean of the {len(shared)} classes that all runs have", means))
+        row = f"mean of the {len(shared)} classes that all runs have"
+        scores.insert(0, compare_scores(row, [{row: mean} for mean in means], [{}] * len(runs)))
     return {
         "names": [run.name for run in runs],
         "scores": scores,
         "classes": [
-            compare_values(name.rpartition("/")[2] if name.startswith("IoU/") else name, [t.get(name) for t in tables])
+            compare_scores(name, tables, limits) | {"name": name.rpartition("/")[2] if name.startswith("IoU/") else name}
             for name in per_class
         ],
-        "warnings": _find_warnings(runs),
+        "warnings": [*_find_warnings(runs), *_unmarked(runs, limits)],
         "charts": [chart for chart in (_join_curves(runs, *what) for what in _CURVES) if chart],
         "configs": [
             {"before": one.name, "after": two.name, "changes": compare_configs(one.config, two.config)}
@@ -78,11 +82,54 @@ def compare_values(name: str, values: Sequence[float | None]) -> dict:
     cells = []
     for i, value in enumerate(values):
         difference = None if i == 0 or value is None or first is None else value - first
-        better = None
-        if difference is not None and abs(difference) >= 0.005 and name not in _NEITHER:
-            better = (difference > 0) != (name in _LOWER_IS_BETTER)
-        cells.append({"value": value, "difference": signed(difference), "better": better})
+        better = difference > 0 if difference is not None and abs(difference) >= 0.005 else None
+        cells.append({"value": value, "difference": signed(difference), "better": better, "interval": None})
     return {"name": name, "cells": cells}
+
+
+def compare_scores(name: str, tables: Sequence[Mapping], limits: Sequence[Mapping]) -> dict:
+    """One row of a table of runs: as :func:`compare_values`, but better or worse only where the interval of the difference excludes 0.
+
+    Args:
+        name: The score.
+        tables: Scores of each run.
+        limits: For each run the intervals of its differences to the first, by score; see :func:`difference_intervals`.
+    """
+    row = compare_values(name, [table.get(name) for table in tables])
+    for cell, known in zip(row["cells"], limits):
+        low_high = known.get(name)
+        sure = low_high is not None and (low_high[0] > 0 or low_high[1] < 0)
+        cell |= {"better": cell["better"] if sure else None, "interval": low_high and f"{signed(low_high[0])} to {signed(low_high[1])}"}
+    return row
+
+
+def difference_intervals(first: Run, other: Run) -> dict[str, list[float] | None]:
+    """Intervals of the differences between two tests of the same images, by the paired bootstrap.
+
+    Returns:
+        ``[low, high]`` in per cent points by the name of the score; empty where the tests are of different images, classes or rules, or
+        have no counts by image.
+    """
+    one, two = (run.image_counts() for run in (first, other))
+    if one is None or two is None:
+        return {}
+    a, b = first.main.semantic, other.main.semantic
+    two = two.ordered_as(one)
+    if two is None or any(a[key] != b[key] for key in ("classes", "scope", "convention")):
+        return {}
+    if not np.array_equal(*(counts.confusion.sum(2) for counts in (one, two))):
+        return {}  # other labels under the same names
+    groups, frequencies = ({}, {})
+    for kind, members in (("group", groups), ("frequency", frequencies)):
+        for i, row in enumerate(a["per_class"]):
+            if row.get(kind) is not None:
+                members.setdefault(row[kind], []).append(i)
+
+    def score(sums: np.ndarray) -> dict[str, np.ndarray]:
+        return compute_scores(sums, a["classes"], groups=groups, frequencies=frequencies, convention=a["convention"])
+
+    before, after = (bootstrap(counts.scored(a["scope"]), score) for counts in (one, two))
+    return {name: interval(after[name] - before[name]) for name in before}
 
 
 def scores_of(run: Run) -> dict[str, float | None]:
@@ -110,6 +157,14 @@ def _find_warnings(runs: Sequence[Run]) -> list[str]:
     if len(classes) == 1 and len(totals) > 1:
         warnings.append("The runs were tested on different numbers of pixels: not the same images, or not the same size.")
     return warnings
+
+
+def _unmarked(runs: Sequence[Run], limits: Sequence[Mapping]) -> list[str]:
+    names = [run.name for run, known in zip(runs[1:], limits[1:]) if not known]
+    return names and [
+        f"Differences of {', '.join(names)} to {runs[0].name} are not marked as better or worse: that takes two tests of the same images "
+        "by the same rules, each with the counts of every image (per_image.npz) as mmstreet test writes them."
+    ]
 
 
 def _join_curves(runs: Sequence[Run], part: str, name: str, title: str, x_label: str) -> dict | None:

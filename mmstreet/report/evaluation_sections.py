@@ -33,6 +33,8 @@ def describe_evaluation(one: Evaluation, folder: RunFolder) -> dict:
         "convention": semantic["convention"] if semantic else None,
         "classes": _list_classes(semantic) if semantic else [],
         "mean": one.score("mIoU") if semantic else None,
+        "intervals": semantic.get("intervals") if semantic else None,
+        "image_wise": _list_image_wise(semantic) if semantic else [],
         "confusion": _lay_confusion(semantic) if semantic else None,
         "scatter": _scatter(semantic) if semantic else None,
         "protocols": _list_protocols(instances) if instances else [],
@@ -60,12 +62,28 @@ def compare_evaluations(evaluations: Sequence[Evaluation]) -> dict | None:
 
 
 def _plain_row(name: str, values: Sequence) -> dict:
-    return {"name": name, "cells": [{"value": value, "difference": "", "better": None} for value in values]}
+    return {"name": name, "cells": [{"value": value, "difference": "", "better": None, "interval": None} for value in values]}
 
 
 def _list_classes(semantic: Mapping) -> list[dict]:
     total = max(1, sum(map(sum, semantic["confusion"])))
-    return [{"frequency": None} | row | {"share": 100 * row["truth_pixels"] / total} for row in semantic["per_class"]]
+    limits = semantic.get("intervals", {}).get("scores", {})
+    return [
+        {"frequency": None} | row | {"share": 100 * row["truth_pixels"] / total, "interval": limits.get(f"IoU/{row['class']}")}
+        for row in semantic["per_class"]
+    ]
+
+
+def _list_image_wise(semantic: Mapping) -> list[dict]:
+    """Scores by image in words, without those that are not known."""
+    values = semantic.get("image_wise", {})
+    rows = []
+    for name, value in values.items():
+        kind, _, worst = name.removeprefix("mIoU_").partition("_worst_")
+        words = {"I": "mean over images", "C": "mean over classes of their images"}.get(kind)
+        if words and value is not None:
+            rows.append({"key": name, "name": f"{words}, worst {worst} %" if worst else words, "value": value})
+    return rows
 
 
 def _lay_confusion(semantic: Mapping) -> dict:

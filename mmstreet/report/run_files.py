@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmstreet.files import image_confusions
 from mmstreet.files.config_text import parse_config
+from mmstreet.files.image_confusions import ImageConfusions
 from mmstreet.report import shapes
 from mmstreet.report.run_folder import RunFolder
 from mmstreet.report.run_logs import Scalars, read_scalars
@@ -68,6 +70,16 @@ class Run:
     def main(self) -> Evaluation | None:
         """The evaluation that speaks for the run."""
         return next((one for one in self.evaluations if one.semantic or one.instances), self.evaluations[0] if self.evaluations else None)
+
+    def image_counts(self) -> ImageConfusions | None:
+        """Counts of every image of the main evaluation; ``None`` without a file, or where they are not those of its scores."""
+        if self.main is None or self.main.semantic is None:
+            return None
+        semantic, path = self.main.semantic, self.main.folder / image_confusions.FILE
+        found = self.folder.image_confusions(path, num_classes=len(semantic["classes"]))
+        if found is None or found.scored(semantic["scope"]).sum(0).tolist() == semantic["confusion"]:
+            return found
+        return self.folder.leave_out(path, ValueError("its counts do not add up to the confusion in metrics.json"))
 
 
 def read_run(work_dir: str | Path, *, name: str | None = None) -> Run:
@@ -132,6 +144,8 @@ def _read_semantic(folder: RunFolder, file: Path, content: Mapping) -> Mapping |
         size = len(content["classes"])
         if [len(row) for row in content["confusion"]] != [size + 1] * (size + 1):
             raise ValueError(f"'evaluation.confusion' should have {size + 1} rows and columns for {size} classes")
+        if any(limits and len(limits) != 2 for limits in content.get("intervals", {}).get("scores", {}).values()):
+            raise ValueError("'evaluation.intervals.scores' should have two limits for each score")
         if [row["class"] for row in content["per_class"]] != content["classes"]:
             raise ValueError("'evaluation.per_class' should have one row for each of 'evaluation.classes'")
     except ValueError as error:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from mmstreet.files.contained import path_inside
+from mmstreet.files.image_confusions import ImageConfusions, read_image_confusions
 from mmstreet.report.pictures import embed
 from mmstreet.report.shapes import check_shape
 
@@ -45,6 +46,14 @@ class RunFolder:
         except (ValueError, RecursionError) as error:
             return self.leave_out(path, error)
         return content
+
+    def image_confusions(self, path: Path, *, num_classes: int) -> ImageConfusions | None:
+        """Return the counts of every image; ``None``, and perhaps a problem, if they cannot be used."""
+        found = self._find(path)
+        try:
+            return None if found is None else read_image_confusions(found, num_classes=num_classes)
+        except ValueError as error:
+            return self.leave_out(path, error)
 
     def picture(self, path: Path) -> str | None:
         """Return a picture as a ``data:`` address; ``None``, and perhaps a problem, if it cannot be shown."""

@@ -36,7 +36,7 @@ def describe_run(run: Run) -> dict:
         "path": str(run.folder.path),
         "question": config.get("question"),
         "facts": _list_facts(run),
-        "tiles": _list_tiles(scores_of(run)),
+        "tiles": _list_tiles(scores_of(run), (main.semantic or {}).get("intervals", {}).get("scores", {}) if main else {}),
         "tested": main.name if main else None,
         "checkpoint": checkpoints[main.name] if main else None,
         "curves": _render_curves(run),
@@ -55,11 +55,11 @@ def describe_run(run: Run) -> dict:
     return shown | {"problems": [*_mixed_checkpoints(checkpoints), *run.folder.problems]}
 
 
-def _list_tiles(scores: Mapping[str, float | None]) -> list[dict]:
+def _list_tiles(scores: Mapping[str, float | None], intervals: Mapping) -> list[dict]:
     known = {name: value for name, value in scores.items() if value is not None}
     names = {name: text for name, text in _TILES.items() if name in known}
     names = names or {name: name for name in [name for name in known if "AP" in name and name.count("/") <= 1][:8]}
-    return [{"name": text, "key": name, "value": known[name]} for name, text in names.items()]
+    return [{"name": text, "key": name, "value": known[name], "interval": intervals.get(name)} for name, text in names.items()]
 
 
 def _mixed_checkpoints(checkpoints: Mapping[str, str | None]) -> list[str]:

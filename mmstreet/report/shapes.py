@@ -26,8 +26,18 @@ SEMANTIC = {
     "classes": [str],
     "confusion": [[int]],
     "categories": ({...: _NUMBER}, ...),
+    "intervals": ({"level": float, "images": int, "scores": {...: ([float], None)}}, ...),
+    "image_wise": (_METRICS, ...),
     "per_class": [
-        {"class": str, "IoU": _NUMBER, "Acc": _NUMBER, "Precision": _NUMBER, "truth_pixels": int, "frequency": (FREQUENCIES, ...)}
+        {
+            "class": str,
+            "IoU": _NUMBER,
+            "Acc": _NUMBER,
+            "Precision": _NUMBER,
+            "truth_pixels": int,
+            "frequency": (FREQUENCIES, ...),
+            "group": (str, None, ...),
+        }
     ],
 }
 PROTOCOL = {

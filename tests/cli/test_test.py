@@ -44,7 +44,7 @@ def test_it_prints_the_table_and_writes_every_file(streets, run, tmp_path, capfd
     assert "n/a and in no mean" in printed
 
     files = {path.name for path in (tmp_path / "results").iterdir()}
-    assert files == {"metrics.json", "per_class.csv", "per_image.csv", "files.json", "worst", "report.html"}
+    assert files == {"metrics.json", "per_class.csv", "per_image.csv", "per_image.npz", "files.json", "worst", "report.html"}
     with open(tmp_path / "results" / "per_class.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["class"] for row in rows] == list(BDD100K_SEM19.names)
@@ -180,7 +180,7 @@ def test_results_of_another_checkpoint_are_replaced_and_files_of_others_stay(str
     write_checkpoint(tmp_path / "epoch_2.pth")
     run("test", "streets.py", "epoch_2.pth", "--out", "results", "--worst", "1")
     assert {path.name for path in out.iterdir()} == {
-        "metrics.json", "per_class.csv", "per_image.csv", "files.json", "worst", "report.html", "notes.txt"
+        "metrics.json", "per_class.csv", "per_image.csv", "per_image.npz", "files.json", "worst", "report.html", "notes.txt"
     }  # fmt: skip
     assert sorted(path.name[:3] for path in (out / "worst").iterdir()) == ["01_"] * 4 + ["ind", "min"]
     assert "checkpoint <code>epoch_2.pth</code>" in (out / "report.html").read_text()

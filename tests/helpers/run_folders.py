@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mmstreet.files.atomic import write_json
+from mmstreet.files.atomic import write_arrays, write_json
+from mmstreet.files.image_confusions import ImageConfusions
 from mmstreet.files.pictures import write_label_map, write_photo
-from mmstreet.metrics.summary import summarize
+from mmstreet.metrics.summary import summarize, summarize_images
 from mmstreet.report.pictures import render_kept_images
 
 NAMES = ("road", "traffic light", '<b>bold</b> & "quoted"')
@@ -41,9 +42,21 @@ def write_logs(folder: Path, *, start: str = "20260101_000000", epochs: range = 
     return folder
 
 
-def write_test(folder: Path, *, confusion: list = CONFUSION, names: tuple = NAMES, title: str = "<img src=x onerror=alert(1)>.jpg") -> Path:
-    """Write what a test leaves: scores, two worst images, and the road-safety score."""
-    report = summarize(np.array(confusion), names, table=None, convention="mmseg", scope="labelled")
+def write_test(
+    folder: Path,
+    *,
+    confusion: list = CONFUSION,
+    names: tuple = NAMES,
+    title: str = "<img src=x onerror=alert(1)>.jpg",
+    images: np.ndarray | None = None,
+) -> Path:
+    """Write what a test leaves: scores, two worst images, and the road-safety score; of ``images``, counts by image, also these."""
+    confusion = np.array(confusion) if images is None else images.sum(0)
+    report = summarize(confusion, names, table=None, convention="mmseg", scope="labelled")
+    if images is not None:
+        report |= summarize_images(images, names, table=None, convention="mmseg")
+        counts = ImageConfusions([f"{folder}/{i}.jpg" for i in range(len(images))], images)
+        write_arrays(counts.arrays(), folder / "test" / "per_image.npz")
     report["per_class"][1]["frequency"] = "rare"
     out = folder / "test"
     evaluation = {key: value for key, value in report.items() if key != "metrics"}

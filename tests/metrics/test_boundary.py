@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy import ndimage
 
-from mmstreet.metrics.functional import boundary_confusion, iou_per_class
+from mmstreet.files.confusion_scores import iou_per_class
+from mmstreet.metrics.functional import boundary_confusion
 
 
 def boundary_iou_by_erosion(labels, preds, num_classes, radius):

@@ -6,6 +6,7 @@ import torch
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 from torchmetrics.functional.classification import multiclass_jaccard_index
 
+from mmstreet.files import confusion_scores as S
 from mmstreet.labels import BDD100K_SEM19
 from mmstreet.metrics import functional as F
 from tests.helpers.segmentation_oracle import class_iou, count_pairs
@@ -45,7 +46,7 @@ def test_mean_iou_equals_torchmetrics():
     labels, preds = random_maps(0, shape=(3, 40, 40))
     counts = F.confusion_matrix(labels, preds, num_classes=5).numpy()
     expected = multiclass_jaccard_index(preds, labels, num_classes=5, ignore_index=255, average=None)
-    assert F.iou_per_class(counts) == pytest.approx(expected.numpy(), rel=1e-6)
+    assert S.iou_per_class(counts) == pytest.approx(expected.numpy(), rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -109,42 +110,42 @@ def worked_example():
 
 def test_worked_example_of_the_definitions():
     counts = worked_example()
-    iou = F.iou_per_class(counts)
+    iou = S.iou_per_class(counts)
     assert iou[[0, 1, 11, 12]].tolist() == [0.5, 0.5, 0, 0]
     assert np.isnan(np.delete(iou, [0, 1, 11, 12])).all()
-    assert F.mean_present(iou) == 0.25
-    assert F.frequency_weighted_iou(counts) == (2 * 0.5 + 1 * 0.5 + 1 * 0) / 4
-    assert F.pixel_accuracy(counts) == 0.5
-    assert F.recall_per_class(counts)[[0, 1, 11]].tolist() == [0.5, 1, 0]
-    assert np.isnan(F.recall_per_class(counts)[12])
-    assert F.precision_per_class(counts)[[0, 1, 12]].tolist() == [1, 0.5, 0]
-    by_group = F.iou_per_class(F.merge_classes(counts, list(BDD100K_SEM19.groups.values())))
+    assert S.mean_present(iou) == 0.25
+    assert S.frequency_weighted_iou(counts) == (2 * 0.5 + 1 * 0.5 + 1 * 0) / 4
+    assert S.pixel_accuracy(counts) == 0.5
+    assert S.recall_per_class(counts)[[0, 1, 11]].tolist() == [0.5, 1, 0]
+    assert np.isnan(S.recall_per_class(counts)[12])
+    assert S.precision_per_class(counts)[[0, 1, 12]].tolist() == [1, 0.5, 0]
+    by_group = S.iou_per_class(S.merge_classes(counts, list(BDD100K_SEM19.groups.values())))
     groups = dict(zip(BDD100K_SEM19.groups, by_group))
     assert groups["flat"] == groups["human"] == 1
-    assert F.mean_present(by_group) == 1
+    assert S.mean_present(by_group) == 1
 
 
 def test_a_class_that_is_only_predicted_is_zero_or_absent_by_convention():
     counts = worked_example()
-    assert F.mean_present(F.iou_per_class(counts, convention="bdd100k")) == pytest.approx((0.5 + 0.5 + 0) / 3)
+    assert S.mean_present(S.iou_per_class(counts, convention="bdd100k")) == pytest.approx((0.5 + 0.5 + 0) / 3)
     with pytest.raises(ValueError, match="unknown convention 'voc'"):
-        F.iou_per_class(counts, convention="voc")
+        S.iou_per_class(counts, convention="voc")
 
 
 def test_predictions_of_no_class_are_misses_not_lost():
     counts = F.confusion_matrix(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 7, 255, 1]), num_classes=2).numpy()
-    assert F.iou_per_class(counts).tolist() == [1 / 3, 1]
-    assert F.pixel_accuracy(counts) == 0.5
+    assert S.iou_per_class(counts).tolist() == [1 / 3, 1]
+    assert S.pixel_accuracy(counts) == 0.5
 
 
 def test_background_makes_false_alarms_and_can_be_dropped():
     labels, preds = torch.tensor([0, 0, 2, 2, 2, 255]), torch.tensor([0, 0, 0, 2, 9, 0])
     counts = F.confusion_matrix(labels, preds, num_classes=2, background=True).numpy()
-    assert F.iou_per_class(counts)[0] == 2 / 3
-    assert F.pixel_accuracy(counts) == 4 / 5
-    labelled = F.drop_background(counts)
-    assert F.iou_per_class(labelled)[0] == 1
-    assert F.pixel_accuracy(labelled) == 1
+    assert S.iou_per_class(counts)[0] == 2 / 3
+    assert S.pixel_accuracy(counts) == 4 / 5
+    labelled = S.drop_background(counts)
+    assert S.iou_per_class(labelled)[0] == 1
+    assert S.pixel_accuracy(labelled) == 1
     assert counts[2].sum() == 3, "the input was changed"
 
 
@@ -153,13 +154,13 @@ def test_merging_equals_remapping_both_maps_to_group_ids():
     groups = [[0, 3], [1], [2, 4]]
     counts = F.confusion_matrix(labels, preds, num_classes=5, background=True).numpy()
     pairs = count_pairs([(labels.tolist(), preds.tolist())])
-    assert F.iou_per_class(F.merge_classes(counts, groups)).tolist() == [class_iou(pairs, set(ids)) for ids in groups]
-    assert F.merge_classes(counts, [[0]]).sum() == counts.sum()
+    assert S.iou_per_class(S.merge_classes(counts, groups)).tolist() == [class_iou(pairs, set(ids)) for ids in groups]
+    assert S.merge_classes(counts, [[0]]).sum() == counts.sum()
 
 
 def test_nothing_counted_gives_nan_without_a_warning():
     empty = np.zeros((4, 4), np.int64)
-    for value in (F.pixel_accuracy(empty), F.frequency_weighted_iou(empty), F.mean_present(F.iou_per_class(empty)), F.mean_present([], [])):
+    for value in (S.pixel_accuracy(empty), S.frequency_weighted_iou(empty), S.mean_present(S.iou_per_class(empty)), S.mean_present([], [])):
         assert np.isnan(value)
 
 
@@ -167,4 +168,4 @@ def test_counts_beyond_float32_stay_exact():
     big = np.array([[2**24 + 1, 0, 0], [0, 1, 0], [0, 0, 0]], np.int64)
     total = sum([big] * 1000, np.zeros_like(big))
     assert total[0, 0] == 1000 * (2**24 + 1)
-    assert F.pixel_accuracy(total) == 1
+    assert S.pixel_accuracy(total) == 1

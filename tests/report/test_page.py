@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from mmstreet.files.atomic import write_json
@@ -155,9 +157,9 @@ def test_several_runs_have_signed_differences_against_the_first(tmp_path):
     assert re.search(r"mIoU 30.00 28.50 −1.50", reader.text)
     assert re.search(r"aAcc 63.00 63.00 ±0.00", reader.text)
     assert "model.decode_head.num_classes" in reader.text
-    classes = [attributes.get("class") for tag, attributes in reader.tags if tag == "small"]
-    assert "worse" in classes
-    assert "better" not in classes
+    classes = {attributes.get("class") for tag, attributes in reader.tags if tag == "small"}
+    assert not classes & {"better", "worse"}, "without the counts of images nothing says that a difference is more than chance"
+    assert "not marked" in reader.text
 
 
 def test_runs_of_other_classes_get_a_warning_and_the_mean_of_what_they_share(tmp_path):
@@ -173,14 +175,71 @@ def test_runs_of_other_classes_get_a_warning_and_the_mean_of_what_they_share(tmp
     assert absent["cells"][1]["difference"] == ""
 
 
-def test_a_safety_mean_is_neither_better_nor_worse_and_its_error_is(tmp_path):
+def counts_by_image(rng, *, wrong, images=40):
+    """Two classes of 1000 pixels each per image, of which about ``wrong`` are taken for the other; a third class is absent."""
+    counts = np.zeros((images, 4, 4), np.int64)
+    for true, predicted in ((0, 1), (1, 0)):
+        counts[:, true, predicted] = rng.binomial(1000, wrong, images)
+        counts[:, true, true] = 1000 - counts[:, true, predicted]
+    return counts
+
+
+def test_a_difference_is_marked_where_its_interval_excludes_zero(tmp_path):
+    rng = np.random.default_rng(0)
+    first, worse = (counts_by_image(rng, wrong=wrong) for wrong in (0.2, 0.3))
+    runs = [
+        read_run(write_test(tmp_path / name, images=images))
+        for name, images in (("first", first), ("same", first), ("worse", worse), ("again", counts_by_image(rng, wrong=0.2)))
+    ]
+    table = compare_runs(runs)
+    cells = {row["name"]: row["cells"] for row in [*table["scores"], *table["classes"]]}
+    for name in ("mIoU", "aAcc", NAMES[0], NAMES[1]):
+        assert [cell["better"] for cell in cells[name]] == [None, None, False, None], name
+        assert cells[name][1]["interval"] == "±0.00 to ±0.00"
+    assert not [warning for warning in table["warnings"] if "not marked" in warning]
+    reader = read([run.folder.path for run in runs], tmp_path)
+    titles = [attributes.get("title", "") for tag, attributes in reader.tags if tag == "small" and attributes.get("class") == "worse"]
+    assert titles
+    assert all(title.startswith("95 % interval of the difference: −") for title in titles)
+
+
+@pytest.mark.parametrize("change", ["other images", "other labels", "other counts"])
+def test_tests_that_cannot_be_paired_are_not_marked_and_the_page_says_so(tmp_path, change):
+    rng = np.random.default_rng(0)
+    first, second = (counts_by_image(rng, wrong=wrong) for wrong in (0.2, 0.6))
+    if change == "other images":
+        second = second[1:]
+    if change == "other labels":
+        second[:2, 0, 0] += (5, -5)
+    runs = [write_test(tmp_path / name, images=images) for name, images in (("one", first), ("two", second))]
+    if change == "other counts":
+        shutil.copy(runs[0] / "test/per_image.npz", runs[1] / "test/per_image.npz")
+    runs = [read_run(run) for run in runs]
+    table = compare_runs(runs)
+    assert {cell["better"] for row in table["scores"] for cell in row["cells"]} == {None}
+    assert [warning for warning in table["warnings"] if "not marked" in warning]
+    assert bool(runs[1].folder.problems) == (change == "other counts")
+
+
+def test_the_interval_stands_at_the_score_and_its_class(tmp_path):
+    run = write_test(tmp_path / "run", images=counts_by_image(np.random.default_rng(0), wrong=0.2, images=12))
+    low, high = read_run(run).main.semantic["intervals"]["scores"]["mIoU"]
+    reader = read([run], tmp_path)
+    assert f"mean IoU {low:.1f} to {high:.1f}" in reader.text
+    assert "the same 12 images" in reader.text
+    assert "so few images make them too narrow" in reader.text
+    assert "worst 5 %" in reader.text
+    assert len([1 for tag, attributes in reader.tags if attributes.get("class") == "range"]) == 2
+
+
+def test_no_difference_is_marked_without_an_interval(tmp_path):
     runs = []
     for i in (0, 1):
         folder = tmp_path / f"r{i}"
         write_json({"metrics": {"safety/score": 50.0 + i, "safety/score_error": 9.0 + i}}, folder / "test/metrics.json")
         runs.append(read_run(folder))
     rows = {row["name"]: row["cells"][1]["better"] for row in compare_runs(runs)["scores"]}
-    assert rows == {"safety/score": None, "safety/score_error": False}
+    assert rows == {"safety/score": None, "safety/score_error": None}
     assert signed(-0.004) == "±0.00"
 
 
