@@ -19,7 +19,9 @@ def _node(name: str, parent: root.Registry, *, core: tuple = (), mmseg: tuple = 
     return root.Registry(name, parent=parent, scope="mmstreet", locations=[f"mmstreet.{place}" for place in locations])
 
 
-DATASETS = _node("dataset", root.DATASETS, core=("datasets.remapped",), mmseg=("datasets.sem_seg",), mmdet=("datasets.ins_seg",))
+DATASETS = _node(
+    "dataset", root.DATASETS, core=("datasets.remapped", "datasets.class_uniform"), mmseg=("datasets.sem_seg",), mmdet=("datasets.ins_seg",)
+)
 TRANSFORMS = _node(
     "transform",
     root.TRANSFORMS,

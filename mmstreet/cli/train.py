@@ -47,6 +47,14 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         "default), or from the beginning for what is left (restart)",
     )
     parser.add_argument("--amp", action="store_true", help="mixed precision: float16 on a GPU, bfloat16 on CPU")
+    parser.add_argument(
+        "--ema",
+        nargs="?",
+        const=0.002,
+        type=float,
+        metavar="MOMENTUM",
+        help="validate and save a running mean of the weights; 0.002 when no value is given, a mean over about 500 iterations",
+    )
     add_cfg_options(parser)
     add_processes(parser)
     args = parser.parse_args(argv)
@@ -101,6 +109,7 @@ def _load_stage(args: argparse.Namespace, path: Path, before: Config | None) -> 
         epochs=args.epochs,
         iters=args.iters,
         schedule=args.schedule,
+        ema=args.ema,
     )
     if before is not None and "visualizer" in cfg:
         cfg.visualizer.name = path.stem  # mmengine keeps one of each name, with the folder of the stage before

@@ -63,6 +63,7 @@ def load_config(
     epochs: int | None = None,
     iters: int | None = None,
     schedule: str | None = None,
+    ema: float | None = None,
 ) -> Config:
     """Read a config (mmseg's or mmdet's, as its ``default_scope`` says) and settle what depends on the command line and the machine.
 
@@ -78,14 +79,15 @@ def load_config(
         epochs: Length of the run, for a config that counts epochs; schedules that end with the run end with it then too.
         iters: The same for a config that counts iterations.
         schedule: What a resumed run of another length does: ``'stretch'`` or ``'restart'``; see ``ScheduleHook``.
+        ema: Momentum of a running mean of the weights, which is what is validated and saved; 0.002 is a mean over about 500 iterations.
 
     Returns:
         The config, ready for :func:`build_runner`. SyncBN has become BN where there is nothing to synchronise with or no GPU to do it.
 
     Raises:
         LaunchError: If the config or the checkpoint to resume from does not exist, if the config has no model, if nobody would read a key
-            or an option, if that checkpoint is not complete, or if the config's optimizer wrapper cannot be switched to mixed precision,
-            nor a detector on a CPU.
+            or an option, if that checkpoint is not complete, if ``ema`` is not in (0, 1), or if the config's optimizer wrapper cannot be
+            switched to mixed precision, nor a detector on a CPU.
     """
     cfg = read_config(path, cfg_options)
     if "model" not in cfg:
@@ -93,8 +95,11 @@ def load_config(
     if epochs is not None or iters is not None:
         _set_length(cfg, "max_epochs" if iters is None else "max_iters", epochs if iters is None else iters)
     if schedule is not None:
-        others = [hook for hook in cfg.get("custom_hooks") or () if str(hook.get("type")).rpartition(".")[2] != "ScheduleHook"]
-        cfg.custom_hooks = [*others, dict(type="mmstreet.ScheduleHook", extension=schedule)]
+        _replace_hook(cfg, dict(type="mmstreet.ScheduleHook", extension=schedule))
+    if ema is not None:
+        if not 0 < ema < 1:
+            raise LaunchError(f"the momentum of averaged weights is above 0 and below 1, such as 0.002, not {ema}")
+        _replace_hook(cfg, dict(type="EMAHook", momentum=ema, update_buffers=True))
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     elif cfg.get("work_dir") is None:
@@ -174,6 +179,13 @@ def _set_resume(cfg: Config, resume: bool | str | Path) -> None:
             raise LaunchError(f"checkpoint '{found}' is not complete: its writing was interrupted; resume from an earlier one")
     cfg.resume = True
     cfg.load_from = str(found)
+
+
+def _replace_hook(cfg: Config, hook: dict) -> None:
+    """Add a hook in the place of another of its type."""
+    name = hook["type"].rpartition(".")[2]
+    others = [other for other in cfg.get("custom_hooks") or () if str(other.get("type")).rpartition(".")[2] != name]
+    cfg.custom_hooks = [*others, hook]
 
 
 def _set_length(cfg: Config, key: str, length: int) -> None:

@@ -1,13 +1,18 @@
-"""Losses for thin and rare classes as OpenMMLab modules; the formulas are in :mod:`mmstreet.losses.overlap`, ``rmi`` and ``boundary``."""
+"""Losses for thin and rare classes as OpenMMLab modules; the formulas are in ``overlap``, ``rmi``, ``boundary`` and ``soft_labels``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import torch
 from torch import Tensor
 
 from mmstreet.losses.boundary import boundary_loss
+from mmstreet.losses.class_weights import resolve_class_weight
 from mmstreet.losses.modules import BatchLoss
 from mmstreet.losses.overlap import lovasz_softmax_loss, soft_jaccard_loss
 from mmstreet.losses.rmi import rmi_loss
+from mmstreet.losses.soft_labels import soft_label_loss
 from mmstreet.registry import MODELS
 
 
@@ -77,6 +82,36 @@ class RMILoss(BatchLoss):
         """Call :func:`mmstreet.losses.rmi.rmi_loss`; weights per pixel are refused."""
         _refuse_pixel_weight(self, "compares neighbourhoods of pixels", pixel_weight)
         return rmi_loss(logits, labels, ignore_index=ignore_index, **self.settings)
+
+
+@MODELS.register_module()
+class SoftLabelLoss(BatchLoss):
+    """Cross entropy with the class shares of cells as targets; see :func:`mmstreet.losses.soft_labels.soft_label_loss`.
+
+    Args:
+        cell_px: Side of a cell, in pixels of the labels; the stride of the head's logits is the natural choice.
+        class_weight: As in :class:`mmstreet.losses.modules.FocalDiceLoss`.
+        loss_weight: Factor of the whole.
+        loss_name: Name in the log; see :class:`mmstreet.losses.modules.BatchLoss`.
+    """
+
+    def __init__(
+        self,
+        *,
+        cell_px: int = 4,
+        class_weight: Tensor | Sequence[float] | str | Mapping | None = None,
+        loss_weight: float = 1.0,
+        loss_name: str = "loss_soft",
+    ) -> None:
+        super().__init__(loss_weight=loss_weight, loss_name=loss_name)
+        weights = resolve_class_weight(class_weight)
+        self.register_buffer("class_weight", None if weights is None else torch.tensor(weights), persistent=False)
+        self.settings = dict(cell_px=cell_px)
+
+    def compute(self, logits: Tensor, labels: Tensor, *, pixel_weight: Tensor | None, ignore_index: int) -> Tensor:
+        """Call :func:`mmstreet.losses.soft_labels.soft_label_loss`; weights per pixel are refused."""
+        _refuse_pixel_weight(self, "averages the labels of a cell", pixel_weight)
+        return soft_label_loss(logits, labels, class_weight=self.class_weight, ignore_index=ignore_index, **self.settings)
 
 
 @MODELS.register_module()

@@ -30,7 +30,8 @@ class RandomScaleCrop(BaseTransform):
        room for more of the image at this scale: nothing is cut away only to be replaced by padding.
     3. The window's place is drawn evenly from all places in the image. With ``prefer``, a class is drawn evenly from those
        of ``prefer`` that occur in the label map, then one of its pixels evenly, then a place evenly from those that cover the pixel:
-       small objects stay in view, and 20 pixels of bicycle count as much as 30,000 of poles.
+       small objects stay in view, and 20 pixels of bicycle count as much as 30,000 of poles. A place that the data set has drawn already,
+       ``crop_anchor_yx``, goes first.
     4. The window is resized by ``s``, or by less if it would not fit into ``size_hw`` then: never more than
        ``1 - fraction[0]`` of a side is cut away, so in effect ``s`` ends at ``1 / fraction[0]``.
     5. A result smaller than ``size_hw`` is put at a place drawn evenly; around it the image is ``fill_bgr`` and labels are 255.
@@ -49,6 +50,9 @@ class RandomScaleCrop(BaseTransform):
     Raises:
         ValueError: If a range is empty or out of bounds; at run time, if the sample has boxes or instance masks.
     """
+
+    follows_anchor = True
+    """The window covers ``results['crop_anchor_yx']``, in pixels of the image that comes in."""
 
     def __init__(
         self,

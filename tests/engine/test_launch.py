@@ -43,6 +43,14 @@ def test_options_overrule_the_file(config_file):
     assert cfg.optim_wrapper.optimizer == dict(type="SGD", lr=0.5)
 
 
+def test_averaging_of_weights_takes_the_place_of_the_configs(config_file):
+    path = config_file("custom_hooks = [dict(type='EMAHook', momentum=0.5), dict(type='mmstreet.FiniteLossHook')]\n")
+    averaging = dict(type="EMAHook", momentum=0.01, update_buffers=True)
+    assert load_config(path, ema=0.01).custom_hooks == [dict(type="mmstreet.FiniteLossHook"), averaging]
+    with pytest.raises(LaunchError, match=r"above 0 and below 1, such as 0\.002, not 2"):
+        load_config(path, ema=2)
+
+
 def test_torchrun_is_recognised(config_file, monkeypatch):
     assert load_config(config_file()).launcher == "none"
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):

@@ -131,6 +131,7 @@ def tiny_config(
     validate: bool = False,
     metric: str = "Agreement",
     launcher: str = "none",
+    hooks: tuple[dict, ...] = (),
 ) -> Config:
     """A config in the form that a file would give."""
     loader = dict(num_workers=workers, persistent_workers=persistent, batch_size=batch_size)
@@ -149,7 +150,7 @@ def tiny_config(
         default_hooks=dict(
             checkpoint=checkpoint or dict(type="mmstreet.AtomicCheckpointHook", interval=1 if by_epoch else 4, by_epoch=by_epoch)
         ),
-        custom_hooks=[dict(type="mmstreet.ExactResumeHook"), dict(type="mmstreet.FiniteLossHook")],
+        custom_hooks=[dict(type="mmstreet.ExactResumeHook"), dict(type="mmstreet.FiniteLossHook"), *hooks],
         randomness=dict(seed=seed),
         log_level="WARNING",
         launcher=launcher,

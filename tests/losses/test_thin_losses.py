@@ -22,6 +22,11 @@ class TestSoftJaccardLossModule(LossContract):
         return MODELS.build(dict(type="mmstreet.SoftJaccardLoss", form=2))(logits, labels, weight=None, ignore_index=255)
 
 
+class TestSoftLabelLossModule(LossContract):
+    def loss(self, logits, labels):
+        return MODELS.build(dict(type="mmstreet.SoftLabelLoss", cell_px=1, class_weight=[1, 2, 3, 4]))(logits, labels, ignore_index=255)
+
+
 class TestRMILossModule(test_rmi.TestRMILoss):
     def loss(self, logits, labels):
         return MODELS.build(dict(type="mmstreet.RMILoss", pool=1, eps=1e-2))(logits, labels, weight=None, ignore_index=255)
@@ -54,7 +59,32 @@ def test_a_pixel_of_weight_2_counts_twice_and_one_of_weight_0_not_at_all(name):
     torch.testing.assert_close(WEIGHTED[name](logits, labels, pixel_weight=weight), WEIGHTED[name](copies, ids))
 
 
-@pytest.mark.parametrize("name", ["RMILoss", "BoundaryLoss"])
+@pytest.mark.parametrize("name", ["RMILoss", "SoftLabelLoss", "BoundaryLoss"])
 def test_weights_per_pixel_are_refused_where_the_formula_has_none(name):
     with pytest.raises(ValueError, match=f"{name} .* takes no weight per pixel; leave the sampler out"):
         MODELS.build(dict(type=f"mmstreet.{name}"))(*random_case(), weight=torch.ones(2, 4, 6))
+
+
+def test_hard_pixel_mining_reaches_the_losses_that_take_weights():
+    """mmseg's sampler keeps the pixels of low confidence; the losses see these alone."""
+    pytest.importorskip("mmseg")
+    from mmengine.registry import DefaultScope
+    from mmseg.models.decode_heads import FCNHead
+
+    names = ("FocalDiceLoss", "TverskyLoss", "LovaszSoftmaxLoss", "SoftJaccardLoss")
+    losses = [dict(type=f"mmstreet.{name}") for name in names]
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        sampler = dict(type="OHEMPixelSampler", thresh=0.3, min_kept=2)
+        head = FCNHead(in_channels=3, channels=4, num_classes=4, num_convs=1, norm_cfg=None, loss_decode=losses, sampler=sampler)
+    logits, labels = random_case()
+    kept = head.sampler.sample(logits, labels[:, None])
+    valid, confidence = labels != 255, logits.softmax(1).gather(1, labels.where(labels != 255, 0)[:, None])[:, 0]
+    assert torch.equal(kept == 1, valid & (confidence < 0.3))
+    assert 0 < kept.sum() < valid.sum()
+    for loss in head.loss_decode:
+        leaf = logits.clone().requires_grad_()
+        value = loss(leaf, labels, weight=kept, ignore_index=255)
+        torch.testing.assert_close(value, loss(logits, labels.masked_fill(kept == 0, 255), ignore_index=255))
+        (grad,) = torch.autograd.grad(value, leaf)
+        assert (grad.abs().sum(1) > 0)[kept == 1].all()
+        assert (grad.abs().sum(1) == 0)[kept == 0].all()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmstreet.engine.safe_load import read_checkpoint
@@ -123,3 +124,41 @@ def test_accumulated_gradients_that_a_checkpoint_lacks_are_reported(tmp_path):
     runner.train()
     told = [message for message in messages if "does not hold the gradients accumulated so far" in message]
     assert len(told) == 2  # after iterations 1 and 2; the steps are after 3 and, at the end, 4
+
+
+EMA = dict(type="EMAHook", momentum=0.1, update_buffers=True, begin_iter=3)
+
+
+class Averages(Hook):
+    """The same averages by a plain loop, and what a validation saw."""
+
+    priority = "LOWEST"
+
+    def __init__(self):
+        self.mean, self.validated = None, None
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        weights = {name: value.detach().clone() for name, value in runner.model.named_parameters()}
+        if self.mean is None or runner.iter + 1 <= EMA["begin_iter"]:
+            self.mean = weights
+        else:
+            self.mean = {name: 0.9 * self.mean[name] + 0.1 * value for name, value in weights.items()}
+
+    def before_val_epoch(self, runner):
+        self.validated = {name: value.detach().clone() for name, value in runner.model.named_parameters()}
+
+
+def test_averaged_weights_resume_exactly_and_are_those_that_are_validated_and_saved(tmp_path):
+    whole, averages = tmp_path / "whole", Averages()
+    runner = Runner.from_cfg(tiny_config(whole, hooks=(EMA,), validate=True))
+    runner.register_hook(averages)
+    runner.train()
+    end = read_checkpoint((whole / "last_checkpoint").read_text())
+    for name, value in averages.mean.items():
+        torch.testing.assert_close(end["state_dict"][name], value)
+        assert torch.equal(averages.validated[name], end["state_dict"][name])
+        assert not torch.equal(value, dict(runner.model.named_parameters())[name])
+    train(tmp_path / "parts", stop_after=8, hooks=(EMA,), validate=True)
+    resumed = train(tmp_path / "parts", resume=True, hooks=(EMA,), validate=True)
+    assert_same_state(resumed, end)
+    assert all(torch.equal(value, end["ema_state_dict"][name]) for name, value in resumed["ema_state_dict"].items())
