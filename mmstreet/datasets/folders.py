@@ -9,10 +9,10 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from mmstreet.files.images import PICTURE_NAME
 from mmstreet.files.text import read_text
 
 _JPEG = re.compile(r"\.jpe?g$", re.IGNORECASE)
-_PICTURES = re.compile(r"\.(jpe?g|png|gif|hei[cf]|avif|bmp|tiff?|webp|dng|raw|cr2|nef|arw)$", re.IGNORECASE)
 
 
 def read_list(path: str | Path) -> list[str]:
@@ -87,6 +87,6 @@ def other_pictures(folder: str | Path, read: set[str]) -> list[str]:
     found = []
     for directory, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
-        paths = (os.path.join(directory, name) for name in names if _PICTURES.search(name) and not name.startswith("."))
+        paths = (os.path.join(directory, name) for name in names if PICTURE_NAME.search(name) and not name.startswith("."))
         found += [path for path in paths if path not in read]
     return sorted(found)

@@ -17,6 +17,9 @@ PARTIAL = ".partial"
 _MAX_START = 50
 """Characters of a name that its hidden file begins with; a name of 255 bytes is allowed, a longer one is not."""
 
+_DEVICES = Path("/dev")
+"""Where ``/dev/stdout`` is a link, to a regular file if the output goes into one."""
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path, *, durable: bool = False, partial_suffix: str | None = None) -> Iterator[Path]:
@@ -28,9 +31,11 @@ def atomic_path(path: str | Path, *, durable: bool = False, partial_suffix: str 
         partial_suffix: Ending of the temporary file; default: that of ``path``, for writers that choose the format by it.
 
     Raises:
-        OSError: If the file cannot be written; a full disk is said in one sentence.
+        OSError: If the file cannot be written, or a folder, a device or a pipe has the name; a full disk is said in one sentence.
     """
     path = Path(path)
+    if (path.exists() and not path.is_file()) or path.parent.resolve() == _DEVICES:
+        raise OSError(f"'{path}' is {'a folder' if path.is_dir() else 'a device or a pipe'}, which no file may replace; give another name")
     with _one_sentence(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         suffix = path.suffix if partial_suffix is None else partial_suffix

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 import threading
 from pathlib import Path
@@ -20,6 +21,9 @@ MAX_PIXELS = 100_000_000
 ``MMSTREET_MAX_PIXELS`` sets another limit, for worker processes too."""
 ORIENTATIONS = ("stored", "exif")
 """Rules for orientation tags: pixels as they are stored, or turned as the tag says."""
+
+PICTURE_NAME = re.compile(r"\.(jpe?g|png|gif|hei[cf]|avif|bmp|tiff?|webp|dng|raw|cr2|nef|arw)$", re.IGNORECASE)
+"""Ends of the names of picture files, also of forms that nothing here reads: left out, they have to be named."""
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _TAIL = 4096

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import logging
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from mmstreet.files.images import PICTURE_NAME
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
@@ -32,6 +35,8 @@ class Source:
 
 def find_sources(source: str | Path) -> list[Source]:
     """List the images and videos of a source, sorted by path, the same on every machine that sees the same files.
+
+    Pictures in a form that is not read (``.gif``, ``.heic``) are left out with a warning.
 
     Args:
         source: An image or a video; a folder, which is searched to its depth; or a glob pattern, where ``**`` means any depth.
@@ -58,11 +63,21 @@ def find_sources(source: str | Path) -> list[Source]:
             what = "matches no file" if glob.has_magic(str(source)) else "does not exist"
             raise FileNotFoundError(f"'{source}' {what}; give an image, a folder, a pattern in quotes or a video")
         root = _common_folder(files)
-    known = sorted(x for x in files if _is_known(x) and not x.name.startswith("."))
+    files = [x for x in files if not x.name.startswith(".")]
+    known = sorted(x for x in files if _is_known(x))
     if not known:
         endings = ", ".join(f"{n} {suffix or 'without suffix'}" for suffix, n in Counter(x.suffix for x in files).most_common(4))
         raise FileNotFoundError(f"'{source}' has no image and no video ({endings or 'it is empty'}); known are {', '.join(IMAGE_SUFFIXES)}")
+    _name_unread([x for x in files if PICTURE_NAME.search(x.name) and not _is_known(x)])
     return _name(known, root)
+
+
+def _name_unread(pictures: Sequence[Path]) -> None:
+    if pictures:
+        forms = ", ".join(sorted({x.suffix.lower() for x in pictures}))
+        logging.getLogger("mmstreet").warning(
+            "left out: %d pictures in a form that is not read (%s), first '%s'; convert them to PNG or JPEG", len(pictures), forms, min(pictures)
+        )
 
 
 def _is_video(path: Path) -> bool:

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from mmstreet.files.atomic import atomic_path, write_bytes, write_json
+from mmstreet.files.atomic import atomic_path, write_bytes, write_json, write_text
 
 
 def test_file_appears_when_the_block_ends(tmp_path):
@@ -93,3 +93,14 @@ def test_a_name_as_long_as_the_file_system_allows_is_written(tmp_path, stem):
     with atomic_path(tmp_path / f"{stem}.jpg") as temporary:
         temporary.write_bytes(b"y")
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".jpg", ".png"]
+
+
+@pytest.mark.parametrize("name", ["/dev/null", "/dev/stdout", "folder", "pipe"])
+def test_no_file_takes_the_place_of_a_device_a_pipe_or_a_folder(tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    path = tmp_path / name
+    before = os.lstat(path).st_mode
+    with pytest.raises(OSError, match="which no file may replace"):
+        write_text("text", path)
+    assert os.lstat(path).st_mode == before

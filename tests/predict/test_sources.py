@@ -72,3 +72,13 @@ def test_pipes_devices_and_broken_links_are_no_sources(tree):
     (tree / "zero.png").symlink_to("/dev/zero")
     (tree / "gone.png").symlink_to("nowhere")
     assert len(find_sources(tree)) == 5
+
+
+def test_pictures_in_a_form_that_is_not_read_are_named(tree, caplog):
+    find_sources(tree)
+    assert not caplog.records
+    for name in ("b/x.GIF", "b/y.heic", "b/z.heic", "b/._hidden.heic"):
+        (tree / name).touch()
+    find_sources(tree)
+    (record,) = caplog.records
+    assert f"left out: 3 pictures in a form that is not read (.gif, .heic), first '{tree}/b/x.GIF'" in record.getMessage()
