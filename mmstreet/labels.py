@@ -8,7 +8,7 @@ pixels counted), for CamVid over its 701 frames.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -213,6 +213,14 @@ def find_table(metainfo: Mapping) -> LabelTable | None:
     if metainfo.get("label_rows"):
         return table_from_rows(metainfo["label_rows"], name="the classes of the data set", known={}, unique_colors=False)
     return next((table for table in TABLES.values() if table.names == tuple(metainfo.get("classes") or ())), None)
+
+
+def are_rows_of(rows: object, classes: Sequence[str]) -> bool:
+    """Whether something that was read from a file is the list of rows of a class table with these classes in this order."""
+    try:
+        return isinstance(rows, list) and find_table({"label_rows": rows}).names == tuple(classes)
+    except (ValueError, TypeError, AttributeError):
+        return False
 
 
 def colorize(labels: np.ndarray, table: LabelTable) -> np.ndarray:

@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         trust=args.trust_checkpoint,
         cfg_options=read_cfg_options(args.cfg_options),
     )
-    own = find_table({"label_rows": getattr(predictor.model, "label_rows", ())})
+    own = find_table({"label_rows": predictor.model.label_rows})
     names = {"classes": predictor.classes} if own is None else {"table": own}
     analyzer = RoadSafetyAnalyzer(**names) if args.safety else None
     folder = PredictionFolder(
@@ -117,10 +117,12 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
 def _settings(args: argparse.Namespace, predictor: Predictor) -> dict:
     """What decides the results: weights and config by their content, the rest by value."""
+    rows = [dict(row) for row in predictor.model.label_rows]
     return {
         "model": Path(args.model or find_config(args.config)).name,
         "fingerprint": predictor.model.fingerprint,
         "classes": list(predictor.classes),
+        **({"label_rows": rows} if rows else {}),
         "threshold": getattr(predictor.model, "threshold", None),
         "tta": args.tta,
         "scales": args.scales,

@@ -11,7 +11,7 @@ from mmstreet.cli.arguments import SHARES, CommandParser, add_results
 from mmstreet.cli.outcome import print_outcome
 from mmstreet.engine.errors import LaunchError
 from mmstreet.files.colors import check_palette
-from mmstreet.labels import TABLES, get_table
+from mmstreet.labels import TABLES, are_rows_of, find_table
 
 
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
@@ -51,16 +51,17 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         raise LaunchError(f"--out '{args.out}' is the folder of predictions, which would be overwritten; choose another --out")
     if not args.predictions.is_dir():
         raise LaunchError(f"folder of predictions '{args.predictions}' does not exist")
-    classes, threshold, orientation = _read_run(args)
+    classes, label_rows, threshold, orientation = _read_run(args)
     settings = read_refiner(args.refine)
     cached = settings if args.no_cache else with_cache(settings, args.cache or args.out / "masks")
-    refiner = build_refiner(cached, classes)
+    refiner = build_refiner(cached, classes, label_rows=label_rows)
     folder = PredictionFolder(
         args.out,
         {
             "refiner": Path(args.refine).stem,
             "settings": identify_refiner(settings, refiner),
             "classes": list(classes),
+            **({"label_rows": label_rows} if label_rows else {}),
             "threshold": threshold,
             "orientation": orientation,
         },
@@ -75,7 +76,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         waiting,
         args.predictions,
         folder,
-        palette=_palette(classes),
+        palette=_palette(classes, label_rows),
         threshold=threshold,
         orientation=orientation,
         progress=shard.index == 0,
@@ -87,8 +88,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     return 1 if outcome.failed else 0
 
 
-def _read_run(args: argparse.Namespace) -> tuple[tuple[str, ...], float | None, str]:
-    """Class names, the threshold where the probabilities are those of a binary head, and how the images were turned."""
+def _read_run(args: argparse.Namespace) -> tuple[tuple[str, ...], list[dict], float | None, str]:
+    """Class names, the rows of a class table of one's own, the threshold of a binary head, and how the images were turned."""
     from mmstreet.predict.folder import SETTINGS
     from mmstreet.predict.identity import read_object
     from mmstreet.refine.prediction import read_classes
@@ -102,15 +103,18 @@ def _read_run(args: argparse.Namespace) -> tuple[tuple[str, ...], float | None, 
         raise LaunchError(f"'{path}' is damaged: the threshold must be a number between 0 and 1, got {threshold!r}")
     if args.classes:
         names = args.classes if args.classes in TABLES else [name.strip() for name in args.classes.split(",")]
-        return read_classes(names), threshold, orientation
+        return read_classes(names), [], threshold, orientation
     if not path.is_file():
         raise LaunchError(f"'{args.predictions}' does not say which classes its ids stand for (no {SETTINGS}); give --classes")
     names = run.get("classes")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise LaunchError(f"'{path}' is damaged: expected 'classes', a list of names; give --classes")
-    return tuple(names), threshold, orientation
+    rows = run.get("label_rows", [])
+    if rows and not are_rows_of(rows, names):
+        raise LaunchError(f"'{path}' is damaged: 'label_rows' are no class table of these classes; give --classes")
+    return tuple(names), rows, threshold, orientation
 
 
-def _palette(classes: tuple[str, ...]) -> object:
-    table = next((table for table in map(get_table, TABLES) if table.names == classes), None)
+def _palette(classes: tuple[str, ...], label_rows: list[dict]) -> object:
+    table = find_table({"classes": classes, "label_rows": label_rows})
     return check_palette(None if table is None else table.palette, len(classes))

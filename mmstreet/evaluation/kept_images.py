@@ -54,7 +54,7 @@ class MapRules:
         return float(100 - 100 * (truth != np.minimum(preds, count))[valid].sum() / max(1, valid.sum()))
 
 
-def write_kept_images(kept: Sequence[KeptImage], rules: MapRules, out: Path, name: str) -> list[Path]:
+def write_kept_images(kept: Sequence[KeptImage], rules: MapRules, out: Path, name: str, *, orientation: str = "stored") -> list[Path]:
     """Write the images and label maps into the folder ``out/name``, and ``index.json``, which says what they are.
 
     Args:
@@ -62,6 +62,7 @@ def write_kept_images(kept: Sequence[KeptImage], rules: MapRules, out: Path, nam
         rules: Of their label maps.
         out: Folder of the results.
         name: Such as ``'worst'``.
+        orientation: How the images were turned for the model; see :func:`~mmstreet.files.images.read_image`.
 
     Returns:
         All files, ``index.json`` first; none without images.
@@ -73,7 +74,7 @@ def write_kept_images(kept: Sequence[KeptImage], rules: MapRules, out: Path, nam
         return []
     folder, count, files, rows, present = path_inside(out, name), len(rules.names), [], [], set()
     for i, image in enumerate(kept, 1):
-        pictures = {"image": write_photo(read_rgb(image.img_path), folder / f"{i:02d}_image.jpg")}
+        pictures = {"image": write_photo(read_rgb(image.img_path, orientation=orientation), folder / f"{i:02d}_image.jpg")}
         for title, ids in image.maps.items():
             present |= set(np.unique(np.where(ids == rules.ignore_index, IGNORE_INDEX, np.minimum(ids, count))).tolist())
             path = folder / f"{i:02d}_{title}.png"

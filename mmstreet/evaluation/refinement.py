@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +51,9 @@ def load_refiners(paths: Sequence[str | Path]) -> dict[str, Config]:
     return found
 
 
-def _build(cfg: Config, classes: Sequence[str]) -> Refiner:
+def _build(cfg: Config, classes: Sequence[str], label_rows: Sequence[Mapping]) -> Refiner:
     try:
-        return build_refiner(cfg, classes)
+        return build_refiner(cfg, classes, label_rows=label_rows)
     except (ImportError, OSError, ValueError, TypeError, KeyError) as error:
         raise LaunchError(str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)) from error
 
@@ -102,7 +102,8 @@ class RefinementHook(Hook):
         classes = classes[: getattr(heads, "num_classes", len(self.rules.names))]
         self.threshold = heads.threshold if getattr(heads, "out_channels", None) == 1 else None
         self.reading = reading_of(runner.cfg)
-        self.refiners = {name: _build(cfg, classes) for name, cfg in self.configs.items()}
+        rows = (metrics[0].dataset_meta or {}).get("label_rows") or ()
+        self.refiners = {name: _build(cfg, classes, rows[: len(classes)]) for name, cfg in self.configs.items()}
         self._timers = (runner.model.register_forward_pre_hook(self._start), runner.model.register_forward_hook(self._stop))
 
     def _start(self, *_: object) -> None:
@@ -156,7 +157,7 @@ class RefinementHook(Hook):
         results = ResultFolder(self.out, checkpoint)
         results.start()
         path = write_json(report, self.out / "refinement.json")
-        results.add([path, *write_kept_images(images, self.map_rules, self.out, "refinement")])
+        results.add([path, *write_kept_images(images, self.map_rules, self.out, "refinement", orientation=self.reading.orientation)])
         print_log(f"refinement on {len(counts)} images\n{refinement_table(report)}\nwritten to '{path}'", logger="current")
 
 

@@ -28,12 +28,13 @@ def add_safety_metric(cfg: Config) -> None:
         cfg.test_evaluator = [*evaluators, {"type": "mmstreet.RoadSafetyMetric"}]
 
 
-def write_scenes(safety: dict, folder: Path) -> list[Path]:
+def write_scenes(safety: dict, folder: Path, *, orientation: str = "stored") -> list[Path]:
     """Write the extreme scenes into ``scenes/`` and note the name of each file as ``picture`` in ``safety``, in place.
 
     Args:
         safety: ``best`` and ``worst``, lists of images with ``img_path``, the most extreme first; only those pictured stay in them.
         folder: Where ``scenes`` goes.
+        orientation: How the images were turned for the model; see :func:`~mmstreet.files.images.read_image`.
 
     Returns:
         The pictures; none when the score of no image is known.
@@ -41,5 +42,7 @@ def write_scenes(safety: dict, folder: Path) -> list[Path]:
     written = []
     for side in ("best", "worst"):
         safety[side] = [image | {"picture": f"scenes/{side}_{i:02d}.jpg"} for i, image in enumerate(safety[side][:SCENES], 1)]
-        written += [write_photo(read_rgb(image["img_path"]), path_inside(folder, image["picture"])) for image in safety[side]]
+        for image in safety[side]:
+            photo = read_rgb(image["img_path"], orientation=orientation)
+            written.append(write_photo(photo, path_inside(folder, image["picture"])))
     return written

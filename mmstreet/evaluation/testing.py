@@ -22,6 +22,7 @@ from mmstreet.files.atomic import write_arrays, write_json
 from mmstreet.files.contained import path_inside
 from mmstreet.files.tables import write_csv
 from mmstreet.metrics.semantic import StreetIoUMetric
+from mmstreet.predict.reading import reading_of
 
 
 def run_test(runner: Runner, *, out: str | Path, worst: int = 8, examples: int = 0, results: ResultFolder | None = None) -> dict:
@@ -58,9 +59,11 @@ def run_test(runner: Runner, *, out: str | Path, worst: int = 8, examples: int =
     scores = runner.test()
     kept = {metric: keeper.collect() for metric, keeper in keepers.items()}
     if is_main_process():
-        run = {"config": runner.cfg.filename, "checkpoint": checkpoint}
+        run, orientation = {"config": runner.cfg.filename, "checkpoint": checkpoint}, reading_of(runner.cfg).orientation
         try:
-            written = write_results(metrics, scores, run, out=out, results=results or ResultFolder(out, checkpoint), kept=kept)
+            written = write_results(
+                metrics, scores, run, out=out, results=results or ResultFolder(out, checkpoint), kept=kept, orientation=orientation
+            )
         except ValueError as error:
             raise LaunchError(f"the results were not written: {error}") from error
         shown = ", ".join(str(path.relative_to(out)) for path in written if path.suffix in (".json", ".csv", ".npz"))
@@ -76,6 +79,7 @@ def write_results(
     out: str | Path,
     results: ResultFolder,
     kept: Mapping[StreetIoUMetric, Mapping[str, Sequence]] | None = None,
+    orientation: str = "stored",
 ) -> list[Path]:
     """Write the files of :func:`run_test` from metrics that have been evaluated; on the main process.
 
@@ -86,6 +90,7 @@ def write_results(
         out: Folder for the files.
         results: The folder that lists them.
         kept: Per metric the images to write, by the name of their folder.
+        orientation: How the images were turned for the model.
 
     Returns:
         The files.
@@ -105,10 +110,10 @@ def write_results(
                 written.append((write_csv if path.suffix == ".csv" else write_arrays)(content, path))
                 continue
             if "safety" in content:
-                written += write_scenes(content["safety"], path.parent)
+                written += write_scenes(content["safety"], path.parent, orientation=orientation)
             written.append(write_json(run | content, path))
         for what, images in ((kept or {}).get(metric) or {}).items():
-            written += write_kept_images(images, MapRules.of(metric), out / name, what)
+            written += write_kept_images(images, MapRules.of(metric), out / name, what, orientation=orientation)
     results.add(written)
     return written
 
@@ -130,7 +135,7 @@ def write_validation(runner: Runner, *, out: str | Path) -> list[Path]:
     scores = {_full_name(metric, name): value for metric in metrics for name, value in metric.report["metrics"].items()}
     known = {name: value for name, value in scores.items() if value is not None}
     run = {"config": runner.cfg.filename, "checkpoint": None}
-    return write_results(metrics, known, run, out=out, results=ResultFolder(out, None))
+    return write_results(metrics, known, run, out=out, results=ResultFolder(out, None), orientation=reading_of(runner.cfg).orientation)
 
 
 class CheckpointFitHook(Hook):

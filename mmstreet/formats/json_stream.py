@@ -25,6 +25,19 @@ def compact_json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the dict of a JSON object's pairs; ``json`` alone keeps the last of equal keys and loses the others.
+
+    Raises:
+        ValueError: If a key is there twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key '{next(name for name in names if names.count(name) > 1)}' is there twice in one object")
+    return found
+
+
 def load_json(path: str | Path) -> Any:
     """Return what a JSON file, or a file that holds one Python literal, says.
 
@@ -36,7 +49,7 @@ def load_json(path: str | Path) -> Any:
     if is_python_literal(text):
         return _parse_literal(text, path)
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not whole JSON ({error}); fetch or write the file again") from error
 
@@ -53,6 +66,9 @@ def _parse_literal(text: str, path: str | Path) -> Any:
         return json.loads(json.dumps(ast.literal_eval(text.strip())))  # tuples become lists, foreign types are refused
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise ValueError(f"{path} is a Python literal that cannot be read ({error}); write it with json.dump") from error
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=unique_keys)
 
 
 class JsonElements:
@@ -112,6 +128,8 @@ class JsonElements:
             if not isinstance(name, str):
                 raise self._error("a key must be text")
             self._take(":")
+            if name in self.header or (found and name == self.key):
+                raise self._error(f"the key '{name}' is there twice in one object")
             if name == self.key and self._peek() == "[":
                 found = True
                 self._take("[")
@@ -161,7 +179,7 @@ class JsonElements:
         self._peek()
         while True:
             try:
-                value, end = json.JSONDecoder().raw_decode(self._text, self._pos)
+                value, end = _DECODER.raw_decode(self._text, self._pos)
                 if self._ended or self._text[end : end + 1] in set(", \t\r\n]}:"):
                     break  # a number at the end of the text may go on in the next chunk, even as "1.5" does in "1.5e3"
             except json.JSONDecodeError as error:

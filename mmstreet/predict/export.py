@@ -110,6 +110,7 @@ def describe(model: SemanticModel, *, size_hw: tuple[int, int] | None) -> dict:
         "fingerprint": model.fingerprint,
         "classes": list(model.classes),
         "palette": model.palette.tolist(),
+        "label_rows": [dict(row) for row in model.label_rows],
         "threshold": model.threshold,
         "orientation": model.orientation,
         "input": "float32 [B, 3, h, w], RGB, 0 to 255; normalised inside",

@@ -14,6 +14,7 @@ import numpy as np
 from mmstreet.deps import require
 from mmstreet.files.argmax import first_argmax
 from mmstreet.files.colors import check_palette
+from mmstreet.labels import are_rows_of
 from mmstreet.predict.binary import check_scores, shift_probs
 from mmstreet.predict.scaling import fit_size, resize_scores
 from mmstreet.predict.sources import refuse_address
@@ -24,7 +25,7 @@ FORMAT = 1
 SUFFIXES = {".onnx": "onnx", ".torchscript": "torchscript"}
 """Endings of exported files."""
 _MAX_SIDE = 65536
-_LATER = ("orientation", "threshold")
+_LATER = ("orientation", "threshold", "label_rows")
 """Entries that files of the first versions lack."""
 
 
@@ -86,6 +87,7 @@ class ExportedModel:
         self.threshold = metadata.get("threshold")
         self.orientation = metadata.get("orientation", "stored")
         self.classes = tuple(metadata["classes"])
+        self.label_rows = metadata.get("label_rows", [])
         self.palette = check_palette(metadata["palette"], len(self.classes))
 
     def predict_logits(self, images: Sequence[np.ndarray], *, scale: float = 1.0) -> list[np.ndarray]:
@@ -206,6 +208,7 @@ def check_metadata(metadata: object, path: str | Path) -> None:
     rules = {
         "classes": lambda names: count > 0 and all(isinstance(name, str) for name in names),
         "palette": lambda rows: isinstance(rows, list) and len(rows) == count and all(_are_numbers(row, 3, 0, 255) for row in rows),
+        "label_rows": lambda rows: rows == [] or are_rows_of(rows, metadata["classes"]),
         "resize": lambda x: x is None or (isinstance(x, dict) and _are_sizes(x.get("scale_wh")) and isinstance(x.get("keep_ratio"), bool)),
         "size_divisor": lambda x: x is None or _are_sizes([x, x]),
         "pad_rgb": lambda x: _are_numbers(x, 3, -_MAX_SIDE, _MAX_SIDE),

@@ -86,7 +86,7 @@ class Predictor:
             raise ValueError(
                 f"{'a refiner works' if refine is not None else 'probabilities exist'} for semantic models; this one finds instances"
             )
-        self.refiner = None if refine is None else _build_refiner(refine, self.classes)
+        self.refiner = None if refine is None else _build_refiner(refine, self.classes, self.model.label_rows)
 
     def __call__(self, image: object) -> Result:
         """Predict one image.
@@ -175,10 +175,10 @@ def _load(config: str | Path, checkpoint: str | Path | None, **settings) -> obje
     return load_trained(config, checkpoint, **settings)
 
 
-def _build_refiner(refine: object, classes: Sequence[str]) -> Refiner:
+def _build_refiner(refine: object, classes: Sequence[str], label_rows: Sequence[Mapping]) -> Refiner:
     if callable(refine):
         return refine
     require("mmengine", extra="onedl")
     from mmstreet.refine.configured import build_refiner, read_refiner
 
-    return build_refiner(read_refiner(refine) if isinstance(refine, str | Path) else dict(refine), classes)
+    return build_refiner(read_refiner(refine) if isinstance(refine, str | Path) else dict(refine), classes, label_rows=label_rows)

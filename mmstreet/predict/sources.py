@@ -75,9 +75,8 @@ def find_sources(source: str | Path) -> list[Source]:
 def _name_unread(pictures: Sequence[Path]) -> None:
     if pictures:
         forms = ", ".join(sorted({x.suffix.lower() for x in pictures}))
-        logging.getLogger("mmstreet").warning(
-            "left out: %d pictures in a form that is not read (%s), first '%s'; convert them to PNG or JPEG", len(pictures), forms, min(pictures)
-        )
+        advice = f"first '{min(pictures)}'; convert them to PNG or JPEG"
+        logging.getLogger("mmstreet").warning("left out: %d pictures in a form that is not read (%s), %s", len(pictures), forms, advice)
 
 
 def _is_video(path: Path) -> bool:

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from mmstreet.files.config_files import find_config, shipped_names
+from mmstreet.labels import find_table
 from mmstreet.refine.refiners import Refiner
 from mmstreet.registry import REFINERS
 
@@ -40,8 +41,13 @@ def identify_refiner(settings: Mapping, refiner: Refiner | None = None) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def build_refiner(settings: Mapping, classes: Sequence[str]) -> Refiner:
+def build_refiner(settings: Mapping, classes: Sequence[str], *, label_rows: Sequence[Mapping] = ()) -> Refiner:
     """Build a refiner for the classes of a model.
+
+    Args:
+        settings: Its config.
+        classes: Class names in the order of their ids.
+        label_rows: Rows of the class table, if it is one of the user's: they say which groups its classes belong to.
 
     Raises:
         ImportError: If an extra is missing.
@@ -49,4 +55,4 @@ def build_refiner(settings: Mapping, classes: Sequence[str]) -> Refiner:
         ValueError, TypeError, KeyError: If a setting does not exist or does not fit.
     """
     with DefaultScope.overwrite_default_scope("mmstreet"):  # else mmengine warns that the framework's scope has no refiners
-        return REFINERS.build(settings, default_args=dict(classes=tuple(classes)))
+        return REFINERS.build(settings, default_args=dict(classes=find_table({"label_rows": label_rows}) or tuple(classes)))

@@ -10,7 +10,7 @@ import torch
 
 from mmstreet.files.argmax import first_argmax
 from mmstreet.files.label_ids import check_label_ids
-from mmstreet.labels import IGNORE_INDEX, TABLES, get_table
+from mmstreet.labels import IGNORE_INDEX, TABLES, LabelTable, get_table
 
 _SUM_TOLERANCE = 0.02
 """Half precision and bilinear resizing keep sums of probabilities well within this; logits and sigmoids do not."""
@@ -95,13 +95,13 @@ def _from_labels(array: np.ndarray, num_classes: int) -> Prediction:
     return Prediction(array.astype(np.uint8), found[found != IGNORE_INDEX].astype(np.int64), None)
 
 
-def read_classes(classes: str | Sequence[str]) -> tuple[str, ...]:
-    """Return class names in the order of their ids, from the names or from the name of a class table.
+def read_classes(classes: str | LabelTable | Sequence[str]) -> tuple[str, ...]:
+    """Return class names in the order of their ids, from the names, a class table or the name of one.
 
     Raises:
         KeyError: If there is no such table.
     """
-    return get_table(classes).names if isinstance(classes, str) else tuple(classes)
+    return get_table(classes).names if isinstance(classes, str | LabelTable) else tuple(classes)
 
 
 def ids_of(names: Sequence[str], *, classes: Sequence[str]) -> tuple[int, ...]:
@@ -134,27 +134,29 @@ def guarded_ids(names: str | Sequence[str], *, classes: Sequence[str]) -> tuple[
     return _ids_by_word(names, {"thin": _THIN.__contains__, "slender": _SLENDER.__contains__}, classes)
 
 
-def class_rank(name: str) -> int:
-    """Rank of a class where masks overlap: 0 surfaces, 1 vehicles, 2 people and two-wheelers, 3 poles, lights and signs.
+def rank_classes(classes: str | LabelTable | Sequence[str]) -> dict[str, int]:
+    """Rank classes where masks overlap: 0 surfaces, 1 vehicles, 2 people and two-wheelers, 3 poles, lights and signs.
 
-    Classes that no class table knows rank as surfaces.
+    A table's own groups decide; of a list of names, those that no class table knows rank as surfaces.
     """
-    if name in ("motorcycle", "bicycle"):
-        return 2
-    return {"vehicle": 1, "human": 2, "object": 3}.get(_GROUPS.get(name), 0)
+    own = {label.name: label.group for label in classes.labels} if isinstance(classes, LabelTable) else {}
+    ranks = {"vehicle": 1, "human": 2, "object": 3}
+    return {
+        name: 2 if name in ("motorcycle", "bicycle") else ranks.get(own.get(name, _GROUPS.get(name)), 0) for name in read_classes(classes)
+    }
 
 
-def prompted_ids(prompt_classes: str | Sequence[str], *, classes: Sequence[str]) -> tuple[int, ...]:
+def prompted_ids(prompt_classes: str | Sequence[str], *, ranks: Mapping[str, int]) -> tuple[int, ...]:
     """Return the ids of the classes to ask a promptable source about.
 
     Args:
-        prompt_classes: ``'objects'`` for classes of a :func:`class_rank` above 0, ``'all'``, or names of classes.
-        classes: Class names in the order of their ids.
+        prompt_classes: ``'objects'`` for classes of a rank above 0, ``'all'``, or names of classes.
+        ranks: Of all classes, in the order of their ids; see :func:`rank_classes`.
 
     Raises:
         ValueError: If ``prompt_classes`` is another word, or a name is not among the classes.
     """
-    return _ids_by_word(prompt_classes, {"objects": class_rank, "all": lambda _: True}, classes)
+    return _ids_by_word(prompt_classes, {"objects": ranks.__getitem__, "all": lambda _: True}, list(ranks))
 
 
 def _ids_by_word(names: str | Sequence[str], words: Mapping[str, Callable[[str], object]], classes: Sequence[str]) -> tuple[int, ...]:

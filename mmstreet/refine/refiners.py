@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from mmstreet.files.images import as_rgb
-from mmstreet.labels import IGNORE_INDEX
+from mmstreet.labels import IGNORE_INDEX, LabelTable
 from mmstreet.refine.components import components_of_detections, find_components
 from mmstreet.refine.fusion import fuse_logits, fuse_priority
-from mmstreet.refine.prediction import Prediction, class_rank, guarded_ids, prompted_ids, read_classes, read_prediction
+from mmstreet.refine.prediction import Prediction, guarded_ids, prompted_ids, rank_classes, read_classes, read_prediction
 from mmstreet.refine.prompting import judge_masks, make_prompts
 from mmstreet.refine.proposals import BoxDetector, MaskPredictor, MaskProposer
 from mmstreet.refine.record import ChangeRecord, RegionReport, record_changes
@@ -32,7 +32,7 @@ class Refiner(ABC):
     """Base of all refiners; subclasses write :meth:`relabel`.
 
     Args:
-        classes: Class names in the order of their ids, or the name of a class table.
+        classes: Class names in the order of their ids, a class table or the name of one.
         protect: Names of the classes that keep their pixels, none if empty; or ``'thin'``: poles, lights, signs, fences, people and
             two-wheelers, as far as they are among the classes; or ``'slender'``: of these only poles and fences.
         freeze: Classes that neither lose nor gain a pixel, named in the same ways.
@@ -42,11 +42,12 @@ class Refiner(ABC):
         ValueError: If a protected or frozen name is not a class.
     """
 
-    classes: str | Sequence[str]
+    classes: str | LabelTable | Sequence[str]
     protect: str | Sequence[str] = "thin"
     freeze: str | Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        self.ranks = rank_classes(self.classes)
         self.classes = read_classes(self.classes)
         self.protected = guarded_ids(self.protect, classes=self.classes)
         self.frozen = guarded_ids(self.freeze, classes=self.classes)
@@ -189,8 +190,8 @@ class PromptRefiner(Refiner):
             raise ValueError(f"unknown fusion '{self.fusion}'; choose one of {', '.join(FUSIONS)}")
         self.source = _build(self.source, MaskPredictor, "answer prompts (predict)")
         self.detector = None if self.detector is None else _build(self.detector, BoxDetector, "detect boxes of named classes (detect)")
-        self.rank = {i: class_rank(name) for i, name in enumerate(self.classes)}
-        self.prompt_ids = prompted_ids(self.prompt_classes, classes=self.classes)
+        self.rank = dict(enumerate(self.ranks.values()))
+        self.prompt_ids = prompted_ids(self.prompt_classes, ranks=self.ranks)
         self.gates = {"min_score": self.min_score, "min_iou": self.min_iou, "area_ratio": tuple(self.area_ratio)}
 
     def relabel(self, image: np.ndarray, prediction: Prediction) -> tuple[np.ndarray, list[RegionReport], np.ndarray | None]:

@@ -9,8 +9,12 @@ import torch
 
 from mmstreet.__main__ import main
 from mmstreet.files.rle import decode_counts, mask_from_counts
+from mmstreet.labels import get_table
+from mmstreet.predict.export import export_model
+from mmstreet.predict.inference import load_trained
 from mmstreet.predict.predictor import Predictor
 from mmstreet.predict.refining import find_prediction, read_prediction_file
+from mmstreet.refine import configured
 from tests.helpers.color_model import CLASSES, render_colors, write_model, write_png
 from tests.predict.test_video import write_video
 
@@ -200,15 +204,42 @@ def test_masks_in_records_are_coco_run_lengths(tmp_path):
         np.testing.assert_array_equal(mask_from_counts(decode_counts(row["mask"]["counts"]), (10, 20)), mask)
 
 
-def test_safety_knows_the_roles_of_a_class_table_of_the_config(tmp_path):
+@pytest.fixture
+def own_classes(tmp_path):
+    """A model that was trained on classes of its own, and an image that is all red, which it takes for the first."""
     config, checkpoint = write_model(tmp_path / "model")
     content = torch.load(checkpoint)
-    rows = [dict(name=name, role=role) for name, role in zip(CLASSES, ("road", "person", "vehicle"), strict=True)]
+    kinds = zip(CLASSES, ("road", "person", "vehicle"), ("flat", "human", "vehicle"), strict=True)
+    rows = [dict(name=name, role=role, group=group, color=(9, 9, i)) for i, (name, role, group) in enumerate(kinds)]
     content["meta"]["dataset_meta"]["label_rows"] = rows
     torch.save(content, checkpoint)
     write_png(tmp_path / "a.png", np.full((40, 80, 3), (255, 0, 0), np.uint8))
-    assert predict((config, checkpoint), tmp_path / "a.png", "--out", tmp_path / "out", "--safety", "--no-overlays") == 0
-    assert json.loads((tmp_path / "out/records/a.json").read_text())["safety"]["score"] is not None
+    return config, checkpoint
+
+
+def test_safety_knows_the_roles_of_a_class_table_of_the_config(tmp_path, own_classes):
+    assert predict(own_classes, tmp_path / "a.png", "--out", tmp_path / "out", "--safety", "--no-overlays") == 0
+    expected = json.loads((tmp_path / "out/records/a.json").read_text())["safety"]["score"]
+    assert expected is not None
+    export_model(load_trained(*own_classes, device="cpu"), [render_colors(0)[0]], tmp_path / "m.onnx")
+    assert main(["predict", str(tmp_path / "m.onnx"), str(tmp_path / "a.png"), "--out", str(tmp_path / "exported"), "--safety"]) == 0
+    assert json.loads((tmp_path / "exported/records/a.json").read_text())["safety"]["score"] == expected
+
+
+def test_refining_knows_the_groups_of_a_class_table_of_the_config(tmp_path, own_classes, monkeypatch):
+    assert predict(own_classes, tmp_path / "a.png", "--out", tmp_path / "out", "--save-probs") == 0
+    built = []
+    build = configured.build_refiner
+    monkeypatch.setattr(configured, "build_refiner", lambda *args, **more: built.append(build(*args, **more)) or built[-1])
+    assert (
+        main(["refine", str(tmp_path / "a.png"), str(tmp_path / "out"), "--refine", "superpixel", "--out", str(tmp_path / "refined")]) == 0
+    )
+    assert built[0].ranks == dict(zip(CLASSES, (0, 2, 1), strict=True))
+    table = get_table(json.loads((tmp_path / "refined/run.json").read_text())["label_rows"])
+    assert (table.names, table.palette) == (CLASSES, [[9, 9, 0], [9, 9, 1], [9, 9, 2]])
+    settings = json.loads((tmp_path / "out/run.json").read_text())
+    (tmp_path / "out/run.json").write_text(json.dumps(settings | {"label_rows": settings["label_rows"][::-1]}))
+    assert main(["refine", str(tmp_path / "a.png"), str(tmp_path / "out"), "--refine", "superpixel", "--out", str(tmp_path / "other")]) == 1
 
 
 def test_safety_of_a_model_that_knows_no_road_is_unknown_and_says_why(tmp_path, capsys):

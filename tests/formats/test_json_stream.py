@@ -3,7 +3,7 @@ import json
 import pytest
 
 from mmstreet.formats import json_stream
-from mmstreet.formats.json_stream import JsonElements
+from mmstreet.formats.json_stream import JsonElements, load_json
 
 FRAMES = [
     {"name": f"ä{i}.jpg", "labels": [{"id": j, "box": [0.5, -1e3, None, True], "text": 'a "]" b'} for j in range(i)]} for i in range(9)
@@ -62,6 +62,10 @@ def test_the_place_of_a_cut_is_told(tmp_path):
         ("{3: 4}", "a key must be text"),
         ('{"images": [], "annotations": []}', "no list 'frames'; it has: images, annotations"),
         ('{"frames": 3}', "no list 'frames'; it has: frames"),
+        ('{"frames": [{"name": "a", "name": "b"}]}', "the key 'name' is there twice in one object, at character 12 after 0"),
+        ('[{"labels": [{"id": 1, "box": [], "id": 2}]}]', "the key 'id' is there twice"),
+        ('{"frames": [], "frames": []}', "the key 'frames' is there twice"),
+        ('{"a": 1, "a": 2, "frames": []}', "the key 'a' is there twice"),
     ],
 )
 def test_malformed_files_are_explained(tmp_path, text, words):
@@ -73,3 +77,8 @@ def test_other_encodings_are_explained(tmp_path):
     (tmp_path / "a.json").write_bytes('[{"name": "ä"}]'.encode("latin-1"))
     with pytest.raises(ValueError, match="not UTF-8"):
         list(JsonElements(tmp_path / "a.json", key="frames"))
+
+
+def test_a_key_that_is_there_twice_is_refused_also_in_a_file_that_is_read_whole(tmp_path):
+    with pytest.raises(ValueError, match=r"a\.json is not whole JSON \(the key 'car' is there twice in one object\)"):
+        load_json(write(tmp_path / "a.json", '{"classes": {"car": 1, "bus": 2, "car": 3}}'))

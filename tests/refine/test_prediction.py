@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmstreet.refine.prediction import class_rank, ids_of, read_classes, read_prediction, thin_names
+from mmstreet.labels import get_table
+from mmstreet.refine.prediction import ids_of, rank_classes, read_classes, read_prediction, thin_names
 from tests.helpers.refine_oracles import random_prediction
 
 RNG = np.random.default_rng(0)
@@ -60,6 +61,10 @@ def test_names_lead_to_ids_thin_classes_and_ranks():
     classes = read_classes("camvid11")
     assert ids_of(["pole", "sky"], classes=classes) == (2, 0)
     assert thin_names(classes) == ("pole", "signsymbol", "fence", "pedestrian", "bicyclist")
-    assert [class_rank(name) for name in ("road", "car", "bicycle", "rider", "traffic sign", "llama")] == [0, 1, 2, 2, 3, 0]
+    known = ("road", "car", "bicycle", "rider", "traffic sign", "llama")
+    assert rank_classes(known) == dict(zip(known, (0, 1, 2, 2, 3, 0), strict=True))
+    own = get_table([dict(name="llama", group="human"), dict(name="car", group="object"), dict(name="tuk-tuk", group="vehicle")])
+    assert rank_classes(own) == {"llama": 2, "car": 3, "tuk-tuk": 1}
+    assert read_classes(own) == ("llama", "car", "tuk-tuk")
     with pytest.raises(ValueError, match="class 'llama' is not one of: a, b"):
         ids_of(["llama"], classes=("a", "b"))
