@@ -54,6 +54,7 @@ setup(
         "test": [
             "pytest>=8",
             "pytest-timeout",
+            "pytest-xdist>=3.5",
             "hypothesis",
             "scikit-learn",
             "scikit-image>=0.22",

@@ -109,9 +109,10 @@ class VoteRefiner(Refiner):
         TypeError: If the source cannot propose masks.
 
     Example:
-        >>> from mmstreet.registry import REFINERS
+        >>> from mmstreet.labels import get_table
+        >>> from mmstreet.refine.configured import build_refiner
         >>> cfg = dict(type="mmstreet.VoteRefiner", source=dict(type="mmstreet.SuperpixelMasks", area_px=16))
-        >>> refine = REFINERS.build(cfg, default_args=dict(classes="camvid11"))
+        >>> refine = build_refiner(cfg, get_table("camvid11").names)
         >>> image = np.zeros((8, 16, 3), np.uint8)
         >>> image[:, 8:] = 255
         >>> labels = np.where(image[..., 0] > 0, 3, 0)

@@ -4,7 +4,7 @@ from mmengine.registry import MODELS
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-LOSS = dict(type="CrossEntropyLoss", avg_non_ignore=True)
+LOSS = dict(type="mmseg.CrossEntropyLoss", avg_non_ignore=True)
 SIZES = ((24, 46, 61), (40, 23, 31), (112, 12, 16), (320, 6, 8))
 
 

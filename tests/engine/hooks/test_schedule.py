@@ -107,6 +107,7 @@ def test_a_run_that_is_shorter_than_its_checkpoint_is_refused(tmp_path):
 def test_the_length_of_a_config_moves_the_ends_of_its_schedules(tmp_path):
     path = tmp_path / "street.py"
     path.write_text(
+        "model = dict(type='ToyModel')\n"
         "train_cfg = dict(type='IterBasedTrainLoop', max_iters=100)\n"
         "param_scheduler = [dict(type='LinearLR', end=10, by_epoch=False), dict(type='PolyLR', begin=10, end=100, by_epoch=False)]\n"
     )
