@@ -1,6 +1,6 @@
 """The class tables: one row per class, from which names, palettes and lookup tables are derived.
 
-Ids on disk (``raw_id``) and ids that the model learns (``train_id``) stand side by side; 255 is "ignored" everywhere.
+Ids on disk (``raw_id``) and ids that the model learns (``train_id``) are in one table; 255 is "ignored" everywhere.
 Colours and the seven groups are those of Cityscapes (Cordts et al., CVPR 2016). Pixel shares are per cent of all
 labelled pixels: for BDD100K as published in the street-view study that this package follows (19 classes, 53,396,957
 pixels counted), for CamVid over its 701 frames.

@@ -27,7 +27,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument("--classes", default="bdd100k_ins8", choices=sorted(TABLES), help="class table (default: %(default)s)")
     parser.add_argument("--images", type=Path, help="image folder: checks that every image is there and has the size of its labels")
     parser.add_argument("--bitmasks", type=Path, help="with --from scalabel: folder of bitmasks that give masks, flags and classes")
-    parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="with --from scalabel: size where none is told")
+    parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="with --from scalabel: size of images without one")
     parser.add_argument("--image-suffix", help="with --from bitmask: suffix of the images (default: .jpg)")
     parser.add_argument("--predictions", type=Path, help="with --from coco: COCO results that take the place of the annotations")
     parser.add_argument("--no-overlaps", action="store_true", help="with --to scalabel: each pixel belongs to one instance, by score")

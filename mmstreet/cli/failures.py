@@ -1,4 +1,4 @@
-"""Which exceptions are mistakes that the user can settle, and the one sentence for each."""
+"""Which exceptions are mistakes that the user can correct, and the one sentence for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command that worked file by file says at its end."""
+"""What a command that works through files one by one prints at its end."""
 
 from __future__ import annotations
 

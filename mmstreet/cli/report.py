@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
 
 def show_run(folder: str | Path, results: ResultFolder | None = None) -> None:
-    """Draw what a run has just left and write its page, ``report.html``; what fails is logged, for the run is done by then.
+    """Render the pictures of a run that has just ended and write its page, ``report.html``. A failure is logged and not raised.
 
     Args:
         folder: The folder of the run.

@@ -24,7 +24,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         "--classes",
         choices=sorted(TABLES),
         help="for a Mask R-CNN: the classes of this table instead of COCO's 80, each with the weights of its COCO class (a rider's are a "
-        "person's), so that no layer starts anew; without it the layers that name a class start anew in a model of other classes",
+        "person's), so that no layer starts from random weights; without it the layers that name a class do so in a model of other classes",
     )
     parser.add_argument("--out", type=Path, help="default: checkpoints/NAME.pth")
     args = parser.parse_args(argv)

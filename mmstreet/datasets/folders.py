@@ -1,4 +1,4 @@
-"""What lies in a folder, for the sentence about a file that does not; and list files."""
+"""Describes what a folder holds, for the message about a missing file; and reads list files."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def describe_missing(wanted: str | Path, name: str, *, listings: dict[Path, list
     ]
     if same:
         jpeg = any(map(_JPEG.search, same)) and wanted.suffix == ".png"
-        return f"there lies {', '.join(map(repr, same[:4]))}{'; a JPEG changes ids, so label maps have to be PNG files' * jpeg}"
+        return f"found instead: {', '.join(map(repr, same[:4]))}{'; a JPEG changes ids, so label maps have to be PNG files' * jpeg}"
     if listings is None:
         return describe_folder(folder, wanted=wanted.name)
     return f"none of the {len(names[folder])} files there is called '{name}'"

@@ -56,7 +56,7 @@ def detect_format(path: str | Path) -> str:
 class BDD100KInsSeg(CocoDataset):
     """BDD100K's eight instance classes, from a COCO instances file or from Scalabel JSON as it is published.
 
-    Every label becomes an instance or is counted in :attr:`report`, which is logged: nothing is lost in silence. Masks are COCO run
+    Every label becomes an instance or is counted in :attr:`report`, which is logged: nothing is lost silently. Masks are COCO run
     lengths, and boxes are those around the masks. Ignored instances and crowds are kept with ``ignore_flag=1``, so training does not
     learn them as background and an evaluation does not count them; ``mmdet.CocoDataset`` drops the ignored ones.
 
@@ -83,10 +83,10 @@ class BDD100KInsSeg(CocoDataset):
         filter_cfg: ``filter_empty_gt=True`` leaves out training images on which nothing counts, ``min_size`` small ones.
         pipeline: Transforms.
         indices: The first so many images, or the chosen ones.
-        test_mode: Keep images without labels; a transform that gives up on an image is an error instead of another draw.
+        test_mode: Keep images without labels; a transform that gives up on an image is an error, and no other image takes its place.
         lazy_init: Read the labels at first use.
         serialize_data: Keep the list of images as one array that worker processes share.
-        max_refetch: How many other images may be drawn in the place of one that was skipped.
+        max_refetch: How many other images are tried in the place of one that was skipped.
         backend_args: File backend of MMEngine, for labels and images that are not on a disk of this machine; their sizes are not checked.
 
     Raises:

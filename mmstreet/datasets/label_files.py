@@ -2,7 +2,7 @@
 
 A label map may lie on disk in three ways. ``'ids'``: one 8-bit channel that holds each class's ``raw_id``. ``'palette'``: indices
 into a colour list. ``'rgb'``: the colours themselves, as in BDD100K's ``colormaps``. The last two are decoded by the colours
-of the table; black is void unless a class is black. A colour that no class has means that the file was drawn with another
+of the table; black is void unless a class is black. A colour that no class has means that the file uses the colours of another
 table, was scaled with smoothing, or went through JPEG, and no id is guessed from it.
 """
 
@@ -29,7 +29,7 @@ class LabelFileError(ImageFileError):
 
 @dataclass(frozen=True)
 class OutsideId:
-    """An id on disk that the table does not have: where it first stands, and on how many pixels."""
+    """An id on disk that the table does not have: where it is first, and on how many pixels."""
 
     label_id: int
     y: int
@@ -160,7 +160,7 @@ def _decode_palette(image: Image.Image, pixels: np.ndarray, table: LabelTable, p
     index = int(strange[0])
     raise LabelFileError(
         f"palette of label file {path} has colour {_rgb(colors[index])} at index {index}, which is no class of table '{table.name}'; "
-        "if the indices are the ids, pass LoadLabels(palette='index'), otherwise name the table that it was drawn with"
+        "if the indices are the ids, pass LoadLabels(palette='index'), otherwise name the table whose colours it uses"
     )
 
 
@@ -176,7 +176,7 @@ def _decode_rgb(image: Image.Image, table: LabelTable, path: str | Path) -> np.n
     if not known.all():
         y, x = divmod(int(known.argmin()), pixels.shape[1])
         grey = (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all()
-        advice = "its three channels are equal: save one of them" if grey else "name the table that it was drawn with"
+        advice = "its three channels are equal: save one of them" if grey else "name the table whose colours it uses"
         raise LabelFileError(
             f"colour image {path} has {_rgb(pixels[y, x])} at y={y}, x={x}, which is no class of table '{table.name}'; {advice}"
         )

@@ -19,10 +19,10 @@ class LoadImage(BaseTransform):
     """Read ``results['img_path']`` as BGR; sets ``img``, ``img_shape`` and ``ori_shape``.
 
     Args:
-        orientation: ``'stored'`` reads the pixels as they lie in the file, on which label maps are drawn; ``'exif'`` turns them as the
-            orientation tag says, which fits labels only if they were drawn on the turned picture.
+        orientation: ``'stored'`` reads the pixels as they are in the file, which label maps usually follow; ``'exif'`` turns them as the
+            orientation tag says, which fits labels only if they were made on the turned picture.
         on_broken: What a truncated or undecodable file does: ``'error'`` stops with its name; ``'skip'`` logs its name and
-            how many this process has skipped, and the data set draws another image in its place (in training only: a test that
+            how many this process has skipped, and the data set takes another image in its place (in training only: a test that
             leaves images out has no meaning, so there it stops).
 
     Raises:
@@ -100,7 +100,7 @@ class LoadLabels(BaseTransform):
         if image_hw is not None and tuple(image_hw) != labels.shape:
             raise LabelFileError(
                 f"label file {path} is {labels.shape[1]}x{labels.shape[0]}, but its image is {image_hw[1]}x{image_hw[0]}; "
-                "labels have to be drawn at the image's size"
+                "labels must have the image's size"
             )
         results["gt_seg_map"] = labels
         results["label_table"] = table

@@ -1,4 +1,4 @@
-"""A data set of MMSegmentation behind ``mmstreet.RemapLabels``: the one place where its classes are said anew."""
+"""A data set of MMSegmentation with ``mmstreet.RemapLabels`` in its pipeline, under the names of the remapped classes."""
 
 from __future__ import annotations
 

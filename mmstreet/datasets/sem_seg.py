@@ -42,10 +42,10 @@ class StreetSemSeg(BaseSegDataset):
             ``NAME`` in this split or ``SPLIT/NAME``. Empty: every image of the split.
         pipeline: Transforms.
         indices: The first so many images, or the chosen ones.
-        test_mode: A transform that gives up on an image is an error instead of another draw.
+        test_mode: A transform that gives up on an image is an error, and no other image takes its place.
         lazy_init: Read the folders at first use.
         serialize_data: Keep the file list as one array that worker processes share.
-        max_refetch: How many other images may be drawn in the place of one that was skipped.
+        max_refetch: How many other images are tried in the place of one that was skipped.
 
     Raises:
         FileNotFoundError: If there are no images, or a listed file, a label, a pseudo-mask or the file of image-level labels does not

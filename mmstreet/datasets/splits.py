@@ -63,7 +63,7 @@ def write_split(
 
     BDD100K publishes 8,000 images with semantic labels, 7,000 as train and 1,000 as val; at 80 % they become 6,400 and 1,600.
     Lines are ``SPLIT/NAME``, the folder being the published one, so ``ann_file=`` of the data set finds them.
-    Images are drawn one by one: where they are frames of one film, as in CamVid, neighbours land on both sides.
+    Images are assigned one by one: where they are frames of one film, as in CamVid, neighbours land on both sides.
 
     Args:
         root: Data root.

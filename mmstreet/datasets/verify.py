@@ -75,7 +75,7 @@ def check_pair(
             note("id outside the table", pair.label_path, message, label_id=found.label_id, **place)
     if image_hw is not None and image_hw != labels.shape:
         sizes = f"{labels.shape[1]}x{labels.shape[0]}, but its image is {image_hw[1]}x{image_hw[0]}"
-        note("wrong size", pair.label_path, f"label file {pair.label_path} is {sizes}; labels have to be drawn at the image's size")
+        note("wrong size", pair.label_path, f"label file {pair.label_path} is {sizes}; labels must have the image's size")
     counts = count_ids(labels)
     return PairReport(pair.split, counts, image_hw, problems)
 
@@ -83,7 +83,7 @@ def check_pair(
 def _orientation_message(path: str, tag: int, orientation: str) -> str:
     read = "this data set's loader turns it too" if orientation == "exif" else "this data set's loader reads it as stored"
     return (
-        f"{path} has orientation tag {tag}: viewers turn it, {read}; look whether its label is drawn on the same picture, then turn the "
+        f"{path} has orientation tag {tag}: viewers turn it, {read}; look whether its label shows the same picture, then turn the "
         "pixels and remove the tag"
     )
 

@@ -1,4 +1,4 @@
-"""Is what a file holds a checkpoint of a model, with the record of a training? Said before any of it is used."""
+"""Checks that a file holds a checkpoint of a model, and the record of a training, before any of it is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a checkpoint fill a model? Classes, names and shapes are compared, and a misfit is told in one sentence."""
+"""Checks that a checkpoint fits a model: its classes, names and shapes; one sentence says what does not."""
 
 from __future__ import annotations
 

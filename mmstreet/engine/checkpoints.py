@@ -1,4 +1,4 @@
-"""Checkpoint files: written whole or not at all, and the newest whole one found again."""
+"""Checkpoint files: written completely or not at all, and how the newest complete one is found."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Settings that nothing would read: misspelt keys of a config file, and options of the command line that change nothing.
 
-MMEngine takes any top-level key and any option in silence, for both may be variables from which others are built. So
+MMEngine takes any top-level key and any option silently, for both may be variables from which others are built. So
 
 - an option must be below a key that a runner reads: variables are spent when the file has been read;
 - a key of a config must be read by a runner, or by some line of the config itself. What only other configs are to read through ``_base_``

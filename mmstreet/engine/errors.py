@@ -1,4 +1,4 @@
-"""Reasons to stop a run that are the user's to settle: the text is the whole message, a traceback would add nothing."""
+"""Mistakes that stop a run and that the user can correct: the text is the whole message, without a traceback."""
 
 
 class TrainingStopped(Exception):

@@ -1,4 +1,4 @@
-"""Checks of an installation: what is there, what is missing, what clashes, and whether each task builds and runs."""
+"""Checks of an installation: what is present, missing or in conflict, and whether each task builds and runs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Random numbers as a function of where training stands, so that nothing about them needs to be saved.
+"""Random numbers as a function of how far training is, so that nothing about them needs to be saved.
 
-A stopped and resumed run equals an uninterrupted one when every random draw depends only on the run's seed and on the place of the
-draw. mmengine does not give that: its workers start each epoch with the same numbers or, when they persist, go on with numbers that no
+A stopped and resumed run equals an uninterrupted one when every random number depends only on the run's seed and on the place of its
+use. mmengine does not give that: its workers start each epoch with the same numbers or, when they persist, go on with numbers that no
 checkpoint holds. Here each sample and each iteration starts from its own seed; as a bonus the number of workers has no influence.
 """
 
@@ -35,12 +35,12 @@ def seed_everything(*key: int) -> None:
 
 
 def seed_iteration(seed: int, iteration: int, rank: int) -> None:
-    """Seed what the model draws in one iteration: dropout, sampled pixels."""
+    """Seed the random numbers of the model in one iteration: dropout, sampled pixels."""
     seed_everything(_ITERATION, seed, iteration, rank)
 
 
 def seed_validation(seed: int, iteration: int, rank: int) -> None:
-    """Seed what a validation after so many iterations draws."""
+    """Seed the random numbers of a validation after so many iterations."""
     seed_everything(_VALIDATION, seed, iteration, rank)
 
 
@@ -115,14 +115,14 @@ class SeededBatches(BatchSampler):
 
 
 class EndlessBatches:
-    """What an iteration-based loop draws from: pass after pass over a data loader.
+    """What an iteration-based loop reads: pass after pass over a data loader.
 
     Takes the place of mmengine's iterator, which on resume loads all earlier batches and throws them away (0.10.7) unless the sampler
     can skip (onedl 0.10.12). Here earlier batches are skipped as indices.
 
     Args:
         loader: Data loader over :class:`SeededBatches`.
-        already_skipped: Number of first calls that are answered with ``None``, for a loop that skips by drawing.
+        already_skipped: Number of first calls that are answered with ``None``, for a loop that skips by reading.
     """
 
     def __init__(self, loader: DataLoader, *, already_skipped: int = 0) -> None:
@@ -134,7 +134,7 @@ class EndlessBatches:
         return self
 
     def skip_iter(self, num_iters: int) -> None:
-        """Do nothing: the batch sampler stands at the right place already."""
+        """Do nothing: the batch sampler is at the right place already."""
 
     def __next__(self) -> dict | None:
         if self._unanswered:

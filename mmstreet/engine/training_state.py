@@ -1,4 +1,4 @@
-"""Are optimizer and schedules of a checkpoint those of a config? Said before a training goes on with them."""
+"""Checks that optimizer and schedules of a checkpoint are those of a config, before a training goes on with them."""
 
 from __future__ import annotations
 

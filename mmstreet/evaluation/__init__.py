@@ -1,1 +1,1 @@
-"""Scoring a run: what a test measures, written as JSON and arrays. Nothing is drawn here."""
+"""Scores a run: what a test measures, written as JSON, arrays and images. Charts and pages are made by ``mmstreet.report``."""

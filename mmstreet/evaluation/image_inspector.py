@@ -39,7 +39,7 @@ class ImageInspector:
         self.arrays |= {"canvas": sample["img"][..., ::-1], "canvas_masks": self.masks, "canvas_boxes": self.boxes}
 
     def inspect_labels(self) -> dict:
-        """Say where the instances lie on the canvas."""
+        """Say where the instances are on the canvas."""
         rows = [
             {"class": text, "box_xyxy": box.tolist(), "area": int(mask.sum())}
             for text, box, mask in zip(self.texts, self.boxes, self.masks)
@@ -112,13 +112,13 @@ class ImageInspector:
 def random_proposals(boxes: np.ndarray, count: int, size_hw: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """Sample boxes, nine tenths of them around objects in turn and the others anywhere, as Matterport's data generator does.
 
-    A box around an object has its sides drawn evenly from the object's extent, widened by its own size on either side.
+    A box around an object has its sides sampled uniformly from the object's extent, widened by its own size on either side.
 
     Args:
-        boxes: Objects ``(x1, y1, x2, y2)``, float ``[G, 4]``; without any, all boxes lie anywhere.
+        boxes: Objects ``(x1, y1, x2, y2)``, float ``[G, 4]``; without any, all boxes are anywhere.
         count: How many.
-        size_hw: Where they may lie.
-        rng: Source of the draws.
+        size_hw: Where they may be.
+        rng: Source of the random numbers.
 
     Returns:
         Float32 ``[count, 4]``, each at least a pixel wide and high where the image has room.

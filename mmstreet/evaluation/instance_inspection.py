@@ -48,7 +48,7 @@ def inspect_instances(
         proposals: How many proposals to make per image.
         regions: How many of them to sample.
         positive_share: Greatest share of positive ones among the sampled.
-        model: A trained model whose proposals are taken; None draws boxes at random, nine tenths of them around objects.
+        model: A trained model whose proposals are taken; None samples boxes, nine tenths of them around objects.
         seed: Of the random boxes and of the sampling.
 
     Returns:

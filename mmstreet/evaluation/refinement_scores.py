@@ -101,7 +101,7 @@ class ScoringRules:
 def refinement_table(report: Mapping) -> str:
     """Lay out the scores, one column per system and one line per measure, differences to the first system in brackets.
 
-    Below stands what became of the regions that asked for a change: all of them and those of each class, by verdict, which says why
+    Below it is what became of the regions that asked for a change: all of them and those of each class, by verdict, which says why
     a refiner changed nothing.
 
     Args:

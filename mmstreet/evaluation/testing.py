@@ -1,4 +1,4 @@
-"""A test run with everything that it leaves behind: scores as JSON and CSV, and images with their label maps."""
+"""A test run and the files that it writes: scores as JSON and CSV, and images with their label maps."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What all rooms share: one way to read, check, colour and write. Every room may import it; it imports none, and no torch."""
+"""What every part of the package needs: one way to read, check, colour and write. It imports nothing of the package, and no torch."""

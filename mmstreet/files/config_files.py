@@ -1,4 +1,4 @@
-"""Where configs lie: a file of the user's, or by name one that comes with the package."""
+"""Finds configs: a file of the user, or by name one of those that come with the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models on the Hugging Face hub: what lies here is read first, and a hub that does not answer is said within seconds."""
+"""Models of the Hugging Face hub: local copies are read first, and a hub that does not answer is reported within seconds."""
 
 from __future__ import annotations
 

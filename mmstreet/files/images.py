@@ -57,7 +57,7 @@ def read_image(path: str | Path, *, orientation: str = "stored") -> np.ndarray:
 
     Args:
         path: Image file that OpenCV can decode. An alpha channel is dropped; of 16 bits per channel the upper 8 are kept.
-        orientation: ``'stored'`` leaves the pixels as they lie in the file, as label maps are drawn on them; ``'exif'`` turns and
+        orientation: ``'stored'`` leaves the pixels as they are in the file, which label maps usually follow; ``'exif'`` turns and
             mirrors them as the orientation tag says, as picture viewers show them.
 
     Returns:

@@ -126,7 +126,7 @@ class FocalDiceLoss(BatchLoss):
 
 @MODELS.register_module()
 class TverskyLoss(BatchLoss):
-    """One minus the Tversky index, which prices false positives and false negatives; see :func:`mmstreet.losses.functional.tversky_loss`.
+    """One minus the Tversky index, with its two weights; see :func:`mmstreet.losses.functional.tversky_loss`.
 
     Args:
         alpha: Cost of a false positive, >= 0.

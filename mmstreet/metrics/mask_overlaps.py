@@ -82,7 +82,7 @@ def bitmask_overlaps(truth: Truth, predictions: Predictions) -> ImageOverlaps:
     """Give each pixel to one instance and to one prediction, and measure the overlaps of what they own.
 
     Args:
-        truth: Instances in the order of the file; the later one wins a pixel. Its areas are counted anew.
+        truth: Instances in the order of the file; the later one wins a pixel. Its areas are counted again.
         predictions: The highest score wins a pixel, among equal scores the first.
     """
     coding = require("pycocotools.mask", extra="instances")

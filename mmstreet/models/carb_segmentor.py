@@ -38,7 +38,7 @@ class CARBSegmentor(EncoderDecoder):
         teacher: ``mmstreet.ClipTeacher``; None takes the masks of the samples.
         masks: Where the pseudo-labels of the whole view come from if there is a teacher: ``'teacher'``, or ``'file'``, the samples'.
         patch_hw: Height and width of the local patch, px; a patch larger than the view is cut to it.
-        patch_scale: Range from which the enlargement of the patch is drawn.
+        patch_scale: Range from which the enlargement of the patch is sampled.
         auxiliary_head: A further head or several, on the pseudo-labels of the whole view.
         neck: Between backbone and heads.
         train_cfg: Not used; mmseg passes it on.

@@ -173,7 +173,7 @@ class ClipTeacher(nn.Module):
             images: RGB, float ``[B, 3, H, W]`` in 0…255.
             present: Which classes each image shows, bool ``[B, C]``.
             patch_hw: Height and width of the patch, px; cut to the images.
-            patch_scale: Range from which the factor of enlargement is drawn.
+            patch_scale: Range from which the factor of enlargement is sampled.
             valid_hw: Height and width of each image without its padding.
 
         Returns:

@@ -27,8 +27,8 @@ def sample_uniform(labels: Tensor, num: int, *, ignore_index: int = 255) -> Tens
 
     Args:
         labels: Class ids, int64 ``[H, W]``.
-        num: Number of pixels to draw.
-        ignore_index: Label of pixels that are never drawn.
+        num: Number of pixels to sample.
+        ignore_index: Label of pixels that are never sampled.
 
     Returns:
         Flat indices ``row * W + column``, int64 ``[num]``: without replacement where the image has at least ``num``
@@ -45,15 +45,15 @@ def sample_uniform(labels: Tensor, num: int, *, ignore_index: int = 255) -> Tens
 def sample_class_balanced(labels: Tensor, num: int, *, ignore_index: int = 255) -> Tensor:
     """Draw labelled pixels of one image, equally many of each class that is present.
 
-    Classes with fewer pixels than their share give all that they have, and the rest of the sample is drawn uniformly
-    from the labelled pixels that remain. An image with fewer than ``num`` labelled pixels gives equal shares drawn with
+    Classes with fewer pixels than their share give all that they have, and the rest of the sample is sampled uniformly
+    from the labelled pixels that remain. An image with fewer than ``num`` labelled pixels gives equal shares sampled with
     replacement. Arguments and result are those of :func:`sample_uniform`.
     """
     flat = labels.flatten()
     pixels = (flat != ignore_index).nonzero().squeeze(1)
     if len(pixels) == 0:
         return pixels
-    # In random order first, so that after a stable sort by class the first ones of a class are a random draw from it.
+    # In random order first, so that after a stable sort by class the first ones of a class are a random sample of it.
     pixels = pixels[torch.randperm(len(pixels), device=pixels.device)]
     classes, order = flat[pixels].sort(stable=True)
     pixels = pixels[order]
@@ -85,11 +85,11 @@ def sample_hard(
 
     Args:
         labels: Class ids, int64 ``[H, W]``.
-        num: Number of pixels to draw.
+        num: Number of pixels to sample.
         score: Maps flat indices int64 ``[N]`` to how hard each pixel is, float ``[N]``, e.g. its loss.
-        oversample: Candidates per pixel drawn, at least 1.
+        oversample: Candidates per pixel sampled, at least 1.
         share: Part of the sample that is chosen by score, in ``[0, 1]``.
-        ignore_index: Label of pixels that are never drawn.
+        ignore_index: Label of pixels that are never sampled.
 
     Returns:
         As :func:`sample_uniform`.

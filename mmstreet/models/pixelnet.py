@@ -29,7 +29,7 @@ class PixelNetHead(BaseDecodeHead):
     hypercolumn, see :func:`mmstreet.models.hypercolumn.dense_logits`; they are those of evaluation mode (running
     statistics, no dropout) in training mode too.
 
-    Works behind any backbone that returns several levels. Pixels are drawn with torch's global generator, so a run
+    Works behind any backbone that returns several levels. Pixels are sampled with torch's global generator, so a run
     with a fixed random state repeats.
 
     Args:
@@ -42,14 +42,14 @@ class PixelNetHead(BaseDecodeHead):
             ``'none'`` as in the paper.
         num_pixels: Pixels per image in training; an image with fewer labelled pixels gives some of them repeatedly.
         sampling: ``'uniform'``, ``'class_balanced'`` or ``'hard'`` (by cross entropy).
-        hard_oversample: For ``'hard'``: candidates per pixel drawn.
+        hard_oversample: For ``'hard'``: candidates per pixel sampled.
         hard_share: For ``'hard'``: part of the sample chosen by loss.
         tile_size: Side in pixels of the tiles of dense inference; ``None`` fits it to the widths.
         loss_decode: One loss or several, as in every mmseg head; ``None`` is cross entropy.
-        ignore_index: Label of pixels that are never drawn.
+        ignore_index: Label of pixels that are never sampled.
         align_corners: Only false; pixels are read at half-pixel centres.
         init_cfg: How weights start. ``None``: Kaiming's initialisation for the hidden layers, ``N(0, 0.01)`` for the
-            last. The paper draws all from ``N(0, 0.001)``:
+            last. The paper samples all from ``N(0, 0.001)``:
             ``dict(type='Normal', layer=['Linear', 'Conv2d'], std=0.001)``.
 
     Raises:
@@ -143,7 +143,7 @@ class PixelNetHead(BaseDecodeHead):
 
     def predict(self, inputs: Sequence[Tensor], batch_img_metas: list[dict], test_cfg: dict) -> Tensor:
         """Compute logits of evaluation mode at every pixel of the network's input, float ``[B, num_classes, H, W]``."""
-        # Its size stands where the parent's predict_by_feat looks for it; that one would interpolate scores instead of features.
+        # Its size is where the parent's predict_by_feat looks for it; that one would interpolate scores instead of features.
         meta = batch_img_metas[0]
         size = meta["img_shape"] if isinstance(meta["img_shape"], torch.Size) else meta.get("pad_shape", meta["img_shape"])
         return dense_logits(self._transform_inputs(inputs), self._layers(), tuple(size[:2]), tile_size=self.tile_size)

@@ -14,7 +14,7 @@ from mmstreet.registry import MODELS
 
 
 class ThinAwareHead(BaseDecodeHead):
-    """A decode head that is also told where classes meet and where thin things run. Prediction and export leave both terms out.
+    """A decode head that also learns where classes meet and where thin things run. Prediction and export leave both terms out.
 
     The boundary term is that of the street-view study (Man, Leobandung, Jiang, Pan: Streetview Semantics, 2025), there with weight 0.2: a
     1×1 convolution on the features of the classifier gives one logit, resized like the class logits; its loss is ``mmstreet.BoundaryLoss``.

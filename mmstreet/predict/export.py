@@ -60,7 +60,7 @@ class InferenceGraph(nn.Module):
         mean, std = getattr(prep, "mean", torch.zeros(3, 1, 1)), getattr(prep, "std", torch.ones(3, 1, 1))
         self.register_buffer("mean", mean.detach().clone().float())
         self.register_buffer("std", std.detach().clone().float())
-        # Whether the preprocessor turns the loaders' BGR into RGB stands under one name in mmseg 1.2 and under another after it.
+        # Whether the preprocessor turns the loaders' BGR into RGB is under one name in mmseg 1.2 and under another after it.
         self.swap = not (prep.channel_conversion if hasattr(prep, "channel_conversion") else prep._channel_conversion)
 
     def forward(self, image: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The test pipeline and the test set of a config, for images that stand in no data set."""
+"""The test pipeline and the test set of a config, for images that are in no data set."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class InstanceModel(TrainedModel):
                 boxes, ids, scores = (x[order].cpu().numpy() for x in (objects.bboxes.float(), objects.labels, objects.scores.float()))
                 check_scores(scores)
                 check_scores(boxes)
-                for empty in np.flatnonzero((boxes[:, 2:] <= boxes[:, :2]).any(1)):  # SOLO and its kin give masks without boxes
+                for empty in np.flatnonzero((boxes[:, 2:] <= boxes[:, :2]).any(1)):  # SOLO and similar models give masks without boxes
                     boxes[empty] = box_of_mask(masks[empty])
                 found[i] = Instances(masks, boxes, ids, scores)
         return found

@@ -40,7 +40,7 @@ def predict_video(
         source: The video.
         folder: Where the results go.
         analyzer: Scores each frame; the score is filtered over time.
-        make_strip: With an analyser: makes the function that draws the score under the frames.
+        make_strip: With an analyser: makes the function that renders the score under the frames.
         progress: Show a bar with the time left.
 
     Returns:
@@ -74,8 +74,8 @@ def predict_video(
                 if folder.labels:
                     write_labels(folder.label_path(source, count), result.labels)
                 if video is not None:
-                    drawn = result.render_overlay(frame)
-                    video.write(drawn if strip is None else strip(drawn, row))
+                    overlay = result.render_overlay(frame)
+                    video.write(overlay if strip is None else strip(overlay, row))
                 pixels += result.pixels
                 count += 1
                 bar.update()

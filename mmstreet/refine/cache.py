@@ -20,7 +20,7 @@ class CachedMasks:
 
     A file is found by the image's pixels, the prompts and the source's settings, and, for weights in a local folder, by the state of that
     folder. So gates, fusion or purity may be changed and the masks still fit; a changed source makes new ones. Several processes may
-    share the folder. A damaged file is made anew.
+    share the folder. A damaged file is made again.
 
     Args:
         source: Config of the source.

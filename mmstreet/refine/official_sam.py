@@ -1,7 +1,7 @@
 """Checkpoints as the authors of SAM and SAM 2 publish them (``sam_vit_b_01ec64.pth``, ``sam2.1_hiera_small.pt``), as transformers' models.
 
 The parts are the same on both sides and only their names differ. Sizes are read from the tensors; what these do not show of SAM 2, windows
-and global attention of its four backbones, stands in a table.
+and global attention of its four backbones, is in a table.
 """
 
 from __future__ import annotations

@@ -201,7 +201,7 @@ class SAMMasks:
             chosen = range(start, min(start + self.points_per_batch, len(points)))
             low, quality = self._decode(embedding, frame, prompts, chosen, multimask=True)
             passed = quality >= self.min_score
-            low, quality = low[passed], quality[passed]  # before anything is drawn at the size of the image
+            low, quality = low[passed], quality[passed]  # before anything is resized to the size of the image
             steady = stability(low[:, :rows, :columns]) >= self.min_stability
             found += [self._draw(mask, frame, score) for mask, score in zip(low[steady], quality[steady])]
         found = [item for item in found if np.count_nonzero(item[1]) >= max(1, self.min_area_px)]

@@ -56,11 +56,11 @@ def line_chart(
         left = 50 if x_high == x_low else 100 * (x - x_low) / x_span
         return left, 100 - 100 * (min(max(y, y_low), y_high) - y_low) / y_span
 
-    drawn = []
+    rendered = []
     for i, (name, (xs, ys)) in enumerate(series.items()):
         shown = running_mean(ys, max(1, len(ys) // 20)) if smooth else list(ys)
         points = [[*(round(p, 2) for p in place(x, y)), x, y] for x, y in zip(xs, shown) if y is not None]
-        drawn.append(
+        rendered.append(
             {
                 "name": name,
                 "color": i % NUM_COLORS,
@@ -81,7 +81,7 @@ def line_chart(
         "x_label": x_label,
         "unit": unit,
         "show_last": show_last,
-        "series": drawn,
+        "series": rendered,
         "x_ticks": [[round(place(tick, y_low)[0], 2), label(tick)] for tick in x_ticks],
         "y_ticks": [[round(place(x_low, tick)[1], 2), label(tick)] for tick in y_ticks if y_low <= tick <= y_high],
     }

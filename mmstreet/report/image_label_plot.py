@@ -29,7 +29,7 @@ def plot_image_labels(stats: Mapping[str, Mapping], path: str | Path) -> Path:
         ValueError: If there is no set, or more than six.
     """
     if not 1 <= len(stats) <= len(COLORS):
-        raise ValueError(f"expected one to {len(COLORS)} sets to draw, got {len(stats)}")
+        raise ValueError(f"expected one to {len(COLORS)} sets to plot, got {len(stats)}")
     colors = dict(zip(stats, COLORS))
     most = max(len(one["classes"]) for one in stats.values())
     figure = Figure(figsize=(max(9, 4.2 * len(stats)), 4.6 + 0.24 * most), dpi=120, layout="constrained")

@@ -87,16 +87,16 @@ def render_kept_images(folder: str | Path) -> list[Path]:
         image = np.asarray(Image.open(path_inside(folder, pictures["image"])).convert("RGB").resize(truth.shape[::-1]))
         if "baseline" in maps:
             before = maps.pop("baseline")
-            drawn = {f"{name}: changes": render_changes(image, truth, before, after) for name, after in maps.items()}
+            rendered = {f"{name}: changes": render_changes(image, truth, before, after) for name, after in maps.items()}
             meanings |= CHANGES
         else:
             rules = {name: content[name] for name in ("num_classes", "background_scored")}
-            drawn = {"error": render_errors(image, truth, maps["prediction"], **rules)}
+            rendered = {"error": render_errors(image, truth, maps["prediction"], **rules)}
             unscored = not rules["background_scored"] and bool((truth == rules["num_classes"]).any())
             meanings |= ERRORS | ({"error map: not scored": NOT_SCORED} if unscored else {})
-        for name in [name for name in drawn if name not in pictures]:
+        for name in [name for name in rendered if name not in pictures]:
             file = f"{i:02d}_{name.replace(': ', '_')}.jpg"
-            written.append(write_photo(drawn[name], path_inside(folder, file)))
+            written.append(write_photo(rendered[name], path_inside(folder, file)))
             pictures[name] = file
     if written:
         content["legend"] += [{"class": name, "color": color} for name, color in meanings.items()]

@@ -35,7 +35,7 @@ class Evaluation:
     kept: Mapping[str, Mapping]
 
     def score(self, name: str) -> float | None:
-        """A scalar of this evaluation; that of a metric with a prefix stands under its prefix, which is also its folder."""
+        """A scalar of this evaluation; that of a metric with a prefix is under its prefix, which is also its folder."""
         metrics = self.content["metrics"]
         return metrics.get(f"{self.folder.name}/{name}", metrics.get(name))
 
@@ -53,7 +53,7 @@ class Run:
         config_text: Its text.
         record: ``run.json``; empty if there is none.
         environment_text: The environment as mmengine logged it, for runs without ``run.json``.
-        refinement: ``refinement.json`` of the first folder that has one, with ``folder``, where it lies, and ``kept``.
+        refinement: ``refinement.json`` of the first folder that has one, with ``folder``, where it is, and ``kept``.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The road-safety score over time, drawn under the frames of a video."""
+"""The road-safety score over time, under the frames of a video."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DPI = 100
 
 
 class SafetyStrip:
-    """Draws the score so far under each frame of a video; the axes are drawn once, so a frame takes milliseconds.
+    """Renders the score so far under each frame of a video; the axes are rendered once, so a frame takes milliseconds.
 
     Args:
         frame_hw: Height and width of the frames.

@@ -91,7 +91,7 @@ def check_shape(value: object, shape: object, place: str = "") -> None:
         shape: A type (``float`` takes every finite number below 1e15, ``int`` whole ones that are not negative), a set of allowed values,
             a list of one shape for all items, a dict of shapes by key, where ``...`` stands for every other key, or a tuple of shapes of
             which one must fit; ``...`` in the tuple of a key means that the key may be missing.
-        place: Where the value stands, for the message.
+        place: Where the value is, for the message.
 
     Raises:
         ValueError: If the data differ; the message names the place, what was expected and what came.

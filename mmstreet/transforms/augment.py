@@ -2,7 +2,7 @@
 
 Flip (``mmseg.RandomFlip``), colour jitter (``mmseg.PhotoMetricDistortion``) and random erasing (``mmseg.RandomCutOut``) are
 theirs. Erase with ``seg_fill_in=255``: nothing shows what stood behind a hole, and under the large weights of rare classes
-a bicycle that is wholly erased would teach the network to predict bicycles on blank patches. Every draw is from numpy's global
+a bicycle that is wholly erased would teach the network to predict bicycles on blank patches. Every random number comes from numpy's global
 generator, which mmengine seeds in each worker process.
 """
 # ruff: noqa: NPY002
@@ -24,17 +24,17 @@ from mmstreet.transforms.functional import offset_range, window_shape
 class RandomScaleCrop(BaseTransform):
     """Draw a scale and a window, cut the window out, and bring it to the network's size with its aspect ratio kept.
 
-    1. A scale ``s`` is drawn evenly from ``scale``. At ``s = 1`` the whole image just fits into ``size_hw``.
-    2. A share ``f`` is drawn evenly from ``fraction``. The window has the aspect ratio of ``size_hw`` as far as both its
+    1. A scale ``s`` is sampled uniformly from ``scale``. At ``s = 1`` the whole image just fits into ``size_hw``.
+    2. A share ``f`` is sampled uniformly from ``fraction``. The window has the aspect ratio of ``size_hw`` as far as both its
        sides stay within ``[fraction[0], 1]`` of the image's; ``f = 1`` is the largest such window. It grows where ``size_hw`` has
        room for more of the image at this scale: nothing is cut away only to be replaced by padding.
-    3. The window's place is drawn evenly from all places in the image. With ``prefer``, a class is drawn evenly from those
+    3. The window's place is sampled uniformly from all places in the image. With ``prefer``, a class is sampled uniformly from those
        of ``prefer`` that occur in the label map, then one of its pixels evenly, then a place evenly from those that cover the pixel:
        small objects stay in view, and 20 pixels of bicycle count as much as 30,000 of poles. A place that the data set has drawn already,
        ``crop_anchor_yx``, goes first.
     4. The window is resized by ``s``, or by less if it would not fit into ``size_hw`` then: never more than
        ``1 - fraction[0]`` of a side is cut away, so in effect ``s`` ends at ``1 / fraction[0]``.
-    5. A result smaller than ``size_hw`` is put at a place drawn evenly; around it the image is ``fill_bgr`` and labels are 255.
+    5. A result smaller than ``size_hw`` is put at a place sampled uniformly; around it the image is ``fill_bgr`` and labels are 255.
 
     ``RandomCrop`` after ``RandomResize`` cuts half of each side away at scale 2 and knows no rare classes; a relative crop and a
     second ``Resize`` between them would resample twice. Here the image and the labels are resampled once, with centres aligned:

@@ -15,7 +15,7 @@ from mmstreet.registry import TRANSFORMS
 class Letterbox(BaseTransform):
     """Bring an image to one size with its aspect ratio kept, fill the rest, and take the boxes from the masks.
 
-    The image is resized until it just fits and stands in the upper left corner: MMDetection maps predictions back by ``scale_factor``
+    The image is resized until it just fits and is put into the upper left corner: MMDetection maps predictions back by ``scale_factor``
     alone, which knows no offset. ``img_shape`` stays the size of the image without the filling, so that predicted boxes are clipped to
     what was seen; ``pad_shape`` is that of the canvas.
 

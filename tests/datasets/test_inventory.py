@@ -64,7 +64,7 @@ def test_a_missing_counterpart_says_what_was_looked_for_and_what_lies_there(root
     label = root / "labels/sem_seg/masks/train/b.png"
     label.rename(label.with_name("b_color.jpg"))
     (orphan,) = inventory_of_root(root).orphans
-    assert f"looked for '{label}': there lies 'b_color.jpg'; a JPEG changes ids" in orphan.message
+    assert f"looked for '{label}': found instead: 'b_color.jpg'; a JPEG changes ids" in orphan.message
 
 
 def test_a_config_lists_each_data_set_once(root, tmp_path):

@@ -173,7 +173,7 @@ def test_a_list_file_that_is_missing_or_empty_says_so(tmp_path):
 def test_a_missing_label_says_what_lies_there(tmp_path):
     make_root(tmp_path, "camvid11", {"train": ["a", "b"]})
     (tmp_path / "labels/train/b.png").rename(tmp_path / "labels/train/b.jpg")
-    with pytest.raises(FileNotFoundError, match=r"first '.*labels/train/b\.png': there lies 'b\.jpg'; a JPEG changes ids"):
+    with pytest.raises(FileNotFoundError, match=r"first '.*labels/train/b\.png': found instead: 'b\.jpg'; a JPEG changes ids"):
         list_pairs(tmp_path, LAYOUTS["camvid11"], "train")
 
 

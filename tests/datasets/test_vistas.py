@@ -1,4 +1,4 @@
-"""The class table of Mapillary Vistas is the one that lies beside its folders."""
+"""The class table of Mapillary Vistas is the one beside its folders."""
 
 import json
 

@@ -95,7 +95,7 @@ def test_a_test_belongs_to_the_run_of_its_checkpoint_if_its_results_go_there(cfg
     assert home_of(cfg, tmp_path / "downloads/test") is None
 
 
-def test_a_broken_record_is_started_anew(cfg, tmp_path):
+def test_a_broken_record_is_replaced(cfg, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run/run.json").write_text('{"commands": [')
     assert read_record(cfg.work_dir) == {}

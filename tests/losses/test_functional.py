@@ -92,7 +92,7 @@ def test_class_weights_scale_the_sum_but_not_the_divisor(focal_dice_loss):
     torch.testing.assert_close(ours, total / (labels != 255).sum())
 
 
-def test_a_wholly_missed_rare_class_costs_its_share_of_dice(focal_dice_loss):
+def test_a_fully_missed_rare_class_costs_its_share_of_dice(focal_dice_loss):
     labels = torch.zeros(1, 100, 100, dtype=torch.long)
     labels[0, 0, 0] = 1
     logits = torch.zeros(1, 2, 100, 100)

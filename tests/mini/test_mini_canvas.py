@@ -86,7 +86,7 @@ def test_flags_say_what_is_covered_and_what_leaves_the_picture(canvas):
     assert (person["occluded"], person["truncated"]) == (False, False)
 
 
-def test_an_instance_that_is_wholly_hidden_has_no_label(canvas):
+def test_an_instance_that_is_fully_occluded_has_no_label(canvas):
     paint_box(canvas, "bicycle", 40, 40, 49, 49)
     paint_box(canvas, "bus", 20, 20, 79, 79)
     (label,) = annotate(canvas, labels_of(canvas)).polygons

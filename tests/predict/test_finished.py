@@ -45,7 +45,7 @@ def label(out, name):
     return cv2.imread(str(out / "labels" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
 
 
-def test_a_replaced_picture_is_predicted_anew(models, photos, tmp_path, capsys):
+def test_a_replaced_picture_is_predicted_again(models, photos, tmp_path, capsys):
     predict(models[0], photos, "--out", tmp_path / "out")
     image, truth = render_colors(77)
     write_png(photos / "1.png", image)

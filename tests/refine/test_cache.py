@@ -96,7 +96,7 @@ def test_it_can_do_what_its_source_can(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [b"", b"no archive", None])
-def test_a_damaged_file_is_made_anew(image, tmp_path, damage):
+def test_a_damaged_file_is_made_again(image, tmp_path, damage):
     source = CachedMasks(source=dict(type="CountedMasks"), folder=tmp_path)
     first = source.propose(image)
     (path,) = tmp_path.rglob("*.npz")

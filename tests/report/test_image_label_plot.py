@@ -34,5 +34,5 @@ def test_bars_have_the_share_of_the_images(tmp_path):
 
 
 def test_too_many_sets_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="expected one to 6 sets to draw, got 7"):
+    with pytest.raises(ValueError, match="expected one to 6 sets to plot, got 7"):
         plot_image_labels({str(i): STATS for i in range(7)}, tmp_path / "chart.png")

@@ -44,7 +44,7 @@ class AtomicCheckpointHook(CheckpointHook):
             self.backend_args = {"backend": BACKEND}
             self.file_backend = AtomicLocalBackend()
         if runner.iter:
-            # A validation that is made up writes this checkpoint again, with the new best in its log.
+            # A missed validation that is done now writes this checkpoint again, with the new best in its log.
             self.last_ckpt = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(self._step(runner)))
             self._disown_best(runner)
         if is_main_process() and isinstance(self.file_backend, AtomicLocalBackend):
@@ -79,7 +79,7 @@ class AtomicCheckpointHook(CheckpointHook):
         return [getattr(self, "best_ckpt_path", None), *getattr(self, "best_ckpt_path_dict", {}).values()]
 
     def _disown_best(self, runner: Runner) -> None:
-        """Take the best checkpoint of a moved folder where it lies now, and forget that of another run together with its score."""
+        """Take the best checkpoint of a moved folder where it is now, and forget that of another run together with its score."""
         for key in self.key_indicators if self.save_best else ():
             suffix = "" if len(self.key_indicators) == 1 else f"_{key}"
             path = runner.message_hub.runtime_info.get(f"best_ckpt{suffix}")

@@ -1,4 +1,4 @@
-"""What comes out of a checkpoint file is looked at before it is used."""
+"""Checks the content of a checkpoint file before it is used."""
 
 from __future__ import annotations
 

@@ -22,11 +22,12 @@ _RECORD = "mmstreet_replay"
 class ExactResumeHook(Hook):
     """Make a run that is stopped and resumed equal to one that is not, bit for bit on CPU.
 
-    Each sample draws its augmentation from (seed, epoch, place in the epoch) and each iteration its dropout from (seed, iteration,
-    process), for any number of workers, persistent or not. So the checkpoint needs no state of random generators. Resuming inside an
-    epoch, or in an iteration-based run, skips the batches that were seen without reading them.
+    Each sample takes the random numbers of its augmentation from (seed, epoch, place in the epoch), and each iteration those of its
+    dropout from (seed, iteration, process), for any number of workers, persistent or not. So the checkpoint needs no
+    state of random generators. Resuming inside an epoch, or in an iteration-based run, skips the batches that were seen without reading
+    them.
 
-    Where the config gives no seed, mmengine draws one and stores it in each checkpoint; a resumed run goes on with that.
+    Where the config gives no seed, mmengine chooses one and stores it in each checkpoint; a resumed run goes on with that.
 
     Not covered: gradients accumulated over iterations whose step is still to come when the checkpoint is written (a warning says so),
     and a number of processes that differs from the first run's.
@@ -45,11 +46,11 @@ class ExactResumeHook(Hook):
         torch.serialization.add_safe_globals(checkpoint_globals())
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note where in the epoch a checkpoint stands."""
+        """Note at which place of the epoch a checkpoint was written."""
         self._resumed = checkpoint.get(_RECORD, {})
 
     def before_train(self, runner: Runner) -> None:
-        """Let the training loop draw from seeded batches, starting behind the last one that was trained on."""
+        """Let the training loop read seeded batches, starting behind the last one that was trained on."""
         loop = runner.train_loop
         rank, world_size = get_dist_info()
         agreed = [runner.seed]
@@ -70,9 +71,9 @@ class ExactResumeHook(Hook):
             )
         if isinstance(loop, IterBasedTrainLoop):
             self._batches.skip = runner.iter
-            # mmengine 0.10.7 skips by drawing from the iterator, later versions ask it to skip.
-            draws = 0 if hasattr(loop, "fast_forward_on_resume") else runner.iter
-            loop.dataloader_iterator = EndlessBatches(loop.dataloader, already_skipped=draws)
+            # mmengine 0.10.7 skips by reading from the iterator, later versions ask it to skip.
+            reads = 0 if hasattr(loop, "fast_forward_on_resume") else runner.iter
+            loop.dataloader_iterator = EndlessBatches(loop.dataloader, already_skipped=reads)
         elif isinstance(loop, EpochBasedTrainLoop) and runner.iter:
             self._batches.skip = self._batches_done = self._resumed.get("batches_done", 0)
 
@@ -81,11 +82,11 @@ class ExactResumeHook(Hook):
         self._batches.pass_no = runner.epoch
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
-        """Seed what the model draws in this iteration."""
+        """Seed the random numbers of the model in this iteration."""
         seed_iteration(self._seed, runner.iter, get_dist_info()[0])
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Seed what a validation draws, so that one that is made up after a kill scores the same."""
+        """Seed the random numbers of a validation, so that one that is done after a kill scores the same."""
         if self._batches is not None:
             seed_validation(self._seed, runner.iter, get_dist_info()[0])
 
@@ -94,11 +95,11 @@ class ExactResumeHook(Hook):
         self._batches_done += 1
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Begin to count anew."""
+        """Begin to count again."""
         self._batches_done = 0
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Write down where in the epoch the checkpoint stands."""
+        """Write down at which place of the epoch the checkpoint is."""
         checkpoint[_RECORD] = {"batches_done": self._batches_done, "world_size": get_dist_info()[1]}
         wrapper = runner.optim_wrapper
         if not isinstance(wrapper, OptimWrapperDict) and not wrapper.should_update():
@@ -111,7 +112,7 @@ class ExactResumeHook(Hook):
 def _fresh_sampler(sampler: Sampler, seed: int) -> Sampler:
     """Return the sampler as it is at the start of a run with this seed.
 
-    mmengine builds it before it reads the checkpoint, so with the seed drawn for this start; and an infinite one may have been drawn
+    mmengine builds it before it reads the checkpoint, so with the seed chosen for this start; and an infinite one may have been read
     from already by workers that fetch ahead.
     """
     if isinstance(sampler, InfiniteSampler):

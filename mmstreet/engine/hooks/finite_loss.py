@@ -1,4 +1,4 @@
-"""A stop at the first number that is none."""
+"""Stops training at the first loss or weight that is not a finite number."""
 
 from __future__ import annotations
 

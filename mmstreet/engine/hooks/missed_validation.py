@@ -1,4 +1,4 @@
-"""A validation that a kill cut off is made up when the run goes on."""
+"""A validation that a kill interrupted is done when the run goes on."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class MissedValidationHook(Hook):
         self._inside_epoch = checkpoint.get("mmstreet_replay", {}).get("batches_done", 0) > 0
 
     def before_train(self, runner: Runner) -> None:
-        """Make up the validation of the checkpoint that was resumed."""
+        """Do the missed validation of the checkpoint that was resumed."""
         self._training = True
         missed = _is_due(runner, inside_epoch=self._inside_epoch) and decide_on_main(lambda: _read(runner) != _place(runner))
         if not runner.iter and is_main_process():  # what an earlier run in this folder validated
@@ -65,7 +65,7 @@ class MissedValidationHook(Hook):
 
 
 def _is_due(runner: Runner, *, inside_epoch: bool) -> bool:
-    """Whether the loop validates at the place where training stands."""
+    """Whether the loop validates at the place that training has reached."""
     loop = runner.train_loop
     if runner.val_loop is None or not runner.iter:
         return False

@@ -1,4 +1,4 @@
-"""A schedule that follows the length of the run, and a word when nothing is learnt."""
+"""A schedule that follows the length of the run, and a warning when nothing is learnt."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ScheduleHook(Hook):
 
     Args:
         extension: ``'stretch'`` goes on along the curve of the longer schedule, where a run of that length would be now. ``'restart'``
-            begins the schedule anew for what is left, from the first learning rate.
+            starts the schedule again for what is left, from the first learning rate.
 
     Raises:
         LaunchError: If the checkpoint was trained for longer than this run is to be.
@@ -76,7 +76,7 @@ class ScheduleHook(Hook):
             changed |= self._fit(runner, wrapper, own, schedulers, restart)
         if changed:
             rate = ", ".join(f"{name} {rates[0]:.4g}" for name, rates in runner.optim_wrapper.get_lr().items())
-            how = f"begins anew for the {length - done} {unit} that are left" if restart else f"goes on as that of a run of {length} {unit}"
+            how = f"starts again for the {length - done} {unit} left" if restart else f"goes on as that of a run of {length} {unit}"
             was = "of another schedule" if before in (None, length) else f"of {before}"
             runner.logger.warning(f"the checkpoint is of a run {was} {unit}; the schedule {how}: {rate} after {done}")
 

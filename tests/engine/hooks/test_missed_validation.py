@@ -1,4 +1,4 @@
-"""A validation that a kill cut off is made up, and every score is that of a run without a stop."""
+"""A validation that a kill interrupted is done later, and every score is that of a run without a stop."""
 
 import json
 from pathlib import Path

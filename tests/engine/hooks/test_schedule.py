@@ -64,11 +64,11 @@ def test_the_curve_is_the_polynomial_of_the_longer_run(tmp_path):
     assert list(rates.values()) == pytest.approx(line(12)[8:])
 
 
-def test_a_restart_begins_anew_for_what_is_left_and_survives_a_second_resume(tmp_path):
+def test_a_restart_starts_again_for_what_is_left_and_survives_a_second_resume(tmp_path):
     train(tmp_path, epochs=2)
     rates, said = train(tmp_path, epochs=4, resume="epoch_2.pth", extension="restart")
     assert list(rates.values()) == pytest.approx(line(8))
-    assert any("begins anew for the 2 epochs that are left" in text for text in said)
+    assert any("starts again for the 2 epochs left" in text for text in said)
     for extension in ("stretch", "restart"):  # a requeued job repeats its command
         again, _ = train(tmp_path, epochs=4, resume="epoch_3.pth", extension=extension)
         assert again == {i: rates[i] for i in range(12, 16)}
