@@ -27,6 +27,15 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument("--examples", type=int, default=4, metavar="K", help="with --splits: images of each to keep and show (default: 4)")
     parser.add_argument("--safety", action="store_true", help="also the road-safety score: RoadSafetyMetric is added to the evaluator")
     parser.add_argument(
+        "--by",
+        nargs="+",
+        metavar="NAME",
+        help="break the scores down by brightness, sharpness, row (thirds of the image rows), share/CLASS, or an attribute of --attributes",
+    )
+    parser.add_argument(
+        "--attributes", metavar="FILE", help="Scalabel JSON, or CSV with a column 'image': weather, scene, timeofday, … of each image"
+    )
+    parser.add_argument(
         "--refine",
         action="append",
         default=[],
@@ -39,6 +48,8 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     args = parser.parse_args(argv)
     if args.refine and args.splits:
         parser.error("--refine works on the config's test set; leave out --splits")
+    if args.attributes and not args.by:
+        parser.error("--attributes needs --by, the names of those to break the scores down by")
     return args
 
 
@@ -54,6 +65,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.evaluation.result_folder import ResultFolder
     from mmstreet.evaluation.run_record import command_line, home_of, recorded
     from mmstreet.evaluation.scene_safety import add_safety_metric
+    from mmstreet.evaluation.semantic_metrics import set_slices
     from mmstreet.evaluation.splits import run_splits
     from mmstreet.evaluation.testing import run_test
 
@@ -64,6 +76,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         launcher=args.launcher,
         load_from=args.checkpoint,
     )
+    if args.by:
+        set_slices(cfg, args.by, args.attributes)
     if args.safety:
         add_safety_metric(cfg)
     out = args.out or Path(cfg.work_dir) / "test"

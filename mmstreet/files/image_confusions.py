@@ -21,6 +21,8 @@ FILE = "per_image.npz"
 DRAWS, LEVEL = 1000, 95
 FEW_IMAGES = 30
 """With fewer images an interval is too narrow: few images do not show how much images differ."""
+FEW_PIXELS = 10_000
+"""With fewer labelled pixels an IoU says little, and the tables of slices say so."""
 WORST = (5, 1)
 """Per cent of the lowest values whose mean is given."""
 _MAX_BYTES, _MAX_ENTRIES = 1 << 30, 1 << 22

@@ -14,6 +14,7 @@ from mmstreet.files import image_confusions
 from mmstreet.files.image_confusions import ImageConfusions
 from mmstreet.labels import find_table, get_table
 from mmstreet.metrics import functional as F
+from mmstreet.metrics.slices import Slicer, format_slices, list_slices, summarize_slices
 from mmstreet.metrics.summary import format_summary, summarize, summarize_images
 from mmstreet.registry import METRICS
 
@@ -51,6 +52,11 @@ class StreetIoUMetric(BaseMetric):
         table: Class table whose classes are scored: a name of :mod:`mmstreet.labels`, or rows. The data set has the same classes, and after
             them perhaps "background", whose pixels ``'labelled'`` then leaves out. Default: the classes of the data set, with the groups
             and frequencies of the table that has the same names, if there is one.
+        by: What to break the scores down by, in :attr:`report` under ``slices``. ``'brightness'`` and ``'sharpness'`` (thirds of the
+            images, measured on them as the network gets them), ``'row'`` (thirds of the image rows, the upper far and the lower near),
+            ``'share/<class>'`` (thirds of the images by the share of a class), or an attribute of the file ``attributes``, such as
+            ``'weather'``, ``'scene'``, ``'timeofday'``. An image without a value is in the slice "unknown".
+        attributes: Scalabel JSON or CSV with the attributes of images; see :class:`~mmstreet.formats.image_attributes.ImageAttributes`.
         convention: Which classes are absent from the means. ``'mmseg'``: those neither labelled nor predicted. ``'bdd100k'``: those not
             labelled, as in the BDD100K toolkit. (Its "Acc" is a precision; ``Acc`` here is mmseg's recall under both conventions.)
         scope: ``'labelled'`` or ``'scene'``.
@@ -60,7 +66,7 @@ class StreetIoUMetric(BaseMetric):
         collect_dir: Shared folder for ``collect_device='cpu'``; default: ``.dist_test`` in the working directory.
 
     Raises:
-        ValueError: If ``convention`` or ``scope`` is unknown.
+        ValueError: If ``convention``, ``scope`` or an attribute is unknown, or the file of attributes cannot be used.
         KeyError: If there is no such table.
     """
 
@@ -72,6 +78,8 @@ class StreetIoUMetric(BaseMetric):
         self,
         *,
         table: str | None = None,
+        by: Sequence[str] = (),
+        attributes: str | None = None,
         convention: str = "mmseg",
         scope: str = "labelled",
         ignore_index: int = 255,
@@ -84,6 +92,7 @@ class StreetIoUMetric(BaseMetric):
             raise ValueError(f"unknown convention '{convention}'; choose one of {', '.join(S.CONVENTIONS)}")
         if scope not in SCOPES:
             raise ValueError(f"unknown scope '{scope}'; choose one of {', '.join(SCOPES)}")
+        self.slicer = Slicer(by, attributes)
         self.table = get_table(table) if table is not None else None
         self.convention = convention
         self.scope = scope
@@ -128,21 +137,25 @@ class StreetIoUMetric(BaseMetric):
             "per_class.csv": [(*classes, "IoU_low", "IoU_high"), *rows],
             "per_image.csv": [("img_path", "mIoU"), *((image["img_path"], image["mIoU"]) for image in self.report["images"])],
             image_confusions.FILE: self.by_image.arrays(),
+            **({"slices.csv": list_slices(self.report["slices"], self.names)} if self.report["slices"] else {}),
         }
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Count the pixels of one batch.
 
         Args:
-            data_batch: Not used.
+            data_batch: ``inputs``, one image per sample, for what ``by`` measures on them; else not used.
             data_samples: One dict per image with ``pred_sem_seg`` and ``gt_sem_seg``, each with class ids under ``data``, ``[1, H, W]`` or
                 ``[H, W]``, and, for messages and rankings, ``img_path`` and ``seg_map_path``.
 
         Raises:
-            ValueError: If a sample has no labels, or labels that cannot be scored; the message names the file.
+            ValueError: If a sample has no labels, or labels that cannot be scored, and the message names the file; if a class of ``by`` is
+                unknown.
         """
         names, background = self.names, self.counts_background
-        for sample in data_samples:
+        self.slicer.check_classes(names)
+        inputs = data_batch["inputs"] if self.slicer.needs_images else [None] * len(data_samples)
+        for sample, pixels in zip(data_samples, inputs, strict=True):
             image = str(sample.get("img_path") or f"image {len(self.results)}")
             if "gt_sem_seg" not in sample:
                 raise ValueError(f"{image} has no labels to score against; add LoadAnnotations to the pipeline of this data set")
@@ -150,11 +163,13 @@ class StreetIoUMetric(BaseMetric):
             preds, labels = preds.reshape(preds.shape[-2:]), labels.reshape(labels.shape[-2:]).to(preds.device)
             if preds.is_floating_point():  # mmseg's answer of a one-channel head: 0.0 and 1.0
                 preds = preds.to(torch.int64)
+            rules = dict(num_classes=len(names), ignore_index=self.ignore_index, background=background)
             try:
-                counts = F.confusion_matrix(labels, preds, num_classes=len(names), ignore_index=self.ignore_index, background=background)
+                counts = F.confusion_matrix(labels, preds, **rules)
             except ValueError as error:
                 raise ValueError(f"{sample.get('seg_map_path') or image}: {error}") from error
-            self.results.append((image, counts.cpu().numpy()))
+            measured = self.slicer.measure(pixels, labels, preds, rules)
+            self.results.append((image, counts.cpu().numpy(), measured))
 
     def score_image(self, confusion: np.ndarray) -> float:
         """Return the mIoU of one image, in per cent, by the same convention and scope; nan for an image without a scored pixel."""
@@ -165,13 +180,13 @@ class StreetIoUMetric(BaseMetric):
         """Sum the counts of all images, print the table and return the scalars.
 
         Args:
-            results: One ``(img_path, confusion)`` per image.
+            results: One ``(img_path, confusion, measured)`` per image, the last by name of the attribute.
 
         Raises:
             ValueError: If not one pixel of the whole split can be scored.
         """
         names = self.names
-        confusion = sum((counts for _, counts in results), np.zeros((len(names) + 1, len(names) + 1), np.int64))
+        confusion = sum((counts for _, counts, _ in results), np.zeros((len(names) + 1, len(names) + 1), np.int64))
         rows = (self.dataset_meta or {}).get("label_rows") or ()
         table = self.table or find_table({"classes": names, "label_rows": rows[: len(names)]})
         report = summarize(confusion, names, table=table, convention=self.convention, scope=self.scope)
@@ -185,10 +200,13 @@ class StreetIoUMetric(BaseMetric):
                 f"scope='scene', but not one pixel of the {len(results)} images is background (id {len(names)}); let the data set name it "
                 "with RemapLabels(target='street6_background', unlisted='background'), or use scope='labelled'"
             )
-        scores = sorted(((image, self.score_image(counts)) for image, counts in results), key=lambda x: (np.isnan(x[1]), x[1]))
-        self.by_image = ImageConfusions([image for image, _ in results], np.array([counts for _, counts in results]))
+        scores = sorted(((image, self.score_image(counts)) for image, counts, _ in results), key=lambda x: (np.isnan(x[1]), x[1]))
+        self.by_image = ImageConfusions([image for image, _, _ in results], np.array([counts for _, counts, _ in results]))
         report |= summarize_images(self.by_image.scored(self.scope), names, table=table, convention=self.convention)
         report["images"] = [{"img_path": image, "mIoU": None if np.isnan(score) else score} for image, score in scores]
+        slices = self.slicer.cut(self.by_image, [values for _, _, values in results], names, scope=self.scope)
+        report["slices"] = {name: summarize_slices(parts, names, convention=self.convention) for name, parts in slices.items()}
         self.report = report
-        print_log(f"results on {len(results)} images ({self.scope} pixels)\n{format_summary(report)}", logger="current")
+        text = f"{format_summary(report)}\n{format_slices(report['slices'], names)}".rstrip()
+        print_log(f"results on {len(results)} images ({self.scope} pixels)\n{text}", logger="current")
         return {name: value for name, value in report["metrics"].items() if value is not None}

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mmstreet.files.image_confusions import FEW_PIXELS
 from mmstreet.files.refinement_rows import list_measures, list_regions
 from mmstreet.report.charts import label, line_chart, ticks
 from mmstreet.report.comparison import compare_values
@@ -33,7 +34,9 @@ def describe_evaluation(one: Evaluation, folder: RunFolder) -> dict:
         "convention": semantic["convention"] if semantic else None,
         "classes": _list_classes(semantic) if semantic else [],
         "mean": one.score("mIoU") if semantic else None,
+        "few_pixels": FEW_PIXELS,
         "intervals": semantic.get("intervals") if semantic else None,
+        "slices": _lay_slices(semantic) if semantic else [],
         "image_wise": _list_image_wise(semantic) if semantic else [],
         "confusion": _lay_confusion(semantic) if semantic else None,
         "scatter": _scatter(semantic) if semantic else None,
@@ -72,6 +75,27 @@ def _list_classes(semantic: Mapping) -> list[dict]:
         {"frequency": None} | row | {"share": 100 * row["truth_pixels"] / total, "interval": limits.get(f"IoU/{row['class']}")}
         for row in semantic["per_class"]
     ]
+
+
+def _lay_slices(semantic: Mapping) -> list[dict]:
+    """One table per attribute; a cell is an IoU, its difference to the whole set, and whether too few pixels are behind it."""
+    whole = [row["IoU"] for row in semantic["per_class"]]
+    tables = []
+    for attribute, rows in semantic.get("slices", {}).items():
+        shown = []
+        for row in rows:
+            cells = [
+                {
+                    "value": iou,
+                    "difference": None if iou is None or mean is None else iou - mean,
+                    "pixels": pixels,
+                    "few": pixels < FEW_PIXELS,
+                }
+                for iou, mean, pixels in zip(row["IoU"], whole, row["truth_pixels"])
+            ]
+            shown.append({**row, "cells": cells, "few": row["pixels"] < FEW_PIXELS})
+        tables.append({"attribute": attribute, "rows": shown})
+    return tables
 
 
 def _list_image_wise(semantic: Mapping) -> list[dict]:

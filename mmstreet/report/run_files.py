@@ -146,6 +146,9 @@ def _read_semantic(folder: RunFolder, file: Path, content: Mapping) -> Mapping |
             raise ValueError(f"'evaluation.confusion' should have {size + 1} rows and columns for {size} classes")
         if any(limits and len(limits) != 2 for limits in content.get("intervals", {}).get("scores", {}).values()):
             raise ValueError("'evaluation.intervals.scores' should have two limits for each score")
+        for row in (row for rows in content.get("slices", {}).values() for row in rows):
+            if not len(row["IoU"]) == len(row["truth_pixels"]) == size or (row["interval"] and len(row["interval"]) != 2):
+                raise ValueError(f"'evaluation.slices' should have {size} values of each slice, one per class, and two limits")
         if [row["class"] for row in content["per_class"]] != content["classes"]:
             raise ValueError("'evaluation.per_class' should have one row for each of 'evaluation.classes'")
     except ValueError as error:

@@ -20,6 +20,15 @@ class Color:
 
 _METRICS = {...: _NUMBER}
 _SCORES = {"metrics": _METRICS, "config": (str, None, ...), "checkpoint": (str, None, ...)}
+SLICE = {
+    "value": str,
+    "images": int,
+    "pixels": int,
+    "mIoU": _NUMBER,
+    "interval": ([float], None),
+    "IoU": [_NUMBER],
+    "truth_pixels": [int],
+}
 SEMANTIC = {
     "scope": str,
     "convention": str,
@@ -28,6 +37,7 @@ SEMANTIC = {
     "categories": ({...: _NUMBER}, ...),
     "intervals": ({"level": float, "images": int, "scores": {...: ([float], None)}}, ...),
     "image_wise": (_METRICS, ...),
+    "slices": ({...: [SLICE]}, ...),
     "per_class": [
         {
             "class": str,

@@ -196,3 +196,19 @@ def test_nothing_is_written_through_a_link_to_elsewhere(streets, refusal, tmp_pa
     assert "the results were not written" in said
     assert "leads out of the folder" in said
     assert not list((tmp_path / "private").iterdir())
+
+
+def test_scores_are_broken_down_by_attributes_and_rows(streets, run, tmp_path):
+    names = list(streets)
+    (tmp_path / "weather.csv").write_text(
+        "image,weather\n" + "".join(f"{name},{'rainy' if i else 'clear'}\n" for i, name in enumerate(names))
+    )
+    run("test", "streets.py", "epoch_1.pth", "--out", "results", "--by", "weather", "row", "--attributes", "weather.csv")
+    slices = read_metrics(tmp_path / "results" / "metrics.json")["evaluation"]["slices"]
+    assert {row["value"]: row["images"] for row in slices["weather"]} == {"clear": 1, "rainy": len(names) - 1}
+    clear = next(row for row in slices["weather"] if row["value"] == "clear")
+    counts = count([streets[names[0]]])
+    assert clear["IoU"] == pytest.approx([None if (iou := class_iou(counts, {i})) is None else 100 * iou for i in range(19)])
+    with open(tmp_path / "results" / "slices.csv", newline="") as file:
+        assert [row["value"] for row in csv.DictReader(file)] == [row["value"] for rows in slices.values() for row in rows]
+    assert "Slices" in (tmp_path / "results" / "report.html").read_text()

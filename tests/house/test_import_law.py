@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "registry": {"deps"},
     "formats": {"files", "labels", "label_table", "deps"},
     "datasets": SHARED | {"formats"},
+    "metrics": SHARED | {"formats"},
     "engine": SHARED | STAGES,
     "predict": SHARED | STAGES | {"engine", "formats"},
     "evaluation": SHARED | STAGES | {"engine", "predict", "formats"},

@@ -232,6 +232,29 @@ def test_the_interval_stands_at_the_score_and_its_class(tmp_path):
     assert len([1 for tag, attributes in reader.tags if attributes.get("class") == "range"]) == 2
 
 
+def test_slices_stand_in_a_table_with_their_counts_and_small_ones_in_brackets(tmp_path):
+    run = write_test(tmp_path / "run", images=counts_by_image(np.random.default_rng(0), wrong=0.2))
+    content = json.loads((run / "test/metrics.json").read_text())
+    part = {
+        "images": 7,
+        "pixels": 30_000,
+        "mIoU": 44.25,
+        "interval": [40.4, 48.6],
+        "IoU": [70.0, 18.5, None],
+        "truth_pixels": [20_000, 400, 0],
+    }
+    content["evaluation"]["slices"] = {
+        "weather": [{"value": "<i>fog</i>"} | part, {"value": "snow", **part, "pixels": 900, "interval": None}]
+    }
+    write_json(content, run / "test/metrics.json")
+    text = read([run], tmp_path).text
+    assert re.search(r"<i>fog</i> 7 44.2 40–49 70 \(18\)", text)
+    assert "snow only 900 pixels 7" in text
+    content["evaluation"]["slices"]["weather"][0]["IoU"] = [70.0]
+    write_json(content, run / "test/metrics.json")
+    assert "'evaluation.slices' should have 3 values" in read([run], tmp_path).text
+
+
 def test_no_difference_is_marked_without_an_interval(tmp_path):
     runs = []
     for i in (0, 1):

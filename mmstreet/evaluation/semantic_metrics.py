@@ -1,0 +1,32 @@
+"""The semantic metrics of a config that is about to be tested, and what a command adds to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmengine.config import Config
+from mmengine.registry import METRICS
+
+from mmstreet.engine.errors import LaunchError
+from mmstreet.metrics.semantic import StreetIoUMetric
+
+
+def set_slices(cfg: Config, by: Sequence[str], attributes: str | None) -> None:
+    """Let every ``StreetIoUMetric`` of the test evaluator break its scores down, in place.
+
+    Args:
+        cfg: A config with ``test_evaluator``: one dict or a list of them.
+        by: See :class:`~mmstreet.metrics.semantic.StreetIoUMetric`.
+        attributes: File of the images' attributes; ``None`` keeps the config's.
+
+    Raises:
+        LaunchError: If the evaluator has no such metric.
+    """
+    evaluators = cfg.get("test_evaluator") or []
+    evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
+    semantic = [one for one in evaluators if isinstance(one["type"], str) and METRICS.get(one["type"]) is StreetIoUMetric]
+    if not semantic:
+        raise LaunchError("--by breaks down the scores of mmstreet.StreetIoUMetric, and the config's test_evaluator has none")
+    for one in semantic:
+        one |= {"by": list(by)} | ({"attributes": attributes} if attributes else {})
+    cfg.test_evaluator = evaluators
