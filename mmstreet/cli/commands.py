@@ -28,7 +28,7 @@ GROUPS = {
         "verify": "check every file of a data set and count its pixels",
         "split": "write list files that split a data set into training and validation",
         "convert": "convert instance labels between Scalabel JSON, bitmasks and COCO JSON",
-        "inspect": "what an instance segmentor is given: pictures and numbers",
+        "inspect": "what an instance segmentor gets: pictures and numbers",
         "mini": "write the mini set: generated street scenes with all labels",
         "mini-video": "write a generated drive as a video",
     },

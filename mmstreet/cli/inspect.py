@@ -1,4 +1,4 @@
-"""``mmstreet inspect``: what an instance segmentor is given, in pictures and numbers."""
+"""``mmstreet inspect``: what an instance segmentor gets, in pictures and numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     """Read the command line."""
     parser = CommandParser(
         prog=prog,
-        description="Show what an instance segmentor is given. Per image: the annotated picture, the letterboxed one, masks at 56x56, "
+        description="Show what an instance segmentor gets. Per image: the annotated picture, the letterboxed one, masks at 56x56, "
         "anchors per level, proposals, sampled regions. For the split: instances per image, class and size.",
     )
     parser.add_argument("config", help="config of an instance segmentor: a file, or a name such as mask_rcnn_bdd")

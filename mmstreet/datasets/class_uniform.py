@@ -16,7 +16,7 @@ from mmstreet.registry import DATASETS
 
 @DATASETS.register_module()
 class ClassUniformSemSeg:
-    """A data set in which a share of the samples is drawn class by class (Zhu et al., CVPR 2019).
+    """A data set in which a share of the samples is chosen class by class (Zhu et al., CVPR 2019).
 
     A table says in which images each class is, and where: the centroids of the tiles that hold enough of its pixels. With probability
     ``share`` a sample is replaced: a class is drawn evenly from those that occur, then an image evenly from those that show it, then one of

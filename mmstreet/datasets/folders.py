@@ -55,7 +55,7 @@ def describe_folder(folder: str | Path, *, wanted: str | None = None) -> str:
 
 
 def describe_missing(wanted: str | Path, name: str, *, listings: dict[Path, list[str]] | None = None) -> str:
-    """Say what lies where a file was looked for: files with the same beginning, otherwise what the folder holds.
+    """Say what is there where a file was looked for: files with the same beginning, otherwise what the folder holds.
 
     Args:
         wanted: The file.

@@ -62,7 +62,7 @@ class Layout:
         return Path(root, self._place(self.label_dir, split))
 
     def expected(self, root: str | Path, split: str, name: str) -> tuple[Path, Path]:
-        """Return where image and label of a name should lie."""
+        """Return where image and label of a name should be."""
         return (
             self.image_folder(root, split) / (name + self.image_suffixes[0]),
             self.label_folder(root, split) / (name + self.label_suffix),
@@ -164,7 +164,7 @@ def layout_from_config(settings: Mapping, *, name: str = "the layout of the conf
 
 
 def detect_layout(root: str | Path, names: Iterable[str] = LAYOUTS) -> Layout:
-    """Find the layout whose files lie below ``root``: the first that has labels there, otherwise the first that has folders of images.
+    """Find the layout whose files are below ``root``: the first that has labels there, otherwise the first that has folders of images.
 
     Args:
         root: Data root.

@@ -1,4 +1,4 @@
-"""The class table of Mapillary Vistas, from the ``config_v1.2.json`` or ``config_v2.0.json`` that lies beside its folders."""
+"""The class table of Mapillary Vistas, from the ``config_v1.2.json`` or ``config_v2.0.json`` beside its folders."""
 
 from __future__ import annotations
 

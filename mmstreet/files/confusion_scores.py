@@ -90,7 +90,7 @@ def iou_per_class(confusion: np.ndarray, *, convention: str = "mmseg") -> np.nda
 
 
 def recall_per_class(confusion: np.ndarray) -> np.ndarray:
-    """Share of each class's true pixels that were found, mmseg's "Acc"; float64 ``[..., C]``, nan where a class is not labelled."""
+    """Share of each class's true pixels predicted as it, mmseg's "Acc"; float64 ``[..., C]``, nan where a class is not labelled."""
     hits, truth, _ = _class_counts(confusion)
     return _ratio(hits, truth)
 

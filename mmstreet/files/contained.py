@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def path_inside(folder: str | Path, name: object) -> Path:
-    """Return ``folder / name`` where that lies inside the folder, with all symbolic links followed.
+    """Return ``folder / name`` where that is inside the folder, with all symbolic links followed.
 
     Args:
         folder: The folder.

@@ -39,7 +39,7 @@ class MovedCamera(Camera):
 def render_drive(
     *, seed: int = 0, index: int = 0, frames: int, speed_mps: float = 5.0, fps: float = 10.0, size_wh: tuple[int, int] = (640, 360)
 ) -> Iterator[Picture]:
-    """Draw a drive of constant speed; the other traffic stands.
+    """Draw a drive of constant speed; the other traffic does not move.
 
     Args:
         seed: Seed of the scene, 0 or more.

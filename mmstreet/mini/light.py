@@ -93,7 +93,7 @@ def vary(rng: np.random.Generator, rgb: Rgb, spread: float) -> Rgb:
 
 
 def sample_light(rng: np.random.Generator) -> Light:
-    """Draw weather and time of day and the light that belongs to them."""
+    """Sample weather and time of day and the light that belongs to them."""
     weather = str(rng.choice(_WEATHER, p=_WEATHER_ODDS))
     timeofday = str(rng.choice(_TIMES, p=_TIME_ODDS))
     azimuth, elevation = rng.uniform(0, 2 * math.pi), math.radians(rng.uniform(25, 65))

@@ -19,7 +19,7 @@ from mmstreet.mini.street import Street, plan_street, render_ground
 
 @dataclass
 class Scene:
-    """A planned scene, ready to be drawn.
+    """A planned scene, ready to be rendered.
 
     Attributes:
         street: Plan of the ground.
@@ -49,7 +49,7 @@ class Scene:
 
 
 def plan_scene(rng: np.random.Generator, index: int, size_wh: tuple[int, int]) -> Scene:
-    """Draw the plan of scene ``index``.
+    """Sample the plan of scene ``index``.
 
     Args:
         rng: Source of chance; the plan does not depend on the size of the picture.

@@ -68,7 +68,7 @@ class Street:
 
 
 def plan_street(rng: np.random.Generator, scene: str, *, crossing: bool) -> Street:
-    """Draw the plan of a street.
+    """Sample the plan of a street.
 
     Args:
         rng: Source of chance.
@@ -109,7 +109,7 @@ def plan_street(rng: np.random.Generator, scene: str, *, crossing: bool) -> Stre
 
 
 def render_ground(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:
-    """Paint everything that lies flat, and the kerbs."""
+    """Draw everything that is flat, and the kerbs."""
     snow = canvas.light.snow
     white = (0.86, 0.88, 0.91)
     asphalt = mix(vary(rng, (0.40, 0.40, 0.41), 0.25), white, 0.55 * snow)

@@ -1,4 +1,4 @@
-"""Drawing a whole data set to disk, in BDD100K's own folders and formats."""
+"""Renders a whole data set and writes it, in BDD100K's own folders and formats."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FOLDERS = {"image": "images/10k", "mask": "labels/sem_seg/masks", "bitmask": "l
 
 @dataclass(frozen=True)
 class MiniSettings:
-    """What to draw.
+    """What to render.
 
     Attributes:
         train: Pictures in the training split.
@@ -69,7 +69,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def render_scene(settings: MiniSettings, split: str, index: int) -> tuple[Scene, Picture, Annotations]:
-    """Draw one scene and its labels; the result depends on the settings' seed and size, the split and the index alone."""
+    """Render one scene and its labels; the result depends on the settings' seed and size, the split and the index alone."""
     plan_rng, noise_rng = (np.random.default_rng([settings.seed, _SPLITS.index(split), index, stream]) for stream in (0, 1))
     scene = plan_scene(plan_rng, index, settings.size_wh)
     canvas = scene.render()
@@ -80,7 +80,7 @@ def render_scene(settings: MiniSettings, split: str, index: int) -> tuple[Scene,
 def write_mini_dataset(
     root: str | Path, settings: MiniSettings, *, workers: int = 1, overwrite: bool = False, progress: bool = False
 ) -> None:
-    """Draw a data set below ``root``: images, masks, bitmasks, Scalabel JSON and image-level labels.
+    """Render a data set below ``root``: images, masks, bitmasks, Scalabel JSON and image-level labels.
 
     Args:
         root: Folder that does not exist, is empty, or holds an earlier set that may be overwritten.

@@ -1,4 +1,4 @@
-"""Pictures that show what a detector is given: instances, masks at the size that they are learned at, anchors, proposals, regions."""
+"""Pictures that show what a detector gets: instances, masks at the size that they are learned at, anchors, proposals, regions."""
 
 from __future__ import annotations
 
