@@ -1,5 +1,6 @@
 # make demo, make test: each works alone from a fresh clone. `make help` lists the rest.
 VENV ?= .venv
+LIGHT_VENV ?= .venv-light
 UPSTREAM_VENV ?= .venv-upstream
 PY := $(VENV)/bin/python
 SETUP := setup.py pyproject.toml tools/setup_env.sh
@@ -7,10 +8,11 @@ WORK := work_dirs/demo
 # Threads that spin while they wait take the core from the processes that load data.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help setup demo test hostile test-upstream lint doctor bench reproduce-mini reproduce-camvid reproduce-instances clean
+.PHONY: help setup light demo test hostile test-upstream lint doctor bench reproduce-mini reproduce-camvid reproduce-instances clean
 
 help:
 	@echo "make demo              write the mini set, train and test a model of 19 classes, say where the pictures are"
+	@echo "make setup             the whole environment, with compiled ops for instances (15 to 30 minutes once); make light: without (2 minutes)"
 	@echo "make test              lint and run the tests"
 	@echo "make hostile           try damaged, foreign and malicious inputs and print a table: kind, inputs tried, how they ended"
 	@echo "make test-upstream     run the tests with OpenMMLab's own releases, in $(UPSTREAM_VENV)"
@@ -25,6 +27,12 @@ $(VENV)/.ready: $(SETUP) constraints/onedl.txt
 	tools/setup_env.sh onedl $(VENV)
 	@touch $@
 
+# mmcv-lite, no compiler: all but instances.
+light: $(LIGHT_VENV)/.ready
+$(LIGHT_VENV)/.ready: $(SETUP) constraints/onedl.txt
+	tools/setup_env.sh light $(LIGHT_VENV)
+	@touch $@
+
 $(UPSTREAM_VENV)/.ready: $(SETUP) constraints/openmmlab.txt
 	tools/setup_env.sh openmmlab $(UPSTREAM_VENV)
 	@touch $@
@@ -33,9 +41,13 @@ data/mini/.done: $(VENV)/.ready
 	$(PY) -m mmstreet mini data/mini --train 160 --val 40 --seed 0 --overwrite
 	@touch $@
 
-demo: data/mini/.done
-	$(PY) -m mmstreet train deeplabv3_mini_v2 --work-dir $(WORK)
-	$(PY) -m mmstreet test deeplabv3_mini_v2 $(WORK) --work-dir $(WORK) --safety
+# The demo takes the environment that is there: the full one, else the light one, which it sets up first.
+DEMO_VENV = $(if $(wildcard $(VENV)/.ready),$(VENV),$(LIGHT_VENV))
+DEMO = $(DEMO_VENV)/bin/python -m mmstreet
+demo: $(DEMO_VENV)/.ready
+	test -e data/mini/.done || { $(DEMO) mini data/mini --train 160 --val 40 --seed 0 --overwrite && touch data/mini/.done; }
+	$(DEMO) train deeplabv3_mini_v2 --work-dir $(WORK)
+	$(DEMO) test deeplabv3_mini_v2 $(WORK) --work-dir $(WORK) --safety
 	@echo "pictures and tables: $(WORK)/test; all of it on one page: $(WORK)/report.html"
 
 # A process per core, one thread each; chosen tests run in one process.

@@ -37,6 +37,7 @@ setup(
     entry_points={"console_scripts": ["mmstreet = mmstreet.__main__:main"]},
     install_requires=["numpy>=1.26", "pillow>=10", "matplotlib>=3.7", "tqdm>=4.60", "scipy>=1.10", "jinja2>=3.1"],
     extras_require={
+        "light": ["onedl-mmengine==0.10.12", "onedl-mmsegmentation==1.4.2", "addict", "packaging", "pyyaml", "yapf"],
         "onedl": [
             "onedl-mmcv==2.3.6",
             "onedl-mmengine==0.10.12",
