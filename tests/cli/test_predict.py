@@ -47,8 +47,8 @@ def test_a_folder_becomes_labels_overlays_records_and_a_summary(model, streets, 
     assert predict(model, source, "--out", tmp_path / "out", "--batch-size", 2) == 0
     assert "5 files: 5 predicted, 0 finished before, 0 failed" in capsys.readouterr().out
     for name, labels in truth.items():
-        found = cv2.imread(str(tmp_path / "out" / "labels" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
-        np.testing.assert_array_equal(found, labels)
+        predicted = cv2.imread(str(tmp_path / "out" / "labels" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(predicted, labels)
         assert cv2.imread(str(tmp_path / "out" / "overlays" / f"{name}.jpg")).shape == (*labels.shape, 3)
         record = json.loads((tmp_path / "out" / "records" / f"{name}.json").read_text())
         assert record["shares"] == {c: pytest.approx(100 * (labels == i).mean()) for i, c in enumerate(CLASSES)}
@@ -62,10 +62,10 @@ def test_saved_probabilities_are_the_networks_and_what_refine_reads(model, stree
     assert predict(model, source, "--out", out, "--save-probs", "--no-overlays") == 0
     predictor = Predictor(*model, device="cpu", keep_probs=True)
     for name in truth:
-        found = find_prediction(out, name)
-        assert found == out / "probs" / f"{name}.npz"
+        predicted = find_prediction(out, name)
+        assert predicted == out / "probs" / f"{name}.npz"
         expected = predictor(source / f"{name}.png").probs
-        assert np.abs(read_prediction_file(found) - expected).max() < 1e-3 < np.ptp(expected)
+        assert np.abs(read_prediction_file(predicted) - expected).max() < 1e-3 < np.ptp(expected)
     (out / "probs" / "c.npz").unlink()
     capsys.readouterr()
     predict(model, source, "--out", out, "--save-probs", "--no-overlays")
@@ -194,12 +194,12 @@ def test_masks_in_records_are_coco_run_lengths(tmp_path):
     from mmstreet.predict.sources import find_sources
     from tests.predict.test_views import objects
 
-    found = objects((2, 3, 7, 9), (0, 0, 20, 10))
+    predicted = objects((2, 3, 7, 9), (0, 0, 20, 10))
     image = np.zeros((10, 20, 3), np.uint8)
     source = find_sources(write_png(tmp_path / "a.png", image))[0]
     folder = PredictionFolder(tmp_path / "out", {})
-    folder.write_image(source, image, Result(found.to_labels((10, 20)), ("car",), np.zeros((1, 3), np.uint8), instances=found))
-    for row, mask in zip(folder.read_record(source)["instances"], found.masks, strict=True):
+    folder.write_image(source, image, Result(predicted.to_labels((10, 20)), ("car",), np.zeros((1, 3), np.uint8), instances=predicted))
+    for row, mask in zip(folder.read_record(source)["instances"], predicted.masks, strict=True):
         assert row["mask"]["size"] == [10, 20]
         np.testing.assert_array_equal(mask_from_counts(decode_counts(row["mask"]["counts"]), (10, 20)), mask)
 

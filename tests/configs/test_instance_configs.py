@@ -106,10 +106,10 @@ def test_a_small_stage_two_takes_a_training_step_and_predicts(tmp_path):
     losses = model.train().train_step({key: [value] for key, value in parts["train"].items()}, wrapper)
     assert {"loss_rpn_cls", "loss_rpn_bbox", "loss_cls", "loss_bbox", "loss_mask"} <= losses.keys()
     assert all(torch.isfinite(value).all() for value in losses.values())
-    (found,) = model.eval().test_step({key: [value] for key, value in parts["test"].items()})
-    assert found.weather == "rainy"
-    assert len(found.instances) == 2
-    assert found.pred_instances.masks.shape[1:] == SIZE_HW
+    (predicted,) = model.eval().test_step({key: [value] for key, value in parts["test"].items()})
+    assert predicted.weather == "rainy"
+    assert len(predicted.instances) == 2
+    assert predicted.pred_instances.masks.shape[1:] == SIZE_HW
 
 
 def write_frames(root):

@@ -136,5 +136,5 @@ def test_the_head_fits_a_six_class_model_of_this_package_with_its_loss():
     assert total.isfinite()
     assert all(parameter.grad is not None for parameter in model.parameters())
     with torch.no_grad():
-        found = model.eval().predict(torch.randn(2, 3, 45, 61), samples)
-    assert [sample.pred_sem_seg.data.shape for sample in found] == [(1, 45, 61)] * 2
+        predicted = model.eval().predict(torch.randn(2, 3, 45, 61), samples)
+    assert [sample.pred_sem_seg.data.shape for sample in predicted] == [(1, 45, 61)] * 2

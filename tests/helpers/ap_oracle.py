@@ -27,8 +27,8 @@ def dense_scene(sample, **wanted):
         }
         for x in sample["instances"]
     ]
-    found = sample["pred_instances"]
-    columns = zip(found["masks"].numpy(), found["labels"].tolist(), found["scores"].double().tolist())
+    detected = sample["pred_instances"]
+    columns = zip(detected["masks"].numpy(), detected["labels"].tolist(), detected["scores"].double().tolist())
     preds = [{"mask": mask, "label": label, "score": score} for mask, label, score in columns]
     return truth, sorted(preds, key=lambda pred: -pred["score"])
 
@@ -111,8 +111,8 @@ def average_precision(scenes, num_classes, *, regions):
                 verdicts, total = [], 0
                 for truth, preds in scenes:
                     own = [[x for x in items if x["label"] == label] for items in (truth, preds)]
-                    found, counted = judge(*own, threshold, area, regions=regions)
-                    verdicts, total = verdicts + found, total + counted
+                    detected, counted = judge(*own, threshold, area, regions=regions)
+                    verdicts, total = verdicts + detected, total + counted
                 curves[area, round(threshold, 2), label] = interpolated(verdicts, total) if total else None
     scores = {}
     for name, (thresholds, area) in SCORES.items():
@@ -128,8 +128,8 @@ def image_average_precision(truth, preds, num_classes, *, regions):
     """Area under the curve of one image at IoU 0.5, all classes in one ranking; nan without instances that count."""
     verdicts, total = [], 0
     for label in range(num_classes):
-        found, counted = judge(*([x for x in items if x["label"] == label] for items in (truth, preds)), 0.5, "all", regions=regions)
-        verdicts, total = verdicts + found, total + counted
+        detected, counted = judge(*([x for x in items if x["label"] == label] for items in (truth, preds)), 0.5, "all", regions=regions)
+        verdicts, total = verdicts + detected, total + counted
     verdicts = sorted((v for v in verdicts if v[1] is not None), key=lambda v: -v[0])
     hits = [hit for _, hit in verdicts]
     precision = [sum(hits[:rank]) / rank for rank in range(1, len(hits) + 1)]

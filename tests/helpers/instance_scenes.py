@@ -106,15 +106,15 @@ def as_coco(samples):
                     "iscrowd": instance["ignore_flag"],
                 }
             )
-        found = sample["pred_instances"]
-        for mask, label, score in zip(found["masks"].numpy(), found["labels"].tolist(), found["scores"].tolist()):
+        detected = sample["pred_instances"]
+        for mask, label, score in zip(detected["masks"].numpy(), detected["labels"].tolist(), detected["scores"].tolist()):
             results.append({"image_id": sample["img_id"], "category_id": label + 1, "segmentation": encode(mask), "score": score})
     return truth, results
 
 
 def scene_of(sample):
     """A sample in the form that the free functions take."""
-    truth, found = sample["instances"], sample["pred_instances"]
+    truth, detected = sample["instances"], sample["pred_instances"]
     return (
         Truth(
             np.array([x["bbox_label"] for x in truth], np.int64),
@@ -123,7 +123,7 @@ def scene_of(sample):
             np.array([x["ignore_flag"] for x in truth], bool),
             {flag: np.array([x[flag] for x in truth], bool) for flag in ("occluded", "truncated")},
         ),
-        Predictions(found["labels"].numpy(), found["scores"].double().numpy(), [encode(mask) for mask in found["masks"].numpy()]),
+        Predictions(detected["labels"].numpy(), detected["scores"].double().numpy(), [encode(mask) for mask in detected["masks"].numpy()]),
     )
 
 

@@ -36,10 +36,10 @@ def test_values_of_four_pixels():
 @pytest.mark.parametrize("loss", [lovasz_softmax_loss, soft_jaccard_loss])
 def test_on_certain_predictions_it_is_one_minus_the_iou_of_scikit_learn(loss):
     logits, labels = random_case(4, dtype=torch.float64)
-    found = logits.argmax(1)
-    certain = 1000 * torch.nn.functional.one_hot(found, 4).movedim(-1, 1).double()
+    predicted = logits.argmax(1)
+    certain = 1000 * torch.nn.functional.one_hot(predicted, 4).movedim(-1, 1).double()
     valid = (labels != 255).numpy()
-    ious = jaccard_score(labels.numpy()[valid], found.numpy()[valid], average=None, labels=np.unique(labels.numpy()[valid]))
+    ious = jaccard_score(labels.numpy()[valid], predicted.numpy()[valid], average=None, labels=np.unique(labels.numpy()[valid]))
     assert loss(certain, labels).item() == pytest.approx(1 - ious.mean(), abs=1e-9)
 
 

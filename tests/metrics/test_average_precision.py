@@ -33,10 +33,10 @@ def test_the_coco_protocol_is_pycocotools_to_the_last_bit(seed):
 def test_more_than_a_hundred_predictions_are_cut_as_pycocotools_cuts_them():
     samples = random_samples(2, seed=1)
     for sample in samples:
-        found = sample["pred_instances"]
+        detected = sample["pred_instances"]
         for name in ("masks", "labels", "scores"):
-            found[name] = found[name].repeat(*([60] + [1] * (found[name].ndim - 1)))
-        found["labels"][:] = 1
+            detected[name] = detected[name].repeat(*([60] + [1] * (detected[name].ndim - 1)))
+        detected["labels"][:] = 1
     table = accumulate(matches_of(samples, "coco"), num_classes=len(NAMES))
     assert np.array_equal(np.nan_to_num(table.precision, nan=-1), run_pycocotools(*as_coco(samples)).eval["precision"][..., -1])
 
@@ -86,8 +86,8 @@ def ap_of(overlaps, **counted):
 def test_each_pixel_goes_to_the_highest_score_and_among_equals_to_the_first():
     left, right = rectangle(0, 0, 6, 4), rectangle(4, 0, 6, 4)
     for scores, expected in (((0.9, 0.5), [24, 16]), ((0.5, 0.9), [16, 24]), ((0.7, 0.7), [24, 16])):
-        found = bitmask_overlaps(make_truth(), make_predictions((scores[0], left), (scores[1], right)))
-        assert found.areas.tolist() == expected
+        detected = bitmask_overlaps(make_truth(), make_predictions((scores[0], left), (scores[1], right)))
+        assert detected.areas.tolist() == expected
 
 
 def test_each_pixel_of_the_labels_goes_to_the_later_one():

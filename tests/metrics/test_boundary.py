@@ -19,9 +19,9 @@ def boundary_iou_by_erosion(labels, preds, num_classes, radius):
 
     ious = []
     for c in range(num_classes):
-        truth, found = band(labels, c), band(preds, c)
-        either = (truth | found).sum()
-        ious.append((truth & found).sum() / either if either else np.nan)
+        truth, predicted = band(labels, c), band(preds, c)
+        either = (truth | predicted).sum()
+        ious.append((truth & predicted).sum() / either if either else np.nan)
     return np.array(ious)
 
 

@@ -61,23 +61,23 @@ class TestContract(MetricContract):
         for protocol, make in (("coco", ap_oracle.dense_scene), ("bitmask", ap_oracle.bitmask_scene)):
             regions = protocol == "coco"
             scenes = [make(sample) for sample in samples]
-            found = ap_oracle.average_precision(scenes, len(NAMES), regions=regions)
-            scores |= {f"{protocol}/{score}": value for (score, label), value in found.items() if label is None}
+            expected_ap = ap_oracle.average_precision(scenes, len(NAMES), regions=regions)
+            scores |= {f"{protocol}/{score}": value for (score, label), value in expected_ap.items() if label is None}
             scores |= {
                 f"{protocol}/{score}/{NAMES[label]}": value
-                for (score, label), value in found.items()
+                for (score, label), value in expected_ap.items()
                 if label is not None and score in ("AP", "AP50")
             }
             by_image = [ap_oracle.image_average_precision(*scene, len(NAMES), regions=regions) for scene in scenes]
             scores[f"{protocol}/mAP@0.5"] = 100 * np.nanmean(by_image)
             for weather in {sample["weather"] for sample in samples}:
                 own = [scene for scene, sample in zip(scenes, samples) if sample["weather"] == weather]
-                found = ap_oracle.average_precision(own, len(NAMES), regions=regions)
-                scores |= {f"{protocol}/{score}/weather={weather}": found[score, None] for score in ("AP", "AP50")}
+                expected_ap = ap_oracle.average_precision(own, len(NAMES), regions=regions)
+                scores |= {f"{protocol}/{score}/weather={weather}": expected_ap[score, None] for score in ("AP", "AP50")}
             for value in (True, False):
                 own = [make(sample, occluded=value) for sample in samples]
-                found = ap_oracle.average_precision(own, len(NAMES), regions=regions)
-                scores |= {f"{protocol}/{score}/occluded={str(value).lower()}": found[score, None] for score in ("AP", "AP50")}
+                expected_ap = ap_oracle.average_precision(own, len(NAMES), regions=regions)
+                scores |= {f"{protocol}/{score}/occluded={str(value).lower()}": expected_ap[score, None] for score in ("AP", "AP50")}
         return {name: value for name, value in scores.items() if not np.isnan(value)}
 
 

@@ -77,9 +77,9 @@ def test_pixels_lie_where_the_original_layer_and_grid_sample_put_them(stride):
 def test_cells_that_overhang_the_image_keep_their_width(size, cells, stride):
     # A map that holds the pixel position of its cells' centres must give back each pixel's own position.
     ramp = ((torch.arange(cells) + 0.5) * stride - 0.5).view(1, 1, 1, cells).double()
-    found = sample_levels([ramp], torch.arange(size)[None], (1, size)).flatten()
+    sampled = sample_levels([ramp], torch.arange(size)[None], (1, size)).flatten()
     expected = torch.arange(size).double().clamp(float(ramp.min()), float(ramp.max()))
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(sampled, expected, rtol=0, atol=1e-12)
 
 
 def test_gradient_of_sampled_columns_is_the_numerical_one():

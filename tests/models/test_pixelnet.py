@@ -94,14 +94,14 @@ def test_any_backbone_trains_and_tests_on_mmsegs_normal_path_at_any_size(backbon
 
     model.eval()
     with torch.no_grad():
-        found = model.test_step(data)
+        predicted = model.test_step(data)
         feats = model.extract_feat(batch["inputs"])
         columns = sample_levels(model.decode_head._transform_inputs(feats), torch.arange(45 * 61).expand(2, -1), (45, 61))
         expected = model.decode_head.classify(columns.flatten(0, 1))
-    logits = torch.stack([sample.seg_logits.data for sample in found])
+    logits = torch.stack([sample.seg_logits.data for sample in predicted])
     assert logits.shape == (2, NUM_CLASSES, 45, 61)
     torch.testing.assert_close(logits, expected.view(NUM_CLASSES, 2, 45, 61).transpose(0, 1), rtol=1e-4, atol=1e-5)
-    assert torch.equal(found[0].pred_sem_seg.data, logits[0].argmax(0, keepdim=True))
+    assert torch.equal(predicted[0].pred_sem_seg.data, logits[0].argmax(0, keepdim=True))
 
 
 def test_sliding_windows_work():
@@ -215,8 +215,8 @@ def test_the_head_learns_classes_that_depend_on_two_levels():
         optimizer.zero_grad()
         head.loss(feats, samples, {})["loss_ce"].backward()
         optimizer.step()
-    found = head.eval()(feats).argmax(1)
-    assert (found == fine.long() + 2 * coarse).float().mean() > 0.95
+    predicted = head.eval()(feats).argmax(1)
+    assert (predicted == fine.long() + 2 * coarse).float().mean() > 0.95
 
 
 def test_autocast_trains_and_predicts():

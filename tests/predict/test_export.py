@@ -59,9 +59,9 @@ def test_the_file_gives_the_predictors_labels_and_probabilities_at_every_size(pa
     assert exported.palette.tolist() == PALETTE
     for size_hw in ((40, 60), (60, 40), (23, 31), (9, 70)):
         image = render_colors(9, size_hw)[0]
-        expected, found = trained(image), exported(image)
-        np.testing.assert_allclose(found.probs, expected.probs, atol=1e-4)
-        assert (found.labels == expected.labels).mean() > 0.999
+        expected, predicted = trained(image), exported(image)
+        np.testing.assert_allclose(predicted.probs, expected.probs, atol=1e-4)
+        assert (predicted.labels == expected.labels).mean() > 0.999
 
 
 def test_views_and_batches_work_on_exported_files_too(paths, tmp_path):
@@ -90,8 +90,8 @@ def test_a_fixed_size_is_the_only_one_and_images_are_brought_to_it(tmp_path):
     shape = onnx.load(str(tmp_path / "m.onnx")).graph.input[0].type.tensor_type.shape.dim
     assert [x.dim_value or x.dim_param for x in shape] == ["batch", 3, 20, 30]
     image, truth = render_colors(3, (40, 60), patch=20)
-    found = Predictor(tmp_path / "m.onnx")(image).labels
-    assert (found == truth).mean() > 0.95  # but for the borders, which were resized
+    predicted = Predictor(tmp_path / "m.onnx")(image).labels
+    assert (predicted == truth).mean() > 0.95  # but for the borders, which were resized
     with pytest.raises(ValueError, match="takes inputs of 30x20 pixels only; export with a dynamic size"):
         Predictor(tmp_path / "m.onnx", scales=[1.0, 2.0])(image)
 
@@ -267,8 +267,8 @@ def test_it_predicts_where_neither_torch_nor_openmmlab_is_installed(exported, tm
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     for i in range(3):
-        found = cv2.imread(str(tmp_path / "labels" / f"{i}.png"), cv2.IMREAD_UNCHANGED)
-        np.testing.assert_array_equal(found, render_colors(i, (40, 60))[1])
+        predicted = cv2.imread(str(tmp_path / "labels" / f"{i}.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(predicted, render_colors(i, (40, 60))[1])
 
 
 def test_a_config_there_is_answered_with_the_install_line(exported):

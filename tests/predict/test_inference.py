@@ -57,16 +57,16 @@ class BrightSpots(BaseModel):
                     masks.append(mask)
                     labels.append(0 if self.same_class else i)
                     scores.append(float(bright[mask].max()) / 255)
-            found = InstanceData(
+            predicted = InstanceData(
                 bboxes=torch.tensor([box_of(mask) for mask in masks]).reshape(-1, 4).float(),
                 labels=torch.tensor(labels, dtype=torch.int64),
                 scores=torch.tensor(scores),
             )
             if not self.boxes:
-                found.bboxes = torch.zeros_like(found.bboxes)
+                predicted.bboxes = torch.zeros_like(predicted.bboxes)
             if self.masks:
-                found.masks = torch.stack(masks) if masks else torch.zeros(0, height, width, dtype=torch.bool)
-            sample.pred_instances = found
+                predicted.masks = torch.stack(masks) if masks else torch.zeros(0, height, width, dtype=torch.bool)
+            sample.pred_instances = predicted
         assert all(isinstance(sample, DetDataSample) for sample in data_samples)
         return data_samples
 
@@ -114,17 +114,17 @@ def test_unsure_objects_are_left_out(paths):
 
 def test_the_mirror_image_shows_the_same_objects_under_the_other_class(paths):
     """What is left there is right here, so every object is found twice, once as each class."""
-    found = Predictor(*paths, device="cpu", flip=True)(scene()).instances
-    assert sorted(zip(found.class_ids.tolist(), found.boxes_xyxy[:, 0].tolist())) == [(0, 3), (0, 20), (1, 3), (1, 20)]
+    predicted = Predictor(*paths, device="cpu", flip=True)(scene()).instances
+    assert sorted(zip(predicted.class_ids.tolist(), predicted.boxes_xyxy[:, 0].tolist())) == [(0, 3), (0, 20), (1, 3), (1, 20)]
 
 
 @pytest.mark.parametrize("flip", [False, True])
 def test_boxes_that_a_model_leaves_empty_come_from_the_masks_and_join_the_views(paths, flip):
     """SOLO and its kin give masks and boxes of zeros."""
     options = {"model.boxes": False, "model.same_class": True}
-    found = Predictor(*paths, device="cpu", flip=flip, cfg_options=options)(scene()).instances
-    assert found.boxes_xyxy.tolist() == [[20, 10, 28, 15], [3, 2, 9, 8]]
-    assert found.class_ids.tolist() == [0, 0]
+    predicted = Predictor(*paths, device="cpu", flip=flip, cfg_options=options)(scene()).instances
+    assert predicted.boxes_xyxy.tolist() == [[20, 10, 28, 15], [3, 2, 9, 8]]
+    assert predicted.class_ids.tolist() == [0, 0]
 
 
 def test_boxes_that_are_not_finite_are_refused(paths):

@@ -64,9 +64,9 @@ def test_batches_of_mixed_sizes_equal_single_images_in_order(resizing):
     images = [render_colors(i, size)[0] for i, size in enumerate([(24, 36), (30, 20), (24, 36), (24, 36), (30, 20)])]
     one = [Predictor(*resizing, device="cpu", keep_probs=True)(image) for image in images]
     batched = Predictor(*resizing, device="cpu", keep_probs=True, batch_size=3).predict_all(iter(images))
-    for expected, found in zip(one, batched, strict=True):
-        np.testing.assert_array_equal(found.labels, expected.labels)
-        np.testing.assert_allclose(found.probs, expected.probs, atol=1e-6)
+    for expected, predicted in zip(one, batched, strict=True):
+        np.testing.assert_array_equal(predicted.labels, expected.labels)
+        np.testing.assert_allclose(predicted.probs, expected.probs, atol=1e-6)
 
 
 def test_it_agrees_with_mmsegs_own_inference(resizing, tmp_path):

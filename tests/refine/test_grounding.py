@@ -42,14 +42,14 @@ def test_a_class_scores_as_its_best_token(weights, image):
         102,
     ]  # [CLS] car . traffic light . person . [SEP]
     assert spans == [[1], [3, 4], [6]]
-    found = detector.detect(image, NAMES)
+    detections = detector.detect(image, NAMES)
     assert isinstance(detector, BoxDetector)
-    assert len(found) == 20  # every query, as nothing is suppressed
-    assert (np.diff(found.scores) <= 0).all()
-    assert (found.boxes_xyxy >= 0).all()
-    assert (found.boxes_xyxy[:, [0, 2]] <= 96).all()
-    assert (found.boxes_xyxy[:, [1, 3]] <= 48).all()
-    assert set(found.class_ids) <= {0, 1, 2}
+    assert len(detections) == 20  # every query, as nothing is suppressed
+    assert (np.diff(detections.scores) <= 0).all()
+    assert (detections.boxes_xyxy >= 0).all()
+    assert (detections.boxes_xyxy[:, [0, 2]] <= 96).all()
+    assert (detections.boxes_xyxy[:, [1, 3]] <= 48).all()
+    assert set(detections.class_ids) <= {0, 1, 2}
 
 
 def test_the_threshold_and_suppression_within_a_class_leave_boxes_out(weights, image):

@@ -145,9 +145,9 @@ def test_a_mask_source_takes_the_file_like_a_folder(family, tmp_path, monkeypatc
     model.save_pretrained(tmp_path / "folder")
     image = np.random.default_rng(0).integers(0, 256, (40, 64, 3), dtype=np.uint8)
     prompts = Prompts(np.array([[5, 5, 40, 30]], np.float32), np.zeros((1, 0, 2), np.float32), np.zeros((1, 0), np.int64))
-    found = [SAMMasks(weights=tmp_path / name).predict(image, prompts) for name in ("official.pth", "folder")]
-    assert found[0].boxes_xyxy.tolist() == found[1].boxes_xyxy.tolist()
-    np.testing.assert_allclose(found[0].logits[0], found[1].logits[0], rtol=1e-2, atol=1e-4)
+    predicted = [SAMMasks(weights=tmp_path / name).predict(image, prompts) for name in ("official.pth", "folder")]
+    assert predicted[0].boxes_xyxy.tolist() == predicted[1].boxes_xyxy.tolist()
+    np.testing.assert_allclose(predicted[0].logits[0], predicted[1].logits[0], rtol=1e-2, atol=1e-4)
     first = SAMMasks(weights=tmp_path / "official.pth").fingerprint
     torch.save(official | {"more": torch.ones(1)}, tmp_path / "official.pth")
     assert official_sam.official_type(tmp_path / "official.pth") == family

@@ -91,12 +91,12 @@ class TestEveryFamily:
     def test_batched_answers_equal_the_models_own_one_by_one(self, family, folders, image, labels):
         source = SAMMasks(weights=folders[family], family=family, batch_size=2)
         prompts = ask(labels)
-        found = source.predict(image, prompts)
+        predicted = source.predict(image, prompts)
         expected, scores = by_the_model_itself(source, image, prompts)
-        assert len(found) == 3
+        assert len(predicted) == 3
         assert 0 < expected.mean() < 1
-        assert (full(found) != expected).mean() < 1e-3  # sums of floats in another order
-        np.testing.assert_allclose(found.scores, scores, atol=1e-4)
+        assert (full(predicted) != expected).mean() < 1e-3  # sums of floats in another order
+        np.testing.assert_allclose(predicted.scores, scores, atol=1e-4)
 
     def test_the_image_is_encoded_once(self, family, folders, image, labels, monkeypatch):
         source = SAMMasks(weights=folders[family], batch_size=1)
@@ -107,8 +107,8 @@ class TestEveryFamily:
 
     def test_logits_cover_the_prompts_box_and_agree_with_the_mask(self, family, folders, image, labels):
         prompts = ask(labels)
-        found = SAMMasks(weights=folders[family]).predict(image, prompts)
-        for box, asked, crop, logits in zip(found.boxes_xyxy, prompts.boxes_xyxy, found.crops, found.logits):
+        predicted = SAMMasks(weights=folders[family]).predict(image, prompts)
+        for box, asked, crop, logits in zip(predicted.boxes_xyxy, prompts.boxes_xyxy, predicted.crops, predicted.logits):
             assert (box[:2] <= asked[:2]).all()
             assert (box[2:] >= asked[2:]).all()
             np.testing.assert_array_equal(logits.astype(np.float32) > 0, crop & (logits != 0))
@@ -125,7 +125,7 @@ class TestEveryFamily:
     def test_of_several_answers_that_with_the_largest_overlap_is_taken(self, family, folders, image, labels):
         source = SAMMasks(weights=folders[family], multimask=True)
         prompts = ask(labels)
-        found = full(source.predict(image, prompts))
+        predicted = full(source.predict(image, prompts))
         frame, embedding = source._encode(image)
         low, _ = source._decode(embedding, frame, prompts, range(3), multimask=True)
         whole = (slice(0, SIZE_HW[0]), slice(0, SIZE_HW[1]))
@@ -135,20 +135,20 @@ class TestEveryFamily:
             masks = [frame.sample(mask, whole) > 0 for mask in low[i]]
             overlaps = [(mask & region).sum() / (mask | region).sum() for mask in masks]
             assert len(overlaps) == 3
-            assert (found[i] & region).sum() / (found[i] | region).sum() == pytest.approx(max(overlaps))
+            assert (predicted[i] & region).sum() / (predicted[i] | region).sum() == pytest.approx(max(overlaps))
 
     def test_proposals_pass_the_filters(self, family, folders, image):
         everything = SAMMasks(weights=folders[family], points_per_side=4, min_score=-9, min_stability=0, max_iou=1, min_area_px=1)
-        found = everything.propose(image)
-        assert len(found) > 3
-        assert (np.diff(found.scores) <= 0).all()
-        for box, crop in zip(found.boxes_xyxy, found.crops):
+        predicted = everything.propose(image)
+        assert len(predicted) > 3
+        assert (np.diff(predicted.scores) <= 0).all()
+        for box, crop in zip(predicted.boxes_xyxy, predicted.crops):
             assert crop.shape == (box[3] - box[1], box[2] - box[0])
             assert all(edge.any() for edge in (crop[0], crop[-1], crop[:, 0], crop[:, -1]))  # tight
-        middle = float(np.median(found.scores))
+        middle = float(np.median(predicted.scores))
         strict = SAMMasks(weights=folders[family], points_per_side=4, min_score=middle, min_stability=0, max_iou=1, min_area_px=40)
         kept = strict.propose(image)
-        assert 0 < len(kept) < len(found)
+        assert 0 < len(kept) < len(predicted)
         assert (kept.areas >= 40).all()
         assert len(SAMMasks(weights=folders[family], points_per_side=2, min_score=2.0).propose(image)) == 0
 
@@ -179,9 +179,9 @@ class TestEveryFamily:
         prompts = Prompts(
             np.array([[0, 0, size_hw[1], size_hw[0]]], np.float32), np.zeros((1, 1, 2), np.float32), np.ones((1, 1), np.int64)
         )
-        found = SAMMasks(weights=folders[family], points_per_side=2, min_score=-9).predict(image, prompts)
-        assert found.size_hw == size_hw
-        assert found.crops[0].shape == size_hw
+        predicted = SAMMasks(weights=folders[family], points_per_side=2, min_score=-9).predict(image, prompts)
+        assert predicted.size_hw == size_hw
+        assert predicted.crops[0].shape == size_hw
 
 
 def test_both_protocols_are_spoken(folders):
@@ -192,9 +192,9 @@ def test_both_protocols_are_spoken(folders):
 
 def test_crops_add_masks_and_keep_coordinates(folders, image):
     settings = dict(weights=folders["sam_hq"], points_per_side=4, min_score=-9, min_stability=0, max_iou=0.9, min_area_px=1)
-    found = SAMMasks(**settings, crop_layers=1).propose(np.tile(image, (4, 4, 1)))
-    assert found.size_hw == (4 * SIZE_HW[0], 4 * SIZE_HW[1])
-    assert len(found) > 0
+    predicted = SAMMasks(**settings, crop_layers=1).propose(np.tile(image, (4, 4, 1)))
+    assert predicted.size_hw == (4 * SIZE_HW[0], 4 * SIZE_HW[1])
+    assert len(predicted) > 0
 
 
 def test_weights_of_another_family_are_refused(folders, tmp_path):
