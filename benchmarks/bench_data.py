@@ -1,4 +1,4 @@
-"""The data path against its floor: remapping against a loop over classes, the v3 input pipeline and verification against decoding alone.
+"""The data path: remapping against a loop over classes, the v3 input pipeline and verification against decoding alone.
 
 Processor seconds of one thread, which other programs on the machine do not lengthen much; the compared things take turns.
 """

@@ -2,7 +2,7 @@
 
 The bare forward pass starts from a prepared tensor and ends with the head's output at its own stride; MMSegmentation's own ``predict``
 starts there too and ends with label maps in memory. Processor seconds of one thread, which other programs on the machine do not lengthen
-much; the ways take turns, and the best of the rounds counts. Weights are random, which changes neither. The images are drawn by the mini
+much; the ways take turns, and the best of the rounds counts. Weights are random, which changes neither. The images are rendered by the mini
 set's generator, and read from JPEG.
 """
 

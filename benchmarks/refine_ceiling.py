@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.refine_ceiling CONFIG CHECKPOINT --data data/mini`` prints mIoU and the IoU of each class before and after
 :class:`~mmstreet.refine.refiners.PromptRefiner` with its default gates, asked about objects alone and about every class. What stays wrong
-then, no redrawing of regions mends: the network has no region there, or one of another class.
+then, no better contour corrects: the network has no region there, or one of another class.
 """
 
 from __future__ import annotations

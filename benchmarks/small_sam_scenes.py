@@ -63,7 +63,7 @@ def render_classes(scene: Scene, flip: bool) -> torch.Tensor:
 
 
 def sample_prompts(scene: Scene, rng: np.random.Generator, flip: bool) -> dict[str, torch.Tensor]:
-    """Choose regions of a scene, each with a box that is a little off and a point inside, and draw their masks at low resolution."""
+    """Choose regions of a scene, each with a box that is a little off and a point inside, and render their masks at low resolution."""
     height, width = scene.frame.image_hw
     weight = np.sqrt([item.area_px for item in scene.objects])  # between "every region" and "every pixel" alike
     chosen = [scene.objects[i] for i in rng.choice(len(scene.objects), size=PROMPTS_PER_IMAGE, p=weight / weight.sum())]

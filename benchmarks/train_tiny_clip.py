@@ -49,7 +49,7 @@ def read(data: Path, split: str, count: int | None) -> tuple[np.ndarray, np.ndar
 def sample_crops(
     images: np.ndarray, maps: np.ndarray, places: list[np.ndarray], rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw crops around pixels of classes drawn evenly, each with the class that fills most of it.
+    """Sample crops around pixels of classes, each class equally often; with each crop, the class that fills most of it.
 
     ``places`` has, for each class, rows of image, row and column where it is.
     """

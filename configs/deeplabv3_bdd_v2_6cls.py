@@ -1,7 +1,7 @@
 """Does the same model learn six hard classes better when all others weigh nothing?
 
 The study's answer is no: pole, motorcycle and bicycle fell below 0.1 % IoU. Training differs from v2 by the zero weights alone. Scored are
-the pixels of the six classes, the mean over those six, so that the numbers stand beside those of v3.
+the pixels of the six classes, the mean over those six, so that the numbers compare with those of v3.
 """
 
 _base_ = [

@@ -1,7 +1,7 @@
 """Does the street-view study's first loss, Dice plus cross entropy, give the score that it reports, on a split of the same size?
 
 The study reports 41.56 % mIoU after nine epochs, on 1,600 of 8,000 images that it kept from training, with a loss that its later versions
-replace. It publishes no lists; ``mmstreet split data/bdd100k`` draws ours. Against v2: the loss, the split, the epochs.
+replace. It publishes no lists; ``mmstreet split data/bdd100k`` makes ours. Against v2: the loss, the split, the epochs.
 """
 
 _base_ = [

@@ -1,7 +1,7 @@
 """Does v3's recipe bring back thin and rare things on real street photographs? CamVid's 11 classes, on a CPU, from scratch.
 
 The recipe is kept: doubled resolution, harder focus, boosts, clip, augmentation, half the batch. The classes are not remapped, so that the
-numbers stand beside those of v1 and v2; boosted and kept in view are CamVid's thin and rare ones, of which motorcycles are none.
+numbers compare with those of v1 and v2; boosted and kept in view are CamVid's thin and rare ones, of which motorcycles are none.
 """
 
 _base_ = [

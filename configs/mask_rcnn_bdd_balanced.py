@@ -1,4 +1,4 @@
-"""Do rare classes gain from being drawn more often, and from rotation, crops and colour jitter? Stage two with both.
+"""Do rare classes gain from being sampled more often, and from rotation, crops and colour jitter? Stage two with both.
 
 What the study names as its future scope. An image is repeated ``sqrt(0.1 / f)`` times, rounded up or down at random, for the rarest of its
 classes, which ``f`` of all images have: about three times for a class in one per cent of the images (Gupta, Dollár, Girshick: LVIS, 2019).

@@ -1,8 +1,8 @@
-"""Does drawing as many pixels of every class do for six rare and common classes what weights do in the loss?
+"""Does sampling as many pixels of every class do for six rare and common classes what weights do in the loss?
 
 The sample is balanced instead of the loss: of the 2,000 pixels of an image each class present gets an equal share. Six classes are left by
-remapping, the rest of the scene is never drawn. Validation scores the labelled pixels of the six, the test these and, under ``scene/``, the
-whole scene, as in deeplabv3_bdd_v3.py.
+remapping, the rest of the scene is never sampled. Validation scores the labelled pixels of the six, the test these and, under
+``scene/``, the whole scene, as in deeplabv3_bdd_v3.py.
 """
 
 _base_ = [

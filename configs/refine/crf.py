@@ -1,8 +1,8 @@
 """Does a fully connected CRF, at half resolution and with widths that follow the image, sharpen a coarse prediction?
 
 Against DeepLabv2's 67 pixels and 3 colour values, which cost fences and pavement, the widths are 30 and 5; they were chosen on 16 training
-images of CamVid for two networks, one of which underestimates thin classes and one predicts too much of them. Poles and fences stay as the
-network drew them: a smoothness kernel erases or swells what is two pixels wide. Nothing else is protected, so that people, signs and
+images of CamVid for two networks: one predicts too few pixels of thin classes, the other too many. Poles and fences stay as the
+network predicts them: a smoothness kernel erases or widens what is two pixels wide. Nothing else is protected, so that people, signs and
 two-wheelers may lose false alarms. See docs/refinement.md.
 """
 

@@ -1,4 +1,4 @@
-"""Does a SAM that has learnt the mini set's regions redraw a coarse network's regions better than they were?
+"""Does a SAM that has learnt the mini set's regions improve the contours of a coarse network's regions?
 
 The weights are those of ``python -m benchmarks.train_small_sam work_dirs/small_sam``, which has learnt regions of every class. So it is
 asked about every class; the gates are the defaults.
