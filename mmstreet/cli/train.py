@@ -53,7 +53,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         const=0.002,
         type=float,
         metavar="MOMENTUM",
-        help="validate and save a running mean of the weights; 0.002 when no value is given, a mean over about 500 iterations",
+        help="validate and save a mean of the weights over the last tenth of the iterations, 1 / MOMENTUM at most; default 0.002",
     )
     add_cfg_options(parser)
     add_processes(parser)

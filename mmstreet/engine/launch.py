@@ -79,7 +79,8 @@ def load_config(
         epochs: Length of the run, for a config that counts epochs; schedules that end with the run end with it then too.
         iters: The same for a config that counts iterations.
         schedule: What a resumed run of another length does: ``'stretch'`` or ``'restart'``; see ``ScheduleHook``.
-        ema: Momentum of a running mean of the weights, which is what is validated and saved; 0.002 is a mean over about 500 iterations.
+        ema: Momentum of a running mean of the weights, which is what is validated and saved: a mean over the last tenth of the
+            iterations so far, of about ``1 / ema`` at most.
 
     Returns:
         The config, ready for :func:`build_runner`. SyncBN has become BN where there is nothing to synchronise with or no GPU to do it.
@@ -99,7 +100,7 @@ def load_config(
     if ema is not None:
         if not 0 < ema < 1:
             raise LaunchError(f"the momentum of averaged weights is above 0 and below 1, such as 0.002, not {ema}")
-        _replace_hook(cfg, dict(type="EMAHook", momentum=ema, update_buffers=True))
+        _replace_hook(cfg, dict(type="EMAHook", ema_type="MomentumAnnealingEMA", momentum=ema, gamma=10, update_buffers=True))
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     elif cfg.get("work_dir") is None:

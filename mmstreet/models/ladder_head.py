@@ -73,7 +73,6 @@ class LadderHead(ThinAwareHead):
             align_corners=align_corners,
             init_cfg=init_cfg or dict(type="Normal", std=0.01, override=dict(name="conv_seg")),
         )
-        self.add_terms(boundary_weight=boundary_weight, skeleton_weight=skeleton_weight)
         self.grids = tuple(grids)
         pooled = max(1, channels // len(self.grids))
         self.reduce = ConvModule(in_channels[-1], channels, 1, norm_cfg=norm_cfg)
@@ -81,6 +80,9 @@ class LadderHead(ThinAwareHead):
         self.fuse = ConvModule(channels + pooled * len(self.grids), channels, 1, norm_cfg=norm_cfg)
         self.lateral = nn.ModuleList(ConvModule(width, channels, 1, norm_cfg=norm_cfg, act_cfg=None) for width in in_channels[:-1])
         self.blend = nn.ModuleList(ConvModule(channels, channels, 3, padding=1, norm_cfg=norm_cfg) for _ in in_channels[:-1])
+        self.add_terms(
+            boundary_weight=boundary_weight, skeleton_weight=skeleton_weight
+        )  # last, so that a seed draws the other layers alike
 
     def extract_features(self, inputs: Sequence[Tensor]) -> Tensor:
         """Compute what the classifier sees, float ``[B, channels, h, w]`` at the stride of the finest level."""

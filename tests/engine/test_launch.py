@@ -45,8 +45,9 @@ def test_options_overrule_the_file(config_file):
 
 def test_averaging_of_weights_takes_the_place_of_the_configs(config_file):
     path = config_file("custom_hooks = [dict(type='EMAHook', momentum=0.5), dict(type='mmstreet.FiniteLossHook')]\n")
-    averaging = dict(type="EMAHook", momentum=0.01, update_buffers=True)
-    assert load_config(path, ema=0.01).custom_hooks == [dict(type="mmstreet.FiniteLossHook"), averaging]
+    finite, averaging = load_config(path, ema=0.01).custom_hooks
+    assert finite == dict(type="mmstreet.FiniteLossHook")
+    assert (averaging.type, averaging.momentum, averaging.update_buffers) == ("EMAHook", 0.01, True)
     with pytest.raises(LaunchError, match=r"above 0 and below 1, such as 0\.002, not 2"):
         load_config(path, ema=2)
 

@@ -126,7 +126,7 @@ def test_accumulated_gradients_that_a_checkpoint_lacks_are_reported(tmp_path):
     assert len(told) == 2  # after iterations 1 and 2; the steps are after 3 and, at the end, 4
 
 
-EMA = dict(type="EMAHook", momentum=0.1, update_buffers=True, begin_iter=3)
+EMA = dict(type="EMAHook", ema_type="MomentumAnnealingEMA", momentum=0.1, gamma=2, update_buffers=True)
 
 
 class Averages(Hook):
@@ -139,10 +139,8 @@ class Averages(Hook):
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         weights = {name: value.detach().clone() for name, value in runner.model.named_parameters()}
-        if self.mean is None or runner.iter + 1 <= EMA["begin_iter"]:
-            self.mean = weights
-        else:
-            self.mean = {name: 0.9 * self.mean[name] + 0.1 * value for name, value in weights.items()}
+        share = max(0.1, 2 / (2 + runner.iter))
+        self.mean = {name: (1 - share) * self.mean[name] + share * value for name, value in weights.items()} if self.mean else weights
 
     def before_val_epoch(self, runner):
         self.validated = {name: value.detach().clone() for name, value in runner.model.named_parameters()}

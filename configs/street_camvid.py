@@ -1,0 +1,29 @@
+"""How far does a small network with ImageNet weights come on CamVid, at the frames' own size and on a CPU?
+
+EfficientNet-Lite 0 and a light decoder to stride 4, trained on crops that keep pole, signsymbol, pedestrian and bicyclist in view.
+"""
+
+_base_ = [
+    "./_base_/models/ladder_lite0.py",
+    "./_base_/data/camvid.py",
+    "./_base_/recipes/street.py",
+    "./_base_/runtime/default.py",
+]
+
+_variant_of = "street_bdd"
+
+model = dict(
+    decode_head=dict(
+        num_classes=_base_._num_classes,
+        loss_decode=dict(_base_._street_loss, class_weight=dict(_base_._street_class_weight, table="camvid11")),
+    )
+)
+custom_hooks = [*_base_.custom_hooks, _base_._ema]
+
+_thin = (2, 6, 9, 10)  # pole, signsymbol, pedestrian, bicyclist
+_crop = dict(_base_._street_crop, size_hw=(256, 352), prefer=_thin)
+train_pipeline = [_base_._load_image, _base_._load_labels, _crop, *_base_._street_augment]
+test_pipeline = [_base_._load_image, _base_._load_labels, _base_._pack]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
