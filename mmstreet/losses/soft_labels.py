@@ -1,4 +1,4 @@
-"""Labels at a coarser resolution that forget nothing: the share of each class in a cell, and a cross entropy with it."""
+"""Labels at a coarser resolution without loss of thin things: the share of each class in a cell, and a cross entropy with it."""
 
 from __future__ import annotations
 

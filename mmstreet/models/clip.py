@@ -167,7 +167,7 @@ class ClipTeacher(nn.Module):
         patch_scale: tuple[float, float],
         valid_hw: list[tuple[int, int]] | None = None,
     ) -> tuple[Tensor, tuple[int, int]]:
-        """Draw one patch for the batch, enlarge it and make its pseudo-labels.
+        """Sample one patch for the batch, enlarge it and make its pseudo-labels.
 
         Args:
             images: RGB, float ``[B, 3, H, W]`` in 0…255.

@@ -23,7 +23,7 @@ TILE_BYTES = {"cpu": 2 * 2**20, "gpu": 64 * 2**20}
 
 
 def sample_uniform(labels: Tensor, num: int, *, ignore_index: int = 255) -> Tensor:
-    """Draw labelled pixels of one image, all equally likely.
+    """Sample labelled pixels of one image, all equally likely.
 
     Args:
         labels: Class ids, int64 ``[H, W]``.
@@ -43,7 +43,7 @@ def sample_uniform(labels: Tensor, num: int, *, ignore_index: int = 255) -> Tens
 
 
 def sample_class_balanced(labels: Tensor, num: int, *, ignore_index: int = 255) -> Tensor:
-    """Draw labelled pixels of one image, equally many of each class that is present.
+    """Sample labelled pixels of one image, equally many of each class that is present.
 
     Classes with fewer pixels than their share give all that they have, and the rest of the sample is sampled uniformly
     from the labelled pixels that remain. An image with fewer than ``num`` labelled pixels gives equal shares sampled with
@@ -77,7 +77,7 @@ def sample_hard(
     share: float = 0.75,
     ignore_index: int = 255,
 ) -> Tensor:
-    """Draw labelled pixels of one image, most of them where the score is high.
+    """Sample labelled pixels of one image, most of them where the score is high.
 
     ``oversample * num`` uniform candidates are scored; the highest ``share * num`` are kept and the others are taken at
     random from the remaining candidates, so that easy pixels stay in the sample. The scheme is the one that PointRend

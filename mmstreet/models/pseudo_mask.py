@@ -57,7 +57,7 @@ def pseudo_labels(
 
 
 def sample_patch(view_hw: tuple[int, int], patch_hw: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Draw the place of a patch with torch's global generator; every offset is possible, the last one too.
+    """Sample the place of a patch with torch's global generator; every offset is possible, the last one too.
 
     Returns:
         Offset ``(y, x)`` and size ``(h, w)``; a patch larger than the view is cut to it.

@@ -14,7 +14,7 @@ CLOSEST = 0.9999
 
 
 def check_text_embeddings(embeddings: np.ndarray, *, classes: Sequence[str], where: object) -> None:
-    """Refuse embeddings that are not finite, not of length 1, or tell two classes not apart.
+    """Refuse embeddings that are not finite, not of length 1, or equal for two classes.
 
     Args:
         embeddings: Float ``[C, D]``.

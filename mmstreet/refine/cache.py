@@ -1,4 +1,4 @@
-"""Masks kept on the disk: what a slow source has once said about an image is read back instead of asked again."""
+"""Masks kept on disk, so that a slow source is asked only once about an image."""
 
 from __future__ import annotations
 

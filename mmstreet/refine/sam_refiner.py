@@ -20,7 +20,7 @@ STRATEGIES = {"prompts": PromptRefiner, "vote": VoteRefiner}
 @REFINERS.register_module()
 @dataclass(kw_only=True, eq=False)
 class SAMRefiner(Refiner):
-    """Let SAM, SAM 2 or SAM-HQ redraw what a network has found.
+    """Let SAM, SAM 2 or SAM-HQ improve the contours of what a network predicts.
 
     ``'prompts'`` asks about the regions of vehicles, people, two-wheelers, poles, lights and signs, one by one, and takes over the answers
     that agree with the map (:class:`~mmstreet.refine.refiners.PromptRefiner`). ``'vote'`` lets SAM find masks by itself and gives each

@@ -1,1 +1,1 @@
-"""Drawing: pages, charts and pictures, from files; no framework is needed."""
+"""Renders pages, charts and pictures from files; no framework is needed."""

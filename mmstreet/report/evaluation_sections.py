@@ -1,4 +1,4 @@
-"""What a test left, as plain data for a page: classes, confusion, curves, kept images, refiners, safety."""
+"""The results of a test as plain data for a page: classes, confusion, curves, kept images, refiners, safety."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _PROPOSALS = 150
 
 
 def render_inspection(folder: str | Path) -> list[Path]:
-    """Draw what an inspection has left in a folder: ``instances.png``, and six pictures per image beside its arrays.
+    """Render the arrays that an inspection has written into a folder: ``instances.png``, and six pictures per image beside its arrays.
 
     These are ``annotated.png``, ``letterboxed.png``, ``masks.png`` (the largest at their boxes, and below at 56×56), ``anchors.png``
     (those of one cell of each level), ``proposals.png`` (some, positive ones green) and ``regions.png`` (the outline of the part of the

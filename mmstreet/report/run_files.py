@@ -1,4 +1,4 @@
-"""Everything that a run left in its work dir, read from JSON, CSV and text; no framework is needed and nothing is executed."""
+"""The files of a run, read from its work dir as JSON, CSV and text; no framework is needed and nothing is executed."""
 
 from __future__ import annotations
 
