@@ -15,6 +15,7 @@ GROUPS = {
     "Train and test": {
         "train": "train a config, on one process or several",
         "test": "test a checkpoint: scores, tables, pictures",
+        "calibrate": "fit the temperature that makes a model's confidence mean something",
         "config": "list the configs, print one as it is resolved, or its difference to another",
         "report": "one HTML page per run, or several runs side by side",
     },

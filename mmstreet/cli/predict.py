@@ -46,6 +46,12 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument(
         "--save-probs", action="store_true", help="also write the network's class probabilities of images, for mmstreet refine"
     )
+    parser.add_argument(
+        "--save-confidence",
+        action="store_true",
+        help="also write confidence and entropy of the pixels of images as grey PNG files, 255 for 1; see mmstreet calibrate",
+    )
+    parser.add_argument("--abstain", type=float, metavar="T", help="pixels of a confidence below T, 0 to 1, become unknown, 255")
     parser.add_argument("--no-labels", action="store_true", help="write no label maps")
     add_results(parser, verb="predict")
     parser.add_argument("--trust-checkpoint", action="store_true", help="read a checkpoint that may run code; only for files of your own")
@@ -83,6 +89,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         scales=args.scales,
         refine=args.refine,
         keep_probs=args.save_probs,
+        keep_confidence=args.save_confidence,
+        abstain=args.abstain,
         min_score=args.min_score,
         orientation=args.orientation,
         trust=args.trust_checkpoint,
@@ -97,6 +105,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         labels=not args.no_labels,
         overlays=not args.no_overlays,
         probs=args.save_probs,
+        confidence=args.save_confidence,
         overwrite=args.overwrite,
     )
     own = shard.take(sources)
@@ -130,6 +139,8 @@ def _settings(args: argparse.Namespace, predictor: Predictor) -> dict:
         "min_score": args.min_score if predictor.kind == "instance" else None,
         "safety": args.safety,
         "orientation": predictor.orientation,
+        **({"abstain": args.abstain} if args.abstain is not None else {}),
+        **({"temperature": predictor.model.temperature} if args.abstain is not None or args.save_confidence else {}),
     }
 
 

@@ -27,6 +27,11 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument("--examples", type=int, default=4, metavar="K", help="with --splits: images of each to keep and show (default: 4)")
     parser.add_argument("--safety", action="store_true", help="also the road-safety score: RoadSafetyMetric is added to the evaluator")
     parser.add_argument(
+        "--calibration",
+        action="store_true",
+        help="also whether confidence means anything: ECE, NLL, risk over coverage; also with the temperature of mmstreet calibrate",
+    )
+    parser.add_argument(
         "--by",
         nargs="+",
         metavar="NAME",
@@ -61,6 +66,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.cli.report import show_run
     from mmstreet.engine.launch import build_runner, load_config
     from mmstreet.engine.safe_load import safe_loading
+    from mmstreet.evaluation.calibration import add_calibration
     from mmstreet.evaluation.refinement import add_refinement
     from mmstreet.evaluation.result_folder import ResultFolder
     from mmstreet.evaluation.run_record import command_line, home_of, recorded
@@ -78,6 +84,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     )
     if args.by:
         set_slices(cfg, args.by, args.attributes)
+    if args.calibration:
+        add_calibration(cfg)
     if args.safety:
         add_safety_metric(cfg)
     out = args.out or Path(cfg.work_dir) / "test"

@@ -112,6 +112,7 @@ def describe(model: SemanticModel, *, size_hw: tuple[int, int] | None) -> dict:
         "palette": model.palette.tolist(),
         "label_rows": [dict(row) for row in model.label_rows],
         "threshold": model.threshold,
+        "temperature": model.temperature,
         "orientation": model.orientation,
         "input": "float32 [B, 3, h, w], RGB, 0 to 255; normalised inside",
         "mean": graph.mean.flatten().tolist(),

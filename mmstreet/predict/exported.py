@@ -25,7 +25,7 @@ FORMAT = 1
 SUFFIXES = {".onnx": "onnx", ".torchscript": "torchscript"}
 """Endings of exported files."""
 _MAX_SIDE = 65536
-_LATER = ("orientation", "threshold", "label_rows")
+_LATER = ("orientation", "threshold", "label_rows", "temperature")
 """Entries that files of the first versions lack."""
 
 
@@ -85,6 +85,7 @@ class ExportedModel:
         self.path = Path(path)
         self.fingerprint = fingerprint_of(self.path.read_bytes())
         self.threshold = metadata.get("threshold")
+        self.temperature = metadata.get("temperature")
         self.orientation = metadata.get("orientation", "stored")
         self.classes = tuple(metadata["classes"])
         self.label_rows = metadata.get("label_rows", [])
@@ -215,6 +216,7 @@ def check_metadata(metadata: object, path: str | Path) -> None:
         "size_hw": lambda x: x is None or _are_sizes(x),
         "align_corners": lambda x: isinstance(x, bool),
         "orientation": lambda x: x in ("stored", "exif"),
+        "temperature": lambda x: x is None or (_are_numbers([x], 1, 0, _MAX_SIDE) and x > 0),
         "threshold": lambda x: x is None or (count == 2 and _are_numbers([x], 1, 0, 1)),
     }
     for name, holds in rules.items():

@@ -21,7 +21,7 @@ from mmstreet.predict.sources import Source, refuse_address
 
 SETTINGS = "run.json"
 SUMMARY = "summary.json"
-RESULTS = ("labels", "overlays", "records", "probs", "videos", "frames")
+RESULTS = ("labels", "overlays", "records", "probs", "confidence", "entropy", "videos", "frames")
 """Folders of results."""
 _JPEG_QUALITY = 90
 _PNG = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
@@ -32,9 +32,10 @@ class PredictionFolder:
     """Files of a prediction.
 
     ``labels/NAME.png`` holds train ids, ``overlays/NAME.jpg`` the colours over the image, ``records/NAME.json`` all numbers, on request
-    ``probs/NAME.npz`` the class probabilities; a video has a folder ``labels/NAME/`` of numbered frames, ``videos/NAME.mp4`` and
-    ``frames/NAME.jsonl``. The record is written last. A result is finished when its record has no error, names these settings and the files
-    that it was made from, and these files are still the same.
+    ``probs/NAME.npz`` the class probabilities, ``confidence/NAME.png`` and ``entropy/NAME.png`` how sure the model is, 0 to 255; a video
+    has a folder ``labels/NAME/`` of numbered frames, ``videos/NAME.mp4`` and ``frames/NAME.jsonl``. The record is written last. A result
+    is finished when its record has no error, names these settings and the files that it was made from, and these files are still the
+    same.
 
     Args:
         root: The folder; made if it is missing.
@@ -43,6 +44,7 @@ class PredictionFolder:
         labels: Write label maps.
         overlays: Write overlays.
         probs: Write class probabilities of images, half precision, compressed.
+        confidence: Write confidence and entropy of the pixels of images, as grey PNG files, 255 for 1.
         overwrite: Replace results of other settings and of other files, and predict finished ones again.
 
     Raises:
@@ -58,6 +60,7 @@ class PredictionFolder:
         labels: bool = True,
         overlays: bool = True,
         probs: bool = False,
+        confidence: bool = False,
         overwrite: bool = False,
     ) -> None:
         refuse_address(root, "give a folder")
@@ -65,6 +68,7 @@ class PredictionFolder:
         self.settings = dict(settings)
         self.inputs_of = inputs_of
         self.labels, self.overlays, self.probs = labels, overlays, probs
+        self.confidence = confidence
         self.overwrite = overwrite
         self.run = fingerprint_of(json.dumps(self.settings, sort_keys=True, default=str).encode())
         there = [name for name in RESULTS if (self.root / name).exists()]
@@ -95,6 +99,10 @@ class PredictionFolder:
     def probs_path(self, source: Source) -> Path:
         """Return where the class probabilities of an image go."""
         return self.root / "probs" / f"{source.name}.npz"
+
+    def confidence_paths(self, source: Source) -> dict[str, Path]:
+        """Return where ``confidence`` and ``entropy`` of an image go."""
+        return {name: self.root / name / f"{source.name}.png" for name in ("confidence", "entropy")}
 
     def overlay_path(self, source: Source) -> Path:
         """Return where the overlay of an image or a video goes."""
@@ -161,6 +169,8 @@ class PredictionFolder:
             wanted.append(self.label_path(source, 0 if source.is_video else None))
         if self.probs and not source.is_video:
             wanted.append(self.probs_path(source))
+        if self.confidence and not source.is_video:
+            wanted += self.confidence_paths(source).values()
         return all(path.is_file() for path in wanted)
 
     def read_record(self, source: Source) -> dict | None:
@@ -189,6 +199,8 @@ class PredictionFolder:
         if self.probs:
             with atomic_path(self.probs_path(source)) as temporary:
                 np.savez_compressed(temporary, probs=result.probs.astype(np.float16))
+        for name, path in self.confidence_paths(source).items() if self.confidence else ():
+            write_image(np.rint(255 * getattr(result, name)).astype(np.uint8), path)
         if self.overlays:
             overlay = cv2.cvtColor(result.render_overlay(image), cv2.COLOR_RGB2BGR)
             write_image(overlay, self.overlay_path(source), settings=[cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])

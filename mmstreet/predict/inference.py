@@ -21,6 +21,7 @@ from mmstreet.engine.errors import LaunchError
 from mmstreet.engine.launch import load_config
 from mmstreet.engine.pretrained import fetch_weights
 from mmstreet.engine.safe_load import read_checkpoint
+from mmstreet.predict.confidence import read_temperature
 from mmstreet.predict.exported import fingerprint_of
 from mmstreet.predict.image_pipeline import metainfo_of_config, test_steps
 from mmstreet.predict.trained_model import TrainedModel
@@ -86,8 +87,16 @@ def load_trained(
         palette=(meta.get("palette") or ())[:width],
         label_rows=(meta.get("label_rows") or ())[:width],
         device=place,
+        temperature=_find_temperature(path) if scope == "mmseg" else None,
         fingerprint=fingerprint_of(json.dumps([cfg.model, test_steps(cfg)], default=str, sort_keys=True).encode(), path.read_bytes()),
     )
+
+
+def _find_temperature(checkpoint: Path) -> float | None:
+    try:
+        return read_temperature(checkpoint)
+    except ValueError as error:
+        raise LaunchError(str(error)) from error
 
 
 def build_model(cfg: Config) -> nn.Module:

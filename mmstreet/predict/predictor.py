@@ -13,6 +13,7 @@ import numpy as np
 from mmstreet.deps import require
 from mmstreet.files.images import ORIENTATIONS, as_rgb
 from mmstreet.predict.binary import labels_of, shift_probs
+from mmstreet.predict.confidence import abstain_below, measure_entropy, temper_probs
 from mmstreet.predict.exported import is_exported, load_exported
 from mmstreet.predict.result import Result
 from mmstreet.predict.sources import refuse_address
@@ -37,6 +38,8 @@ class Predictor:
         scales: Average over these multiples of the usual size.
         refine: A :class:`~mmstreet.refine.refiners.Refiner`, its config as a dict, or a config file with ``refiner``; for semantic models.
         keep_probs: Return the probabilities too, which take ``4 C H W`` bytes per image.
+        keep_confidence: Return confidence and entropy of each pixel too.
+        abstain: Pixels of less confidence become unknown, 255; none by default.
         min_score: Objects of lower scores are left out.
         orientation: Whether image files and videos are turned as their tags say (``'exif'``) or not (``'stored'``); default: as the
             config's own loader does, and for an exported file as the config did that it came from.
@@ -66,6 +69,8 @@ class Predictor:
         scales: Sequence[float] = (1.0,),
         refine: Refiner | Mapping | str | Path | None = None,
         keep_probs: bool = False,
+        keep_confidence: bool = False,
+        abstain: float | None = None,
         min_score: float = 0.3,
         orientation: str | None = None,
         trust: bool = False,
@@ -76,13 +81,17 @@ class Predictor:
         self.views = make_views(flip=flip, scales=scales)
         self.batch_size = batch_size
         self.keep_probs = keep_probs
+        self.keep_confidence, self.abstain = keep_confidence, abstain
+        if abstain is not None and not 0 < abstain < 1:
+            raise ValueError(f"abstain must be a confidence between 0 and 1, got {abstain}")
         self.min_score = min_score
         self.model = _load(config, checkpoint, device=device, trust=trust, cfg_options=cfg_options)
         self.classes, self.palette, self.kind = self.model.classes, self.model.palette, self.model.kind
         if orientation not in (None, *ORIENTATIONS):
             raise ValueError(f"orientation must be 'stored' or 'exif', not {orientation!r}")
         self.orientation = orientation or self.model.orientation
-        if self.kind == "instance" and (refine is not None or keep_probs):
+        unsure = keep_confidence or abstain is not None
+        if self.kind == "instance" and (refine is not None or keep_probs or unsure):
             raise ValueError(
                 f"{'a refiner works' if refine is not None else 'probabilities exist'} for semantic models; this one finds instances"
             )
@@ -129,7 +138,7 @@ class Predictor:
         return self._find_objects(images) if self.kind == "instance" else self._label_pixels(images)
 
     def _label_pixels(self, images: Sequence[np.ndarray]) -> list[Result]:
-        if len(self.views) == 1 and self.views[0].scale == 1 and not self.keep_probs and self.refiner is None:
+        if len(self.views) == 1 and self.views[0].scale == 1 and not self.needs_probs:
             return [Result(labels, self.classes, self.palette) for labels in self.model.predict_labels(images)]
         seen = []
         for view in self.views:
@@ -142,8 +151,23 @@ class Predictor:
             if self.refiner is not None:
                 labels, record = self.refiner(image, shift_probs(probs, self.model.threshold))
                 changes = json.loads(record.to_json())
-            results.append(Result(labels, self.classes, self.palette, probs=probs if self.keep_probs else None, changes=changes))
+            more = self._measure_confidence(labels, probs)
+            kept = probs if self.keep_probs else None
+            results.append(Result(**{"labels": labels} | more, classes=self.classes, palette=self.palette, probs=kept, changes=changes))
         return results
+
+    @property
+    def needs_probs(self) -> bool:
+        """Whether more is asked for than the labels of the network."""
+        return self.keep_probs or self.keep_confidence or self.abstain is not None or self.refiner is not None
+
+    def _measure_confidence(self, labels: np.ndarray, probs: np.ndarray) -> dict[str, np.ndarray]:
+        if not self.keep_confidence and self.abstain is None:
+            return {}
+        probs = temper_probs(probs, self.model.temperature or 1.0)
+        confidence = probs.max(0)
+        found = {} if self.abstain is None else {"labels": abstain_below(labels, confidence, self.abstain)}
+        return found | ({"confidence": confidence, "entropy": measure_entropy(probs)} if self.keep_confidence else {})
 
     def _find_objects(self, images: Sequence[np.ndarray]) -> list[Result]:
         seen = []

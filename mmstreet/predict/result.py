@@ -17,10 +17,13 @@ class Result:
     """The prediction for one image, in its own coordinates.
 
     Attributes:
-        labels: Train ids, uint8 ``[H, W]``. From a model of instances: the class of the most certain object, 255 where there is none.
+        labels: Train ids, uint8 ``[H, W]``. From a model of instances: the class of the most certain object, 255 where there is none; 255
+            also where a semantic model was asked to abstain.
         classes: Class names in the order of their ids.
         palette: RGB of each class, uint8 ``[C, 3]``.
         probs: Class probabilities, float32 ``[C, H, W]``, where they were asked for; always the model's own, before any refinement.
+        confidence: Greatest class probability after the model's temperature, float32 ``[H, W]``, where it was asked for.
+        entropy: Entropy of the same probabilities by its greatest value, float32 ``[H, W]`` in ``[0, 1]``.
         instances: Objects, from a model of instances.
         changes: What a refiner changed, as plain data, where one was given.
     """
@@ -29,6 +32,8 @@ class Result:
     classes: tuple[str, ...]
     palette: np.ndarray
     probs: np.ndarray | None = None
+    confidence: np.ndarray | None = None
+    entropy: np.ndarray | None = None
     instances: Instances | None = None
     changes: Mapping | None = None
 

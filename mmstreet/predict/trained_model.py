@@ -28,6 +28,7 @@ class TrainedModel:
         device: Where the network is.
         fingerprint: Names what decides its results.
         label_rows: Rows of the class table, if it is one of the user's.
+        temperature: Makes confidences mean something; ``None`` where none was fitted.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class TrainedModel:
         device: torch.device,
         fingerprint: str,
         label_rows: Sequence[Mapping] = (),
+        temperature: float | None = None,
     ) -> None:
         self.model = model
         self.cfg = cfg
@@ -48,6 +50,7 @@ class TrainedModel:
         self.device = device
         self.fingerprint = fingerprint
         self.label_rows = label_rows
+        self.temperature = temperature
         self.reading = reading_of(cfg)
         self._scope = cfg.get("default_scope", "mmseg")
         self._pipelines: dict[float, Compose] = {}

@@ -205,6 +205,25 @@ def describe_refinement(found: Mapping, folder: RunFolder) -> dict:
     return {"names": names, "rows": rows, "regions": regions, "kept": _describe_kept(found["kept"], folder) if found["kept"] else None}
 
 
+def describe_calibration(one: Evaluation) -> dict:
+    """Lay out the calibration of one evaluation, as the model is and after its temperature: scores, reliability, risk over coverage."""
+    content = one.content["calibration"]
+    names = ["the model as it is", *(f"temperature {label(part['temperature'])}" for part in content["measured"][1:])]
+    reliable, risks = {}, {}
+    for name, part in zip(names, content["measured"]):
+        known = [row for row in part["reliability"] if row["confidence"] is not None and row["accuracy"] is not None]
+        reliable[name] = tuple([100 * row[key] for row in known] for key in ("confidence", "accuracy"))
+        risks[name] = tuple([100 * row[key] for row in part["risk_coverage"]] for key in ("coverage", "risk"))
+    reliable["confidence that holds what it says"] = ([0, 100], [0, 100])
+    ranges = {"x_range": (0, 100), "unit": " %", "show_last": False}
+    charts = [
+        line_chart("Share of right pixels over confidence", reliable, x_label="confidence, %", y_range=(0, 100), **ranges),
+        line_chart("Error among the most confident pixels", risks, x_label="share of the pixels that is kept, %", **ranges),
+    ]
+    rows = [{"name": name, "scores": part["scores"]} for name, part in zip(names, content["measured"])]
+    return {"name": one.name, "pixels": content["pixels"], "rows": rows, "charts": [chart for chart in charts if chart]}
+
+
 def describe_safety(one: Evaluation, folder: RunFolder) -> dict:
     """Lay out the road-safety score of one evaluation, with the worst and the best scenes."""
 

@@ -121,6 +121,8 @@ def _read_evaluations(folder: RunFolder) -> list[Evaluation]:
     for depth in ("", "*/", "*/*/", "*/*/*/"):
         for file in sorted(folder.path.glob(f"{depth}metrics.json")):
             content = folder.json(file, shapes.EVALUATION)
+            if content and not (content.get("calibration") or {"measured": [1]})["measured"]:
+                content = folder.leave_out(file, ValueError("'calibration.measured' should not be empty"))
             if content is not None:
                 parts = content.get("evaluation") or {}
                 found.append(

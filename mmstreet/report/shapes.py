@@ -60,7 +60,18 @@ PROTOCOL = {
 SAFETY_SCORE = {"score": _NUMBER, "level": LEVELS, "components": {...: _NUMBER}, "explanation": str}
 SCENE = {"img_path": str, "picture": str, "safety": SAFETY_SCORE, "truth": ({"score": _NUMBER}, None, ...)}
 SAFETY = {"metrics": _METRICS, "reasons": ({...: int}, ...), "best": [SCENE], "worst": [SCENE]}
-EVALUATION = _SCORES | {"evaluation": ({}, ...), "safety": (SAFETY, ...)}
+CALIBRATION = {
+    "pixels": int,
+    "measured": [
+        {
+            "temperature": float,
+            "scores": _METRICS,
+            "reliability": [{"pixels": int, "confidence": _NUMBER, "accuracy": _NUMBER}],
+            "risk_coverage": [{"coverage": float, "risk": float, "threshold": float}],
+        }
+    ],
+}
+EVALUATION = _SCORES | {"evaluation": ({}, ...), "safety": (SAFETY, ...), "calibration": (CALIBRATION, ...)}
 KEPT_IMAGES = {
     "legend": [{"class": str, "color": Color}],
     "images": [{"title": str, "mIoU": (float, None, ...), "right": ({...: float}, ...), "pictures": {...: str}}],
