@@ -41,11 +41,13 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     out = Path(args.out) if args.out else folder_of(args.checkpoint) / (Path(args.config).stem + suffix)
     if out.suffix.lower() != suffix:
         raise LaunchError(f"--out '{out}' must end with {suffix} for --format {args.format}")
+    from mmstreet.files.atomic import check_target
     from mmstreet.predict.export import OPSET, export_model
     from mmstreet.predict.image_pipeline import image_paths_of
     from mmstreet.predict.inference import load_trained
     from mmstreet.predict.sources import find_sources
 
+    check_target(out)
     options = read_cfg_options(args.cfg_options)
     model = load_trained(args.config, args.checkpoint, device="cpu", trust=args.trust_checkpoint, cfg_options=options)
     if args.images is None:

@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 from pathlib import Path
+from urllib.error import URLError
 
 from mmstreet.deps import installed
 from mmstreet.engine.errors import TrainingStopped
@@ -40,6 +41,8 @@ def explain(error: BaseException) -> str | None:
         return _explain_os(error, text)
     if isinstance(error, KeyError):  # a mapping's own KeyError is a bare key; one with a sentence was written for the user
         return text.partition(". Please check")[0] if " " in text else None
+    if isinstance(error, AssertionError):  # of mmcv's loader
+        return f"{text}; it is damaged or no image: fetch it again" if text.startswith("failed to load image") else None
     if isinstance(error, TypeError):
         return f"the config cannot be built: {text}" if _is_of_config(error, text) else None
     if isinstance(error, ValueError):
@@ -78,6 +81,8 @@ def _explain_os(error: OSError, text: str) -> str:
     where = "" if error.filename is None else f" '{error.filename}'"
     if (error.strerror or "").startswith("disk full: "):  # of files/atomic, which names the file
         return error.strerror
+    if isinstance(error, URLError):
+        return f"nothing could be downloaded ({error.reason}); fetch the file elsewhere and give its path, or train with load_from=None"
     if error.errno == errno.ENOSPC:
         return f"disk full: writing{where} failed; make room and run the same command again"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

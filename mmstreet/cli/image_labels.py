@@ -45,7 +45,9 @@ def _write(args: argparse.Namespace) -> None:
     from mmstreet.datasets.image_labels import derive_image_labels
     from mmstreet.datasets.label_arrays import read_label_arrays
     from mmstreet.datasets.layouts import LAYOUTS, detect_layout
+    from mmstreet.files.atomic import check_target
 
+    check_target(args.out)
     if args.action == "masks":
         layout = LAYOUTS[args.layout] if args.layout else detect_layout(args.input)
         settings = {"min_pixels": args.min_pixels, "workers": args.workers, "progress": True}

@@ -74,6 +74,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.evaluation.semantic_metrics import set_slices
     from mmstreet.evaluation.splits import run_splits
     from mmstreet.evaluation.testing import run_test
+    from mmstreet.files.contained import path_inside
 
     cfg = load_config(
         args.config,
@@ -88,7 +89,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         add_calibration(cfg)
     if args.safety:
         add_safety_metric(cfg)
-    out = args.out or Path(cfg.work_dir) / "test"
+    out = args.out or path_inside(cfg.work_dir, "test")
+    Path(out).mkdir(parents=True, exist_ok=True)  # before the model runs for an hour
     refiners = args.refine or ([args.config] if cfg.get("refiner") and not args.splits else [])
     if refiners:
         add_refinement(cfg, refiners, out=out, keep=args.worst)

@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     import torch
 
     from mmstreet.engine.pretrained import fetch_weights
+    from mmstreet.engine.safe_load import read_checkpoint
     from mmstreet.files.atomic import atomic_path
     from mmstreet.models.coco_classes import pick_classes
     from mmstreet.models.torchvision_weights import PUBLISHED, find_layout, list_left_out, rename_tensors
@@ -46,8 +47,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     if args.name not in PUBLISHED:
         raise LaunchError(f"'{args.name}' is none of the models whose names are known: {', '.join(PUBLISHED)}")
     source = args.source or fetch_weights(PUBLISHED[args.name])
-    state_dict = torch.load(source, map_location="cpu", weights_only=True)
-    layout = find_layout(state_dict)
+    state_dict = read_checkpoint(source)
+    layout = find_layout(state_dict) if isinstance(state_dict, dict) else None
     if layout is None:
         raise LaunchError(f"'{source}' has none of the shapes that torchvision publishes; expected the file behind {PUBLISHED[args.name]}")
     if args.classes and layout.name != "Mask R-CNN":

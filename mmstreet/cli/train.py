@@ -74,16 +74,18 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.engine.work_dir_claim import claimed
     from mmstreet.evaluation.run_record import command_line, recorded
     from mmstreet.evaluation.testing import write_validation
+    from mmstreet.files.contained import path_inside
 
     with safe_loading():
         before = None
         for path in (args.config, *args.then):
             cfg = _load_stage(args, Path(path), before)
+            validation = path_inside(cfg.work_dir, "validation")
             runner = build_runner(cfg)
             with claimed(cfg.work_dir), recorded(cfg, command_line(argv, prog), kind="train", folder=cfg.work_dir):
                 runner.train()
                 if is_main_process():
-                    write_validation(runner, out=Path(cfg.work_dir) / "validation")
+                    write_validation(runner, out=validation)
             if is_main_process():
                 show_run(cfg.work_dir)
             before = cfg

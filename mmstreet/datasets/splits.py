@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mmstreet.datasets.layouts import LAYOUTS, Layout, detect_layout
 from mmstreet.datasets.pairs import require_images
+from mmstreet.files.atomic import write_text
 
 
 def split_names(names: Iterable[str], *, seed: int = 0, train_share: float = 0.8) -> tuple[list[str], list[str]]:
@@ -89,7 +90,6 @@ def write_split(
     for path, text in texts.items():
         if path.exists() and path.read_text(encoding="utf-8") != text:
             raise FileExistsError(f"'{path}' is another split; delete it or choose another folder")
-    folder.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
-        path.write_text(text, encoding="utf-8")
+        write_text(text, path)
     return {side: (folder / f"{side}.txt", len(names)) for side, names in sides.items()}

@@ -16,7 +16,6 @@ PARTIAL = ".partial"
 """Ending of the hidden files that :func:`write_bytes` fills before they take their names."""
 _MAX_START = 50
 """Characters of a name that its hidden file begins with; a name of 255 bytes is allowed, a longer one is not."""
-
 _DEVICES = Path("/dev")
 """Where ``/dev/stdout`` is a link, to a regular file if the output goes into one."""
 
@@ -34,8 +33,7 @@ def atomic_path(path: str | Path, *, durable: bool = False, partial_suffix: str 
         OSError: If the file cannot be written, or a folder, a device or a pipe has the name; a full disk is said in one sentence.
     """
     path = Path(path)
-    if (path.exists() and not path.is_file()) or path.parent.resolve() == _DEVICES:
-        raise OSError(f"'{path}' is {'a folder' if path.is_dir() else 'a device or a pipe'}, which no file may replace; give another name")
+    check_target(path)
     with _one_sentence(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         suffix = path.suffix if partial_suffix is None else partial_suffix
@@ -56,6 +54,17 @@ def atomic_path(path: str | Path, *, durable: bool = False, partial_suffix: str 
                 _flush(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def check_target(path: str | Path) -> None:
+    """Refuse a name that no file may take, before the work that leads to the file.
+
+    Raises:
+        OSError: If a folder, a device or a pipe has the name.
+    """
+    path = Path(path)
+    if (path.exists() and not path.is_file()) or path.parent.resolve() == _DEVICES:
+        raise OSError(f"'{path}' is {'a folder' if path.is_dir() else 'a device or a pipe'}, which no file may replace; give another name")
 
 
 def write_bytes(data: bytes, path: str | Path, *, durable: bool = True) -> Path:

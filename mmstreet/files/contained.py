@@ -23,5 +23,5 @@ def path_inside(folder: str | Path, name: object) -> Path:
     except (OSError, RuntimeError):  # a loop of links, a name that is too long
         inside = False
     if not inside:
-        raise ValueError(f"'{name}' leads out of the folder '{folder}'")
+        raise ValueError(f"'{name}' leads out of the folder '{folder}'{', for it is a link' if path.is_symlink() else ''}")
     return path

@@ -183,7 +183,10 @@ def read_weights(path: str | Path, model: EfficientNetLite) -> dict[str, Tensor]
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"weights '{path}' do not exist; give a .pth file of EfficientNet-Lite {model.depth}, 'imagenet' or None")
-    theirs = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        theirs = dict(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # damaged archives and foreign pickles raise errors of many kinds
+        raise ValueError(f"weights '{path}' cannot be read; they are cut off, damaged or no weights: fetch them again") from error
     blocks = [f"stages.{i}.{j}" for i, stage in enumerate(model.stages) for j in range(len(stage))]
     ours = {}
     for name, value in theirs.items():

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 
@@ -95,6 +96,7 @@ def fail_with(monkeypatch, error):
     [
         (FileExistsError(17, "File exists", "out"), "'out' would have to be a folder, but there is a file in its way"),
         (OSError(28, "No space left on device", "a.pth"), "disk full: writing 'a.pth' failed"),
+        (URLError(OSError("Name or service not known")), "nothing could be downloaded (Name or service not known); fetch the file"),
         (PermissionError(13, "Permission denied", "runs"), "no permission to write or read 'runs'"),
         (KeyError("class 'moon' is not in table 'a'"), "class 'moon' is not in table 'a'"),
         (ImportError("No module named 'mmcv._ext'"), "mmcv has no compiled ops here"),

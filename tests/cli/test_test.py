@@ -212,3 +212,16 @@ def test_scores_are_broken_down_by_attributes_and_rows(streets, run, tmp_path):
     with open(tmp_path / "results" / "slices.csv", newline="") as file:
         assert [row["value"] for row in csv.DictReader(file)] == [row["value"] for rows in slices.values() for row in rows]
     assert "Slices" in (tmp_path / "results" / "report.html").read_text()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_model_runs(streets, refusal, run, tmp_path):
+    (tmp_path / "private").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/test").symlink_to(tmp_path / "private")
+    said = refusal("test", "streets.py", "epoch_1.pth", "--work-dir", "run")
+    assert "'test' leads out of the folder" in said
+    assert "it is a link" in said
+    assert not list((tmp_path / "private").iterdir())
+    (tmp_path / "file").write_text("mine")
+    assert "there is a file in its way" in refusal("test", "streets.py", "nowhere.pth", "--out", "file")
+    assert (tmp_path / "file").read_text() == "mine"

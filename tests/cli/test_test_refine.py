@@ -9,7 +9,10 @@ from PIL import Image
 from mmstreet.evaluation.refinement_scores import ScoringRules
 from mmstreet.labels import BDD100K_SEM19
 from mmstreet.refine.refiners import VoteRefiner
+from tests.helpers.color_model import write_png
+from tests.helpers.color_streets import SHAPE
 from tests.helpers.segmentation_oracle import count_pairs, scores
+from tests.predict.test_binary import probability, write_binary
 
 SOURCE = dict(type="mmstreet.SuperpixelMasks", area_px=16)
 
@@ -78,6 +81,51 @@ def test_table_and_page_say_why_a_refiner_changed_nothing(streets, run, tmp_path
             line = next(line for line in printed.splitlines() if line.startswith(f"| {label}: {kind} "))
             assert line.split("|")[2].strip() == f"{number:,}"
             assert f"<th>{label}: {kind}</th><td>{number}" in page
+
+
+def test_pictures_are_refined_and_kept_as_the_loader_turns_them(streets, run, tmp_path):
+    """A picture that lies on its side, with a tag to turn it by a quarter, and labels that were made on the upright one."""
+    for name in streets:
+        path = tmp_path / f"data/images/10k/val/{name}"
+        upright = Image.open(path)
+        exif = upright.getexif()
+        exif[0x0112] = 6
+        upright.transpose(Image.Transpose.ROTATE_90).save(path, quality=100, subsampling=0, exif=exif)
+    text = (tmp_path / "streets.py").read_text().replace("type='mmstreet.LoadImage'", "type='mmstreet.LoadImage', orientation='exif'")
+    (tmp_path / "turned.py").write_text(text)
+    run("test", "turned.py", "epoch_1.pth", "--out", "results", "--refine", "same.py", "--safety", "--worst", "1")
+    baseline, same = json.loads((tmp_path / "results/refinement.json").read_text())["systems"]
+    pairs = [(labels.tolist(), preds.tolist()) for labels, preds in streets.values()]
+    expected = scores(count_pairs(pairs), BDD100K_SEM19.names, groups={}, frequencies={})["mIoU"]
+    assert baseline["mIoU"] == same["mIoU"] == pytest.approx(expected)
+    for index in ("refinement", "worst"):
+        (row,) = json.loads((tmp_path / f"results/{index}/index.json").read_text())["images"]
+        photo = np.asarray(Image.open(tmp_path / "results" / index / row["pictures"]["image"]).convert("L"))
+        colors = np.array(BDD100K_SEM19.palette, np.uint8)[streets[row["title"]][1]]
+        upright = np.asarray(Image.fromarray(colors).convert("L"))
+        assert np.corrcoef(photo.ravel(), upright.ravel())[0, 1] > 0.95
+    assert Image.open(tmp_path / "results/safety/scenes/worst_01.jpg").size == SHAPE[::-1]
+
+
+def test_refiners_start_from_a_binary_heads_own_cut(run, tmp_path):
+    change = """
+test_dataloader.update(batch_size=2, num_workers=0, sampler=dict(type="DefaultSampler", shuffle=False))
+test_dataloader["dataset"].update(img_suffix=".png")
+test_cfg = dict(type="TestLoop")
+test_evaluator = dict(type="mmstreet.StreetIoUMetric", table=[dict(name="ground"), dict(name="water")])
+"""
+    paths = write_binary(tmp_path, threshold=0.3, change=change)
+    pairs = []
+    for i in range(2):
+        image = np.random.default_rng(i).integers(0, 256, (24, 36, 3), dtype=np.uint8)
+        labels = (image[..., 1] > 128).astype(np.uint8)
+        write_png(tmp_path / f"images/{i}.png", image)
+        write_png(tmp_path / f"labels/{i}.png", labels)
+        pairs.append((labels.tolist(), (probability(image) > 0.3).astype(int).tolist()))
+    run("test", *paths, "--out", "results", "--refine", "same.py", "--worst", "0")
+    expected = scores(count_pairs(pairs), ("ground", "water"), groups={}, frequencies={})["mIoU"]
+    baseline, same = json.loads((tmp_path / "results/refinement.json").read_text())["systems"]
+    assert baseline["mIoU"] == same["mIoU"] == pytest.approx(expected)
 
 
 def test_a_config_with_a_refiner_of_its_own_is_tested_with_it(streets, run, tmp_path):

@@ -46,18 +46,32 @@ def test_a_dropped_classifier_is_listed(tmp_path, run, capsys):
     assert "left out: fc.weight\nleft out: fc.bias\n" in capsys.readouterr().out
 
 
+class Code:
+    """What an unpickler would run."""
+
+    def __reduce__(self):
+        return print, ("run",)
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
         (["--source", "nowhere.pth"], "--source 'nowhere.pth' does not exist"),
         (["--source", "RESNET", "--classes", "bdd100k_ins8"], "--classes is for maskrcnn_resnet50_fpn"),
+        (["--source", "OTHER"], "has none of the shapes that torchvision publishes"),
+        (["--source", "TEXT"], "cannot be read"),
+        (["--source", "CODE"], "is refused: the checkpoint holds the Python object"),
         (["--source", "RESNET", "--classes", "bdd100k_sem91"], "invalid choice: 'bdd100k_sem91'"),
     ],
 )
 def test_a_mistake_ends_in_one_sentence(tmp_path, capsys, args, words):
     with torch.device("meta"):
         resnet = save(ResNet(18), tmp_path / "resnet.pth")
-    words_of_user = [str(resnet) if arg == "RESNET" else arg for arg in args]
+    files = {"RESNET": resnet} | {name: tmp_path / f"{name}.pth" for name in ("OTHER", "TEXT", "CODE")}
+    torch.save([1, 2], files["OTHER"])
+    torch.save({"a": Code()}, files["CODE"])
+    files["TEXT"].write_text("hello")
+    words_of_user = [str(files.get(arg, arg)) for arg in args]
     try:
         code = main(["torchvision-weights", "resnet18", *words_of_user, "--out", str(tmp_path / "out.pth")])
     except SystemExit as stop:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -185,6 +186,22 @@ def test_mixed_precision_trains_on_cpu(config, tmp_path, run):
 )
 def test_a_mistake_of_the_user_ends_in_one_sentence(config, tmp_path, refusal, args, sentence):
     assert refusal("train", config, "--work-dir", tmp_path / "w", *args).startswith(sentence)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(
+    ("loader", "sentence"),
+    [
+        ("mmstreet.LoadImage", "image {} is truncated (300 bytes, no end marker); fetch it again"),
+        ("LoadImageFromFile", "failed to load image: {}; it is damaged or no image: fetch it again"),
+    ],
+)
+def test_a_truncated_picture_ends_training_in_one_sentence(config, tmp_path, refusal, workers, loader, sentence):
+    text = config.read_text().replace("LoadImageFromFile", loader)
+    config.write_text(re.sub(r"(num_workers\W+)0", rf"\g<1>{workers}", text))
+    path = tmp_path / "data/images/train/3.jpg"
+    path.write_bytes(path.read_bytes()[:300])
+    assert refusal("train", config, "--work-dir", tmp_path / "w") == sentence.format(path)
 
 
 def test_a_full_disk_is_one_sentence_and_the_log_keeps_the_traceback(config, tmp_path, refusal, monkeypatch):

@@ -24,8 +24,8 @@ def test_a_file_goes_before_a_name(tmp_path, monkeypatch):
 
 
 def test_an_unknown_name_is_refused_with_the_nearest():
-    with pytest.raises(FileNotFoundError, match=r"config 'deeplabv3_bdd_v4' does not exist, .* by name; did you mean 'deep"):
-        find_config("deeplabv3_bdd_v4")
+    with pytest.raises(FileNotFoundError, match=r"config 'deeplabv3_bdd_v9' does not exist, .* by name; did you mean 'deep"):
+        find_config("deeplabv3_bdd_v9")
     with pytest.raises(FileNotFoundError, match=r"refiner config 'same' does not exist.*'sam'"):
         find_config("same", refiner=True)
 

@@ -118,6 +118,9 @@ def test_weights_of_another_depth_or_network_are_refused(tmp_path):
     torch.save({"conv.weight": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match="are not those of EfficientNet-Lite 0"):
         read_weights(tmp_path / "other.pth", EfficientNetLite(weights=None))
+    (tmp_path / "text.pth").write_text("hello")
+    with pytest.raises(ValueError, match=r"text\.pth' cannot be read; they are cut off, damaged or no weights"):
+        read_weights(tmp_path / "text.pth", EfficientNetLite(weights=None))
     with pytest.raises(FileNotFoundError, match=r"'nowhere\.pth' do not exist; give a \.pth file"):
         EfficientNetLite(weights="nowhere.pth").init_weights()
 

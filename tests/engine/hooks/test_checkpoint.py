@@ -193,3 +193,12 @@ def test_a_second_training_in_the_same_folder_is_refused_with_the_first_ones_pro
     train(tmp_path, resume=True)  # the lock went with its process, whatever the file says
     assert names(tmp_path) == ["epoch_4.pth"]
     assert not (tmp_path / "running.json").exists()
+
+
+def test_a_claim_is_not_written_through_a_link(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/running.json").symlink_to(tmp_path / "mine.txt")
+    with pytest.raises(OSError, match="symbolic link"):
+        train(tmp_path / "run")
+    assert (tmp_path / "mine.txt").read_text() == "mine"
