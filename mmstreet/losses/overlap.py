@@ -31,8 +31,11 @@ def lovasz_softmax_loss(logits: Tensor, labels: Tensor, *, ignore_index: int = 2
     probs, losses = log_probs.exp(), []
     for c in targets[counts > 0].unique().tolist():
         hits = (targets == c).to(probs.dtype)
-        errors, order = (hits - probs[:, c]).abs().sort(descending=True)
-        losses.append((errors * _jaccard_steps(hits[order], counts[order])).sum())  # autocast would run a dot product in half precision
+        errors = (hits - probs[:, c]).abs()
+        order = errors.detach().argsort(descending=True)
+        steps = torch.empty_like(hits)
+        steps[order] = _jaccard_steps(hits[order], counts[order])
+        losses.append((errors * steps).sum())  # autocast would run a dot product in half precision
     return torch.stack(losses).mean() if losses else logits.sum() * 0
 
 
