@@ -64,33 +64,38 @@ def count_calibration(logits: torch.Tensor, labels: torch.Tensor, *, temperature
         labels: True class ids, int64 ``[N]``, each in ``[0, C)``.
         temperature: Divides the logits, which changes confidences and no prediction.
     """
-    classes = len(logits)
+    classes, pixels = logits.shape
     log_probs = (logits.float() / temperature).log_softmax(0)
     probs = log_probs.exp()
-    right, confidence = logits.argmax(0) == labels, probs.amax(0)
+    right, confidence = logits.max(0).indices == labels, probs.amax(0).double()
     fine = _bin(confidence, FINE)
-    coarse = _bin(probs, BINS) + BINS * torch.arange(classes, device=probs.device)[:, None]
-    of_truth = coarse.gather(0, labels[None])[0]
 
     def count(bins: torch.Tensor, length: int, weights: torch.Tensor | None = None) -> np.ndarray:
-        weights = None if weights is None else weights.flatten().double()
-        return torch.bincount(bins.flatten(), weights=weights, minlength=length).cpu().numpy()
+        return torch.bincount(bins, weights=None if weights is None else weights.double(), minlength=length).cpu().numpy()
 
-    size, true_log = classes * BINS, log_probs.gather(0, labels[None])[0].double()
+    # Most probabilities lie in the lowest bin, which is what all have less what the others have.
+    above = (probs > 1 / BINS).flatten().nonzero()[:, 0]
+    values, of_class = probs.flatten()[above], above.div(pixels, rounding_mode="floor")
+    place, size = of_class * BINS + _bin(values, BINS), classes * BINS
+    class_pixels, class_probs = (count(place, size, weights).reshape(classes, BINS) for weights in (None, values))
+    class_pixels[:, 0] += pixels - class_pixels.sum(1)
+    class_probs = class_probs.astype(np.float64)
+    class_probs[:, 0] += probs.sum(1, dtype=torch.float64).cpu().numpy() - class_probs.sum(1)
+    true_log = log_probs.gather(0, labels[None])[0]
     return CalibrationCounts(
         pixels=count(fine, FINE),
         confidence=count(fine, FINE, confidence),
         right=count(fine, FINE, right),
-        class_pixels=count(coarse, size).reshape(classes, BINS),
-        class_probs=count(coarse, size, probs).reshape(classes, BINS),
-        class_hits=count(of_truth, size).reshape(classes, BINS).astype(np.float64),
-        brier=float((probs.double().square().sum(0) - 2 * true_log.exp() + 1).sum()),
-        nll=float(-true_log.sum()),
+        class_pixels=class_pixels,
+        class_probs=class_probs,
+        class_hits=count(labels * BINS + _bin(true_log.exp(), BINS), size).reshape(classes, BINS).astype(np.float64),
+        brier=float((probs.square().sum(0) - 2 * true_log.exp() + 1).sum(dtype=torch.float64)),
+        nll=float(-true_log.sum(dtype=torch.float64)),
     )
 
 
 def _bin(values: torch.Tensor, bins: int) -> torch.Tensor:
-    return (values.double() * bins).ceil_().long().sub_(1).clamp_(0, bins - 1)
+    return (values * bins).ceil_().long().sub_(1).clamp_(0, bins - 1)
 
 
 def calibration_scores(counts: CalibrationCounts) -> dict[str, float]:
