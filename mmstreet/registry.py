@@ -25,7 +25,7 @@ DATASETS = _node(
 TRANSFORMS = _node(
     "transform",
     root.TRANSFORMS,
-    core=("datasets.loading", "transforms.remap", "transforms.augment", "transforms.letterbox", "transforms.skeletons"),
+    core=("datasets.loading", "datasets.paste", "transforms.remap", "transforms.augment", "transforms.letterbox", "transforms.skeletons"),
 )
 MODELS = _node(
     "model",

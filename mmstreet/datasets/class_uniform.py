@@ -131,7 +131,7 @@ def tile_centroids(labels: np.ndarray, num_classes: int, *, tile_px: int, least_
 def _label_steps(steps: list) -> list:
     """Return the steps that make the label map, and check that a crop which follows an anchor comes right after them."""
     labels = [place for place, step in enumerate(steps) if hasattr(step, "label_table")]
-    behind = steps[labels[-1] + 1 : labels[-1] + 2] if labels else []
+    behind = [step for step in steps[labels[-1] + 1 :] if not getattr(step, "keeps_places", False)] if labels else []
     if not (behind and getattr(behind[0], "follows_anchor", False)):
         raise ValueError(
             "ClassUniformSemSeg needs a data set of mmstreet whose pipeline loads labels with mmstreet.LoadLabels and crops with "
