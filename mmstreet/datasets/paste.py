@@ -13,7 +13,7 @@ from mmcv.transforms import BaseTransform
 from mmstreet.files.images import read_image
 from mmstreet.files.parallel import available_cores
 from mmstreet.formats.bitmask import read_bitmask
-from mmstreet.labels import BDD100K_INS8
+from mmstreet.labels import BDD100K_INS8, LabelTable
 from mmstreet.registry import TRANSFORMS
 
 _SEMANTIC_NAMES = {"pedestrian": "person"}
@@ -25,7 +25,8 @@ class PasteInstances(BaseTransform):
     """Paste objects from BDD100K's instance bitmasks into image and label map (Ghiasi et al., CVPR 2021, with one camera in mind).
 
     A class is drawn evenly from those that the bitmasks have, so that rare ones are pasted as often as others, then one of its objects.
-    It keeps its size and its height in the image, which fit together for a camera on a car; its place along the row is drawn evenly.
+    It keeps its size and its height in the image, which fit together for a camera on a car; its place along the row is drawn evenly from
+    those where its foot stands on flat ground, and it is left out where there is none.
     Objects that are occluded, truncated, crowds or ignored are left out: they would be pasted with a piece missing.
 
     It goes right behind ``mmstreet.LoadLabels``, before ``RemapLabels`` and before any resizing. All bitmasks are read once, when the
@@ -95,10 +96,13 @@ class PasteInstances(BaseTransform):
                     f"PasteInstances pastes into images of the size of its bitmasks, {mask.shape[1]}x{mask.shape[0]} for {path}, but "
                     f"{results.get('img_path', 'an image')} is {labels.shape[1]}x{labels.shape[0]}"
                 )
+            train_id = self._train_id(results, name)
             ys, xs = np.nonzero(mask)
-            shift = np.random.randint(-xs.min(), mask.shape[1] - xs.max())
-            image[ys, xs + shift] = read_image(image_path)[ys, xs]
-            labels[ys, xs + shift] = self._train_id(results, name)
+            shifts = _shifts_onto_ground(ys, xs, np.isin(labels, _ground_ids(results["label_table"])))
+            if len(shifts):
+                shift = np.random.choice(shifts)
+                image[ys, xs + shift] = read_image(image_path)[ys, xs]
+                labels[ys, xs + shift] = train_id
         return results | {"img": image, "gt_seg_map": labels}
 
     def _train_id(self, results: dict, name: str) -> int:
@@ -116,6 +120,17 @@ class PasteInstances(BaseTransform):
     def __repr__(self) -> str:
         found = ", ".join(f"{len(objects)} {name}" for name, objects in self._objects.items())
         return f"PasteInstances({found}, prob={self.prob}, max_objects={self.max_objects}, least_pixels={self.least_pixels})"
+
+
+def _ground_ids(table: LabelTable) -> list[int]:
+    return table.groups.get("flat", [])
+
+
+def _shifts_onto_ground(ys: np.ndarray, xs: np.ndarray, ground: np.ndarray) -> np.ndarray:
+    """Return how far an object may move along the row so that it stays in the image and its lowest pixels' middle is on the ground."""
+    foot = int(xs[ys == ys.max()].mean())
+    shifts = np.arange(-xs.min(), ground.shape[1] - xs.max())
+    return shifts[ground[ys.max(), foot + shifts]]
 
 
 def _words(rgba: np.ndarray) -> np.ndarray:

@@ -62,6 +62,21 @@ def test_a_whole_object_is_pasted_at_its_height_in_image_and_labels(folders):
     assert (min(lefts), max(lefts)) == (0, 50)
 
 
+def test_objects_stand_on_flat_ground(folders):
+    step = paste(folders, prob=1.0, max_objects=1)
+    np.random.seed(0)  # noqa: NPY002 - the draws are from numpy's global generator
+    feet = set()
+    for _ in range(100):
+        scene = sample()
+        scene["gt_seg_map"][:] = BDD100K_SEM19.index("building")
+        scene["gt_seg_map"][29, 12:20] = BDD100K_SEM19.index("sidewalk")
+        feet.add(int(np.nonzero(step(scene)["gt_seg_map"] == BDD100K_SEM19.index("bicycle"))[1].min()) + 4)
+    assert (min(feet), max(feet)) == (12, 19)
+    nowhere = sample()
+    nowhere["gt_seg_map"][:] = BDD100K_SEM19.index("building")
+    assert (step(nowhere)["gt_seg_map"] == BDD100K_SEM19.index("building")).all()
+
+
 def test_the_share_of_images_that_get_objects_is_kept(folders):
     step = paste(folders, prob=0.25)
     np.random.seed(0)  # noqa: NPY002 - the draws are from numpy's global generator
