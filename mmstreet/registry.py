@@ -42,7 +42,11 @@ MODELS = _node(
         "models.clip",
     ),
 )
-METRICS = _node("metric", root.METRICS, core=("metrics.semantic", "metrics.confidence", "metrics.instance", "safety.metric"))
+METRICS = _node(
+    "metric",
+    root.METRICS,
+    core=("metrics.semantic", "metrics.confidence", "metrics.dangerous_confusions", "metrics.instance", "safety.metric"),
+)
 HOOKS = _node("hook", root.HOOKS, core=("engine.hooks", "evaluation.refinement"))
 DATA_SAMPLERS = _node("data sampler", root.DATA_SAMPLERS)
 OPTIM_WRAPPERS = _node("optim_wrapper", root.OPTIM_WRAPPERS, core=("engine.amp",))

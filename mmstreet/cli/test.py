@@ -32,6 +32,9 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         help="also whether confidence means anything: ECE, NLL, risk over coverage; also with the temperature of mmstreet calibrate",
     )
     parser.add_argument(
+        "--danger", action="store_true", help="also dangerous confusions: Safe mIoU, what is taken for road, objects found and missed"
+    )
+    parser.add_argument(
         "--by",
         nargs="+",
         metavar="NAME",
@@ -71,7 +74,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.evaluation.result_folder import ResultFolder
     from mmstreet.evaluation.run_record import command_line, home_of, recorded
     from mmstreet.evaluation.scene_safety import add_safety_metric
-    from mmstreet.evaluation.semantic_metrics import set_slices
+    from mmstreet.evaluation.semantic_metrics import add_metric, set_slices
     from mmstreet.evaluation.splits import run_splits
     from mmstreet.evaluation.testing import run_test
     from mmstreet.files.contained import path_inside
@@ -87,6 +90,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         set_slices(cfg, args.by, args.attributes)
     if args.calibration:
         add_calibration(cfg)
+    if args.danger:
+        add_metric(cfg, dict(type="mmstreet.DangerousConfusionMetric"))
     if args.safety:
         add_safety_metric(cfg)
     out = args.out or path_inside(cfg.work_dir, "test")

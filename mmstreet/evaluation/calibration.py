@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 from mmstreet.engine.checkpoints import find_checkpoint
 from mmstreet.engine.errors import LaunchError
 from mmstreet.engine.launch import build_runner
+from mmstreet.evaluation.semantic_metrics import add_metric
 from mmstreet.evaluation.splits import split_config
 from mmstreet.evaluation.testing import CheckpointFitHook
 from mmstreet.files.atomic import write_json
@@ -75,11 +76,9 @@ def add_calibration(cfg: Config) -> None:
     Raises:
         LaunchError: If the temperature is of other weights.
     """
-    evaluators = cfg.get("test_evaluator") or []
-    evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
     try:
         local = cfg.load_from and "://" not in cfg.load_from
         temperature = read_temperature(find_checkpoint(cfg.load_from)) if local else None
     except ValueError as error:
         raise LaunchError(str(error)) from error
-    cfg.test_evaluator = [*evaluators, dict(type="mmstreet.CalibrationMetric", temperature=temperature)]
+    add_metric(cfg, dict(type="mmstreet.CalibrationMetric", temperature=temperature))

@@ -11,6 +11,16 @@ from mmstreet.engine.errors import LaunchError
 from mmstreet.metrics.semantic import StreetIoUMetric
 
 
+def add_metric(cfg: Config, metric: dict) -> None:
+    """Append a metric to the test evaluator of a config, one dict or a list of them, in place."""
+    cfg.test_evaluator = [*_list_evaluators(cfg), metric]
+
+
+def _list_evaluators(cfg: Config) -> list[dict]:
+    evaluators = cfg.get("test_evaluator") or []
+    return list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
+
+
 def set_slices(cfg: Config, by: Sequence[str], attributes: str | None) -> None:
     """Let every ``StreetIoUMetric`` of the test evaluator break its scores down, in place.
 
@@ -22,8 +32,7 @@ def set_slices(cfg: Config, by: Sequence[str], attributes: str | None) -> None:
     Raises:
         LaunchError: If the evaluator has no such metric.
     """
-    evaluators = cfg.get("test_evaluator") or []
-    evaluators = list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
+    evaluators = _list_evaluators(cfg)
     semantic = [one for one in evaluators if isinstance(one["type"], str) and METRICS.get(one["type"]) is StreetIoUMetric]
     if not semantic:
         raise LaunchError("--by breaks down the scores of mmstreet.StreetIoUMetric, and the config's test_evaluator has none")

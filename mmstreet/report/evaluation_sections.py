@@ -224,6 +224,22 @@ def describe_calibration(one: Evaluation) -> dict:
     return {"name": one.name, "pixels": content["pixels"], "rows": rows, "charts": [chart for chart in charts if chart]}
 
 
+def describe_danger(one: Evaluation) -> dict:
+    """Lay out dangerous confusions: Safe mIoU, classes by how much of them is taken for road, objects by class and size."""
+    content = one.content["danger"]
+    taken = sorted(content["taken_for_road"], key=lambda row: -row["pixels"])
+    return {
+        "name": one.name,
+        "safe": one.score("Safe_mIoU"),
+        "cost": one.score("cost"),
+        "important": content["important"],
+        "bands": list(dict.fromkeys(band for row in taken for band in row["share"])),
+        "taken": taken,
+        "sizes": list(dict.fromkeys(size for row in content["objects"] for size in row["sizes"])),
+        "objects": content["objects"],
+    }
+
+
 def describe_safety(one: Evaluation, folder: RunFolder) -> dict:
     """Lay out the road-safety score of one evaluation, with the worst and the best scenes."""
 

@@ -71,7 +71,14 @@ CALIBRATION = {
         }
     ],
 }
-EVALUATION = _SCORES | {"evaluation": ({}, ...), "safety": (SAFETY, ...), "calibration": (CALIBRATION, ...)}
+_OBJECTS = {"recall": _NUMBER, "precision": _NUMBER, "objects": int, "predicted": int}
+DANGER = {
+    "important": [str],
+    "safe_iou": _METRICS,
+    "taken_for_road": [{"class": str, "pixels": int, "share": _METRICS}],
+    "objects": [{"class": str, **_OBJECTS, "sizes": {...: _OBJECTS}}],
+}
+EVALUATION = _SCORES | {"evaluation": ({}, ...), "safety": (SAFETY, ...), "calibration": (CALIBRATION, ...), "danger": (DANGER, ...)}
 KEPT_IMAGES = {
     "legend": [{"class": str, "color": Color}],
     "images": [{"title": str, "mIoU": (float, None, ...), "right": ({...: float}, ...), "pictures": {...: str}}],

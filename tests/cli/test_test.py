@@ -225,3 +225,17 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_model_runs(street
     (tmp_path / "file").write_text("mine")
     assert "there is a file in its way" in refusal("test", "streets.py", "nowhere.pth", "--out", "file")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_dangerous_confusions_are_tables_and_a_section_of_the_page(streets, run, tmp_path):
+    run("test", "streets.py", "epoch_1.pth", "--out", "results", "--danger")
+    content = read_metrics(tmp_path / "results" / "danger" / "metrics.json")
+    counts = count(streets.values())
+    road, others = BDD100K_SEM19.index("road"), {row["class"]: row["pixels"] for row in content["danger"]["taken_for_road"]}
+    assert others == {
+        name: sum(pixels for (label, pred), pixels in counts.items() if (label, pred) == (i, road))
+        for i, name in enumerate(BDD100K_SEM19.names)
+        if i != road and any(label == i for label, _ in counts)
+    }
+    assert content["metrics"]["danger/Safe_mIoU"] <= content["metrics"]["mIoU"]
+    assert "Dangerous confusions" in (tmp_path / "results" / "report.html").read_text()
