@@ -7,7 +7,9 @@ drawn together, so that what makes images hard for both cancels in the differenc
 
 from __future__ import annotations
 
+import math
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,12 +72,12 @@ def read_image_confusions(path: str | Path, *, num_classes: int) -> ImageConfusi
         with zipfile.ZipFile(path) as archive:
             headers = {name: _read_header(archive, f"{name}.npy") for name in ("images", "confusion")}
         (shape, dtype), (listed, text) = headers["confusion"], headers["images"]
-        whole = shape == (*listed, num_classes + 1, num_classes + 1) and dtype == np.int32 and text.kind == "U"
-        if not whole or max(int(np.prod(shape)) * 4, listed[0] * text.itemsize) > _MAX_BYTES:
+        whole = len(listed) == 1 and shape == (*listed, num_classes + 1, num_classes + 1) and dtype == np.int32 and text.kind == "U"
+        if not whole or max(math.prod(shape) * 4, listed[0] * text.itemsize) > _MAX_BYTES:
             raise ValueError(f"it holds {dtype} {list(shape)}; expected int32 [N, {num_classes + 1}, {num_classes + 1}] of N images")
         with np.load(path, allow_pickle=False) as content:
             found = ImageConfusions(content["images"].tolist(), content["confusion"])
-    except (OSError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"it is no archive of the counts per image ({type(error).__name__}: {error})") from error
     if (found.confusion < 0).any():
         raise ValueError("it holds negative counts")

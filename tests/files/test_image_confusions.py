@@ -122,15 +122,33 @@ def test_images_are_matched_by_path_or_by_a_name_that_is_unique():
     assert ImageConfusions(first.images[:2], counts[:2]).ordered_as(first) is None
 
 
-@pytest.mark.parametrize("content", ["text", "classes", "objects", "negative", "huge"])
+def test_damage_anywhere_is_refused_or_changes_nothing_that_is_read(tmp_path):
+    path, rng = tmp_path / "per_image.npz", np.random.default_rng(0)
+    counts = ImageConfusions(["a/1.png", "a/2.png"], random_counts(0, images=2))
+    data = write_arrays(counts.arrays(), path).read_bytes()
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(data)
+        damaged[rng.integers(len(data))] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        try:
+            found = read_image_confusions(path, num_classes=3)
+            assert np.array_equal(found.confusion, counts.confusion)
+        except ValueError:
+            refused += 1
+    assert refused > 150
+
+
+@pytest.mark.parametrize("content", ["text", "classes", "objects", "negative", "huge", "overflow", "scalar"])
 def test_a_file_that_is_not_ours_is_refused_in_one_sentence(tmp_path, content):
     path = tmp_path / "per_image.npz"
     arrays = ImageConfusions(["a"], np.zeros((1, 4, 4))).arrays()
     if content == "text":
         path.write_text("no archive")
-    elif content == "huge":
+    elif content in ("huge", "overflow", "scalar"):
+        images = {"huge": (10**9,), "overflow": (2**60,), "scalar": ()}[content]
         with zipfile.ZipFile(path, "w") as archive:
-            for name, kind, shape in (("images", "<U9", (10**9,)), ("confusion", "<i4", (10**9, 4, 4))):
+            for name, kind, shape in (("images", "<U9", images), ("confusion", "<i4", (*images, 4, 4))):
                 with archive.open(f"{name}.npy", "w") as file:
                     np.lib.format.write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
     else:
