@@ -1,4 +1,4 @@
-"""EfficientNet-Lite 0 with ImageNet weights and a ladder of lateral connections up to stride 4: 4 M parameters."""
+"""EfficientNet-Lite 0 with ImageNet weights and a ladder of lateral connections up to stride 4: 3.3 million parameters."""
 
 model = dict(
     type="EncoderDecoder",
