@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import re
@@ -56,8 +57,8 @@ def log_traceback(error: BaseException) -> None:
         from mmengine.logging import MMLogger
 
         for logger in MMLogger._instance_dict.values():
-            for handler in logger.handlers:
-                if isinstance(handler, logging.FileHandler):
+            for handler in (handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)):
+                with contextlib.suppress(OSError, ValueError):  # a full disk is what the sentence says, a closed log is no news
                     handler.stream.write("".join(traceback.format_exception(error)))
                     handler.flush()
 

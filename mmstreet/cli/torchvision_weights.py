@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
     from mmstreet.engine.pretrained import fetch_weights
     from mmstreet.engine.safe_load import read_checkpoint
-    from mmstreet.files.atomic import atomic_path
+    from mmstreet.files.atomic import write_bytes
     from mmstreet.models.coco_classes import pick_classes
     from mmstreet.models.torchvision_weights import PUBLISHED, find_layout, list_left_out, rename_tensors
 
@@ -57,8 +58,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     if args.classes:
         renamed = pick_classes(renamed, TABLES[args.classes].names)
     out = args.out or Path("checkpoints") / f"{args.name}.pth"
-    with atomic_path(out) as path:
-        torch.save({"state_dict": renamed, "meta": {"torchvision": PUBLISHED[args.name]}}, path)
+    buffer = io.BytesIO()  # torch's own writer ends the process when the disk is full
+    torch.save({"state_dict": renamed, "meta": {"torchvision": PUBLISHED[args.name]}}, buffer)
+    write_bytes(buffer.getvalue(), out)
     for what in list_left_out(state_dict, layout):
         print(f"left out: {what}")
     print(f"{layout.name}: {len(renamed)} of {len(state_dict)} tensors renamed; use it with --cfg-options load_from={out}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -273,8 +274,14 @@ def _write_torchscript(graph: nn.Module, example: Tensor, path: Path, metadata: 
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(graph, torch.cat([example, example]), check_trace=False)
-    torch.jit.save(traced, str(path), _extra_files={METADATA_KEY: json.dumps(metadata)})
+    _save_torchscript(traced, path, metadata)
 
 
 def _stamp_torchscript(path: Path, metadata: dict) -> None:
-    torch.jit.save(torch.jit.load(str(path)), str(path), _extra_files={METADATA_KEY: json.dumps(metadata)})
+    _save_torchscript(torch.jit.load(str(path)), path, metadata)
+
+
+def _save_torchscript(traced: torch.jit.ScriptModule, path: Path, metadata: dict) -> None:
+    buffer = io.BytesIO()  # torch's own writer ends the process when the disk is full
+    torch.jit.save(traced, buffer, _extra_files={METADATA_KEY: json.dumps(metadata)})
+    path.write_bytes(buffer.getvalue())

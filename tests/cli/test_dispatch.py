@@ -1,5 +1,7 @@
 """The ``mmstreet`` command: every row of its table leads somewhere, and mistakes get a sentence."""
 
+import io
+import logging
 import runpy
 import subprocess
 import sys
@@ -105,6 +107,22 @@ def fail_with(monkeypatch, error):
 def test_what_the_user_can_settle_is_one_sentence(monkeypatch, refusal, error, sentence):
     fail_with(monkeypatch, error)
     assert sentence in refusal("doctor")
+
+
+class FullDisk(io.StringIO):
+    def write(self, text):
+        raise OSError(28, "No space left on device")
+
+
+def test_a_log_file_on_a_full_disk_takes_no_sentence_away(monkeypatch, refusal, tmp_path):
+    from mmengine.logging import MMLogger
+
+    logger = MMLogger.get_instance("full", log_file=str(tmp_path / "log"))
+    (handler,) = (handler for handler in logger.handlers if isinstance(handler, logging.FileHandler))
+    handler.setStream(FullDisk()).close()
+    fail_with(monkeypatch, OSError(28, "No space left on device", "a.pth"))
+    assert "disk full: writing 'a.pth' failed" in refusal("doctor")
+    MMLogger._instance_dict.pop("full")
 
 
 @pytest.mark.parametrize("error", [AttributeError("x"), TypeError("x"), AssertionError("x"), RuntimeError("x"), KeyError("x")])

@@ -1,6 +1,7 @@
 """Exported files: equal to the model, complete in themselves, run without OpenMMLab, and refused where they would not be."""
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -290,3 +291,17 @@ def test_two_processes_of_torchrun_share_a_folder(exported, tmp_path):
     assert "(share 1 of 2): 2 predicted" in done.stdout
     assert "(share 2 of 2): 1 predicted" in done.stdout
     assert json.loads((tmp_path / "summary.json").read_text())["done"] == 3
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".torchscript"])
+def test_a_file_that_cannot_be_written_whole_leaves_an_error_and_nothing_else(tmp_path, suffix):
+    """A limit on the size of files stands for a full disk; torch's own writer of TorchScript ends the process there."""
+    model = load_trained(*write_model(tmp_path / "model"), device="cpu")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            export_model(model, IMAGES[:1], tmp_path / "out" / f"m{suffix}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list((tmp_path / "out").iterdir())
