@@ -46,7 +46,7 @@ DEMO_VENV = $(if $(wildcard $(VENV)/.ready),$(VENV),$(LIGHT_VENV))
 DEMO = $(DEMO_VENV)/bin/python -m mmstreet
 demo: $(DEMO_VENV)/.ready
 	test -e data/mini/.done || { $(DEMO) mini data/mini --train 160 --val 40 --seed 0 --overwrite && touch data/mini/.done; }
-	$(DEMO) train deeplabv3_mini_v2 --work-dir $(WORK)
+	$(DEMO) train deeplabv3_mini_v2 --epochs 12 --work-dir $(WORK)
 	$(DEMO) test deeplabv3_mini_v2 $(WORK) --work-dir $(WORK) --safety
 	@echo "pictures and tables: $(WORK)/test; all of it on one page: $(WORK)/report.html"
 
