@@ -1,4 +1,4 @@
-"""The focal and Dice loss against torch's cross entropy and segmentation_models.pytorch's FocalLoss + DiceLoss, forward and backward.
+"""The focal and Dice loss against torch's cross entropy, its own plain form and segmentation_models.pytorch's losses, forward and backward.
 
 The sides take turns, so that a busy moment hits all of them; a ratio is that of the least times, with that of the medians in the note. One
 thread is measured in processor seconds, which other programs lengthen less; two threads by the clock, so the machine should be idle.
@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from mmstreet.losses import functional
 from mmstreet.losses.slabs import focal_dice_loss
 
 SHAPES = ((4, 6, 512, 1024), (2, 19, 256, 512))
@@ -39,6 +40,11 @@ def cross_entropy(logits, labels):
 def ours(logits, labels):
     """All that v2 and v3 use: class weights, focal and Dice."""
     return focal_dice_loss(logits, labels, class_weight=torch.linspace(0.1, 10, logits.shape[1]))
+
+
+def plain(logits, labels):
+    """The same in its plain form, differentiated by torch."""
+    return functional.focal_dice_loss(logits, labels, class_weight=torch.linspace(0.1, 10, logits.shape[1]))
 
 
 def load_peer():
@@ -103,7 +109,7 @@ def peak_in_logits(loss, shape):
 def run(quick=False):
     """Measure; ``quick`` takes small images, where the fixed price of a call weighs more."""
     shapes = [(b, c, h // 4, w // 4) for b, c, h, w in SHAPES] if quick else SHAPES
-    losses = {"cross entropy": cross_entropy, "ours": ours}
+    losses = {"cross entropy": cross_entropy, "ours": ours, "plain": plain}
     peer = load_peer()
     if peer is not None:
         losses["peer"] = peer
@@ -116,6 +122,7 @@ def run(quick=False):
             where = f"{shape}, {threads} thread{'s'[: threads - 1]}"
             for name, above, below, target in (
                 ("focal_dice_loss / F.cross_entropy", "ours", "cross entropy", "<= 1.5"),
+                ("plain form / focal_dice_loss", "plain", "ours", "> 1"),
                 ("smp FocalLoss + DiceLoss / focal_dice_loss", "peer", "ours", ">= 6"),
             ):
                 if above not in least:
@@ -125,8 +132,9 @@ def run(quick=False):
                     continue
                 note = f"medians {middle[above] / middle[below]:.2f}; {1e3 * least[above]:.0f} / {1e3 * least[below]:.0f} ms"
                 rows.append(_row(f"{name}, {where}", least[above] / least[below], target, note))
-        peak, peer_peak = peak_in_logits(ours, shape), peak_in_logits(cross_entropy, shape)
-        rows.append(_row(f"peak extra memory / logits, {shape}", peak, "<= 2.5", f"F.cross_entropy {peer_peak:.2f}"))
+        peak, *others = (peak_in_logits(loss, shape) for loss in (ours, cross_entropy, plain))
+        note = "F.cross_entropy {:.2f}, plain form {:.2f}".format(*others)
+        rows.append(_row(f"peak extra memory / logits, {shape}", peak, "<= 2.5", note))
     return rows
 
 

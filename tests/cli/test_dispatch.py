@@ -27,8 +27,11 @@ def test_help_of_every_command_loads_no_framework():
         "        main([name, '--help'])\n"
         "    assert out.getvalue().startswith(f'usage: mmstreet {name} '), name\n"
         "    assert not {'torch', 'mmengine', 'mmcv', 'mmseg', 'mmdet', 'matplotlib', 'transformers'} & set(sys.modules), name\n"
+        "print(len(COMMANDS))\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == len(COMMANDS)
 
 
 def test_a_wrong_option_is_refused_with_its_nearest_before_anything_is_loaded():

@@ -49,7 +49,10 @@ def test_all_such_options_are_named_at_once():
     ],
 )
 def test_an_option_that_is_read_passes_whether_the_config_sets_it_or_not(option):
-    read_config("deeplabv3_bdd_v3", {option: 1})
+    value = read_config("deeplabv3_bdd_v3", {option: 1})
+    for key in option.split("."):
+        value = value[int(key) if key.isdigit() else key]
+    assert value == 1
 
 
 def test_an_option_below_a_value_or_outside_a_list_is_one_sentence():
