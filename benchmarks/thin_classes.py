@@ -5,7 +5,8 @@
 trains the baseline, every change of ``thin_variants.py`` alone, and at the end the changes that helped together. All runs see the same
 number of images. Each finished run is one line of ``<out>/runs.jsonl``; the table of mean ± standard deviation goes to
 ``<out>/table.md`` after each. Runs that are done are not repeated, and one that was stopped goes on from its last epoch. With a GPU:
-``--epochs 60 --crop 256 352 --workers 8 --amp``. ``--quick`` trains two runs for two iterations, to see that it works.
+``--epochs 60 --crop 256 352 --workers 2 --jobs 6``, six runs side by side. ``--quick`` trains two runs for two iterations, to see that
+it works.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
@@ -153,16 +155,39 @@ def _spread(values: Sequence[float]) -> str:
     return f"{statistics.mean(values):.2f}" + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else "")
 
 
-def plan(args: argparse.Namespace) -> Iterator[tuple[str, list[str], int]]:
-    """Yield run, changes and seed, in the order of work: all runs with the first seed come first, the best combination last."""
+def plan_changes(args: argparse.Namespace) -> list[tuple[str, list[str], int]]:
+    """List run, changes and seed of the baseline and of each change alone; all runs with the first seed come first."""
     chosen = args.only or (["boundary"] if args.quick else CHANGES)
     names = [BASELINE, *(name for name in CHANGES if name in chosen)]
-    for seed in range(args.seeds):
-        yield from ((name, [] if name == BASELINE else [name], seed) for name in names)
-    if not args.quick:
-        together = best_combination(mean_thin(read_runs(args)))
-        if len(together) > 1:
-            yield from ((BEST, together, seed) for seed in range(args.seeds))
+    return [(name, [] if name == BASELINE else [name], seed) for seed in range(args.seeds) for name in names]
+
+
+def plan_best(args: argparse.Namespace) -> list[tuple[str, list[str], int]]:
+    """List the runs of the changes that helped alone; none if fewer than two did."""
+    together = [] if args.quick else best_combination(mean_thin(read_runs(args)))
+    return [(BEST, together, seed) for seed in range(args.seeds)] if len(together) > 1 else []
+
+
+def work(runs: Sequence[tuple[str, list[str], int]], args: argparse.Namespace) -> None:
+    """Train those of the runs that are not done, ``args.jobs`` at a time, each in a process of its own; write the table after each."""
+    done = read_runs(args)
+    left = [run for run in runs if not any((line["run"], line["changes"], line["seed"]) == run for line in done)]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(args.jobs, mp_context=context, max_tasks_per_child=1) as pool:
+        futures = {}
+        for name, changes, seed in left:
+            folder = args.out / ("+".join(changes) if name == BEST else name) / f"seed_{seed}"
+            futures[pool.submit(train, name, folder, changes, seed, args)] = f"run '{name}' with seed {seed}"
+        for future in as_completed(futures):
+            if future.exception():
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise SystemExit(
+                    f"{futures[future]} failed; the same command goes on where it stopped. It said: {future.exception()!r}"
+                ) from future.exception()
+            table = make_table(read_runs(args))
+            command = " ".join(["python -m benchmarks.thin_classes", *sys.argv[1:]])
+            (args.out / "table.md").write_text(f"{table}\n\n`{command}`\n", encoding="utf-8")
+            print(table, flush=True)
 
 
 def parse_args() -> argparse.Namespace:
@@ -174,7 +199,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--crop", type=int, nargs=2, default=[192, 256], metavar=("H", "W"), help="size of a crop (default: 192 256)")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each kind (default: 3)")
     parser.add_argument("--only", nargs="+", choices=CHANGES, metavar="CHANGE", help=f"some of {', '.join(CHANGES)}")
-    parser.add_argument("--workers", type=int, default=1, help="loader processes (default: 1)")
+    parser.add_argument("--workers", type=int, default=1, help="loader processes of a run (default: 1)")
+    parser.add_argument("--jobs", type=int, default=1, help="runs side by side (default: 1)")
     parser.add_argument("--amp", action="store_true", help="mixed precision")
     parser.add_argument(
         "--quick",
@@ -201,20 +227,8 @@ def main() -> None:
         print(f"process {process.pid} works on it; follow it in {args.out / 'log.txt'}")
         return
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    for name, changes, seed in plan(args):
-        if any(run["run"] == name and run["seed"] == seed and run["changes"] == changes for run in read_runs(args)):
-            continue
-        work_dir = args.out / "+".join(changes or [BASELINE]) / f"seed_{seed}" if name == BEST else args.out / name / f"seed_{seed}"
-        process = multiprocessing.get_context("spawn").Process(target=train, args=(name, work_dir, changes, seed, args))
-        process.start()
-        process.join()
-        if process.exitcode:
-            sys.exit(f"run '{name}' with seed {seed} failed, see above; the same command goes on where it stopped")
-        table = make_table(read_runs(args))
-        (args.out / "table.md").write_text(
-            f"{table}\n\n`{' '.join(['python -m benchmarks.thin_classes', *sys.argv[1:]])}`\n", encoding="utf-8"
-        )
-        print(table, flush=True)
+    work(plan_changes(args), args)
+    work(plan_best(args), args)
 
 
 if __name__ == "__main__":
