@@ -1,10 +1,9 @@
-"""The results of a test as plain data for a page: classes, confusion, curves, kept images, refiners, safety."""
+"""The results of a test as plain data for a page: classes, confusion, curves, kept images, refiners."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from mmstreet.files.image_confusions import FEW_PIXELS
 from mmstreet.files.refinement_rows import list_measures, list_regions
@@ -203,50 +202,3 @@ def describe_refinement(found: Mapping, folder: RunFolder) -> dict:
     rows = [compare_values(name, values) if score else _plain_row(name, values) for name, values, score in list_measures(found)]
     regions = {"names": names[1:], "rows": [_plain_row(name, counts) for name, counts in list_regions(found)]}
     return {"names": names, "rows": rows, "regions": regions, "kept": _describe_kept(found["kept"], folder) if found["kept"] else None}
-
-
-def describe_calibration(one: Evaluation) -> dict:
-    """Lay out the calibration of one evaluation, as the model is and after its temperature: scores, reliability, risk over coverage."""
-    content = one.content["calibration"]
-    names = ["the model as it is", *(f"temperature {label(part['temperature'])}" for part in content["measured"][1:])]
-    reliable, risks = {}, {}
-    for name, part in zip(names, content["measured"]):
-        known = [row for row in part["reliability"] if row["confidence"] is not None and row["accuracy"] is not None]
-        reliable[name] = tuple([100 * row[key] for row in known] for key in ("confidence", "accuracy"))
-        risks[name] = tuple([100 * row[key] for row in part["risk_coverage"]] for key in ("coverage", "risk"))
-    reliable["confidence that holds what it says"] = ([0, 100], [0, 100])
-    ranges = {"x_range": (0, 100), "unit": " %", "show_last": False}
-    charts = [
-        line_chart("Share of right pixels over confidence", reliable, x_label="confidence, %", y_range=(0, 100), **ranges),
-        line_chart("Error among the most confident pixels", risks, x_label="share of the pixels that is kept, %", **ranges),
-    ]
-    rows = [{"name": name, "scores": part["scores"]} for name, part in zip(names, content["measured"])]
-    return {"name": one.name, "pixels": content["pixels"], "rows": rows, "charts": [chart for chart in charts if chart]}
-
-
-def describe_danger(one: Evaluation) -> dict:
-    """Lay out dangerous confusions: Safe mIoU, classes by how much of them is taken for road, objects by class and size."""
-    content = one.content["danger"]
-    taken = sorted(content["taken_for_road"], key=lambda row: -row["pixels"])
-    return {
-        "name": one.name,
-        "safe": one.score("Safe_mIoU"),
-        "cost": one.score("cost"),
-        "important": content["important"],
-        "bands": list(dict.fromkeys(band for row in taken for band in row["share"])),
-        "taken": taken,
-        "sizes": list(dict.fromkeys(size for row in content["objects"] for size in row["sizes"])),
-        "objects": content["objects"],
-    }
-
-
-def describe_safety(one: Evaluation, folder: RunFolder) -> dict:
-    """Lay out the road-safety score of one evaluation, with the worst and the best scenes."""
-
-    def show(image: Mapping) -> dict:
-        picture = folder.picture(one.folder / image["picture"])
-        return {"title": Path(image["img_path"]).name, "picture": picture, "truth": image.get("truth"), **image["safety"]}
-
-    safety = one.content["safety"]
-    scenes = {side: [show(image) for image in safety[side]] for side in ("worst", "best")}
-    return {"name": one.name, "metrics": safety["metrics"], "reasons": safety.get("reasons", {}), **scenes}

@@ -9,15 +9,9 @@ from pathlib import Path
 
 from mmstreet.report.charts import line_chart
 from mmstreet.report.comparison import scores_of, step_name, train_settings
-from mmstreet.report.evaluation_sections import (
-    compare_evaluations,
-    describe_calibration,
-    describe_danger,
-    describe_evaluation,
-    describe_refinement,
-    describe_safety,
-)
+from mmstreet.report.evaluation_sections import compare_evaluations, describe_evaluation, describe_refinement
 from mmstreet.report.run_files import Run
+from mmstreet.report.sections import list_sections
 
 _TILES = {
     "mIoU": "mean IoU",
@@ -50,9 +44,7 @@ def describe_run(run: Run) -> dict:
         "scores": compare_evaluations(run.evaluations),
         "evaluations": [describe_evaluation(one, run.folder) for one in run.evaluations if one.semantic or one.instances],
         "refinement": describe_refinement(run.refinement, run.folder) if run.refinement else None,
-        "calibration": [describe_calibration(one) for one in run.evaluations if one.content.get("calibration")],
-        "danger": [describe_danger(one) for one in run.evaluations if one.content.get("danger")],
-        "safety": [describe_safety(one, run.folder) for one in run.evaluations if one.content.get("safety")],
+        "sections": list_sections(run.evaluations, run.folder),
         "config": config,
         "changes": [dict(zip(("key", "before", "after"), change)) for change in config.get("changes", []) if len(change) == 3],
         "config_text": run.config_text,
