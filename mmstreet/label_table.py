@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -60,12 +60,14 @@ class LabelTable:
         name: Its name, for messages.
         labels: The rows.
         void_ids: Ids on disk that mean "not labelled", beside 255.
+        void_colors: RGB colours on disk that mean "not labelled", beside black.
         is_own: Whether it is a table of the user's, which nobody finds by name and which therefore travels with the data.
     """
 
     name: str
     labels: tuple[Label, ...]
     void_ids: tuple[int, ...] = ()
+    void_colors: tuple[tuple[int, int, int], ...] = ()
     is_own: bool = field(default=False, compare=False)
 
     def __post_init__(self):
@@ -133,6 +135,12 @@ class LabelTable:
         if name not in self.names:
             raise KeyError(f"class '{name}' is not in table '{self.name}', which has: {', '.join(self.names)}")
         return self.names.index(name)
+
+    def with_void(self, values: Iterable[int | tuple[int, int, int]]) -> LabelTable:
+        """Return the table with these ids and colours as "not labelled"; 255 is so anyway."""
+        values = list(values)
+        ids = tuple(x for x in values if isinstance(x, int) and x != IGNORE_INDEX)
+        return replace(self, void_ids=ids, void_colors=tuple(tuple(x) for x in values if not isinstance(x, int)))
 
     def with_train_ids(self) -> LabelTable:
         """Return the table of files that hold these classes' train ids, such as predictions and pseudo-masks."""

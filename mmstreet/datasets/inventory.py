@@ -62,7 +62,8 @@ class Inventory:
             name: Its name in this inventory.
         """
         images, labels, listings = layout.images(root, split), layout.labels(root, split), {}
-        others = other_pictures(layout.image_folder(root, split), {*images.values(), *labels.values()})
+        read = {*images.values(), *labels.values()}
+        others = [path for folder in layout.image_folders(root, split) for path in other_pictures(folder, read)]
         if not (images or labels or others):
             return
         self.count(name, len(images), len(labels))
@@ -150,13 +151,7 @@ def _add_dataset(inventory: Inventory, dataset: Any, name: str) -> None:
     listings: dict = {}
     if isinstance(layout, Layout):
         keys = [split_line(line, layout, dataset.split) for line in read_list(dataset.ann_file)]
-        wanted = [
-            (
-                layout.image_folder(root, where) / (stem + layout.image_suffixes[0]),
-                layout.label_folder(root, where) / (stem + layout.label_suffix),
-            )
-            for where, stem in keys
-        ]
+        wanted = [layout.expected(root, where, stem) for where, stem in keys]
         found = look_up(root, layout, keys, labelled=True)
         stems = [stem for _, stem in keys]
     else:

@@ -190,7 +190,9 @@ def _match_colors(colors: np.ndarray, table: LabelTable, path: str | Path) -> tu
             f"label file {path} holds colours, but classes of table '{table.name}' share one; if it is a palette of ids, pass "
             "LoadLabels(palette='index')"
         )
-    by_code = {0: IGNORE_INDEX} | {_code(np.array(label.color)): label.train_id for label in table.labels}
+    void = ((0, 0, 0), *table.void_colors)
+    by_code = {_code(np.array(color)): IGNORE_INDEX for color in void}
+    by_code |= {_code(np.array(label.color)): label.train_id for label in table.labels}
     known_codes = np.array(sorted(by_code), np.uint32)
     ids = np.array([by_code[code] for code in known_codes.tolist()], np.uint8)
     codes = _code(colors)

@@ -40,7 +40,7 @@ def list_pairs(
     """
     root = Path(root)
     if labelled is None:
-        labelled = split != "test" or layout.label_folder(root, split).is_dir()
+        labelled = split != "test" or bool(layout.label_folders(root, split))
     if names is None:
         keys = [(split, name) for name in require_images(root, layout, split)]
     else:

@@ -85,6 +85,8 @@ class StreetSemSeg(BaseSegDataset):
         self.split = split
         self.layout = self._choose_layout(data_root, layout, needed=classes is None and table is None)
         self.files_table = get_table(classes) if classes is not None else self._layout_table(data_root, table)
+        if self.layout is not None and self.layout.void:
+            self.files_table = self.files_table.with_void(self.layout.void)
         if image_labels is not None:
             self.files_table = _in_train_ids(self.files_table)
         self.table = self.files_table if table is None else get_table(table)

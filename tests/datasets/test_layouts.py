@@ -3,18 +3,22 @@
 import pytest
 
 from mmstreet.datasets.folders import read_list
+from mmstreet.datasets.inventory import inventory_of_root
+from mmstreet.datasets.label_files import read_labels
 from mmstreet.datasets.layouts import LAYOUTS, Layout, detect_layout, layout_from_config, scan
 from mmstreet.datasets.pairs import list_pairs
+from mmstreet.labels import get_table
 from tests.helpers.street_files import make_root, write_image, write_labels
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_is_recognised_by_its_files(layout, tmp_path):
     split = "." if LAYOUTS[layout].flat else "train"  # with splits inside, WildDash's folders are CamVid's
-    found = detect_layout(make_root(tmp_path, layout, {split: ["a"]}))
+    name = "fog/a" if "*" in LAYOUTS[layout].image_dir else "a"
+    found = detect_layout(make_root(tmp_path, layout, {split: [name]}))
     assert found.name == layout
     assert found.splits(tmp_path) == [split]
-    assert [pair.name for pair in list_pairs(tmp_path, found, split)] == ["a"]
+    assert [pair.name for pair in list_pairs(tmp_path, found, split)] == [name]
 
 
 def test_the_folders_of_published_sets_are_read_as_they_are(tmp_path):
@@ -23,6 +27,7 @@ def test_the_folders_of_published_sets_are_read_as_they_are(tmp_path):
         "idd": ("train", "leftImg8bit/train/201/frame0029_leftImg8bit.jpg", "gtFine/train/201/frame0029_gtFine_labellevel3Ids.png"),
         "vistas_v1.2": ("val", "validation/images/x-Y.jpg", "validation/v1.2/labels/x-Y.png"),
         "vistas_v2.0": ("train", "training/images/x-Y.jpg", "training/v2.0/labels/x-Y.png"),
+        "acdc": ("train", "rgb_anon/fog/train/G1/f_rgb_anon.png", "gt/fog/train/G1/f_gt_labelIds.png"),
         "cityscapes_train_ids": ("val", "leftImg8bit/val/ulm/u_leftImg8bit.png", "gtFine/val/ulm/u_gtFine_labelTrainIds.png"),
     }
     for name, (split, image, label) in files.items():
@@ -33,6 +38,33 @@ def test_the_folders_of_published_sets_are_read_as_they_are(tmp_path):
         assert detect_layout(root).splits(root) == [split]
         (pair,) = list_pairs(root, LAYOUTS[name], split)
         assert (pair.image_path, pair.label_path) == (str(root / image), str(root / label))
+
+
+def test_a_star_stands_for_folders_whose_names_begin_the_names_of_images(tmp_path):
+    for weather, split in (("fog", "train"), ("night", "train"), ("night", "val")):
+        make_root(tmp_path, "acdc", {split: [f"{weather}/GOPR1/a"]})
+    write_image(tmp_path / "rgb_anon/rain/test/GOPR2/b_rgb_anon.png")
+    layout = detect_layout(tmp_path)
+    assert layout.splits(tmp_path) == ["test", "train", "val"]
+    assert [pair.name for pair in list_pairs(tmp_path, layout, "train")] == ["fog/GOPR1/a", "night/GOPR1/a"]
+    assert [(pair.name, pair.label_path) for pair in list_pairs(tmp_path, layout, "test")] == [("rain/GOPR2/b", None)]
+    inventory = inventory_of_root(tmp_path)
+    assert (len(inventory.pairs), inventory.orphans) == (4, [])
+    (tmp_path / "gt/night/val/GOPR1/a_gt_labelIds.png").unlink()
+    (orphan,) = inventory_of_root(tmp_path).orphans
+    assert "rgb_anon/night/val/GOPR1/a_rgb_anon.png" in orphan.message
+    assert "gt/night/val/GOPR1" in orphan.why
+
+
+def test_ids_and_colours_of_a_layout_are_void(tmp_path):
+    table = get_table([{"name": "road", "id": 1, "color": [9, 9, 9]}]).with_void([7, (255, 0, 255)])
+    ids = write_labels(tmp_path / "a.png", [[1, 7, 255]])
+    colors = write_labels(tmp_path / "b.png", [[[9, 9, 9], [255, 0, 255], [0, 0, 0]]])
+    assert read_labels(ids, table).tolist() == read_labels(colors, table).tolist() == [[0, 255, 255]]
+    given = {"image_dir": "a", "label_dir": "b", "image_suffix": ".jpg", "label_suffix": ".png"}
+    assert layout_from_config({**given, "void": [7, [255, 0, 255]]}).void == (7, (255, 0, 255))
+    with pytest.raises(ValueError, match="void must be a list"):
+        layout_from_config({**given, "void": [300]})
 
 
 def test_label_ids_come_before_train_ids_where_both_are_there(tmp_path):
