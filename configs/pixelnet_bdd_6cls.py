@@ -23,7 +23,7 @@ train_pipeline = [
     _base_._six_classes,
     _resize,
     _base_._flip,
-    dict(type="PhotoMetricDistortion"),
+    dict(type="mmstreet.ColorJitter"),
     _base_._pack,
 ]
 val_pipeline = [_base_._load_image, _resize, _base_._load_labels, _base_._six_classes, _base_._pack]

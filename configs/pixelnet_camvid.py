@@ -15,7 +15,7 @@ train_pipeline = [
     _base_._load_labels,
     _base_._resize,
     _base_._flip,
-    dict(type="PhotoMetricDistortion"),
+    dict(type="mmstreet.ColorJitter"),
     _base_._pack,
 ]
 train_dataloader = dict(batch_size=5, dataset=dict(pipeline=train_pipeline))

@@ -18,7 +18,7 @@ train_pipeline = [
     _base_._load_labels,
     _base_._resize,
     dict(type="RandomFlip", prob=0.5),
-    dict(type="PhotoMetricDistortion"),
+    dict(type="mmstreet.ColorJitter"),
     _base_._pack,
 ]
 train_dataloader = dict(batch_size=5, dataset=dict(pipeline=train_pipeline))

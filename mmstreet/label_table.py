@@ -114,6 +114,11 @@ class LabelTable:
         return lut
 
     @cached_property
+    def holds_train_ids(self) -> bool:
+        """Whether ids on disk are the train ids, and void is 255 and nothing else."""
+        return not self.void_ids and all(label.raw_id == label.train_id for label in self.labels)
+
+    @cached_property
     def groups(self) -> dict[str, list[int]]:
         """Train ids of each group, groups in the order of their first class."""
         members: dict[str, list[int]] = {}

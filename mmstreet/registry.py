@@ -25,7 +25,15 @@ DATASETS = _node(
 TRANSFORMS = _node(
     "transform",
     root.TRANSFORMS,
-    core=("datasets.loading", "datasets.paste", "transforms.remap", "transforms.augment", "transforms.letterbox", "transforms.skeletons"),
+    core=(
+        "datasets.loading",
+        "datasets.paste",
+        "transforms.remap",
+        "transforms.augment",
+        "transforms.color_jitter",
+        "transforms.letterbox",
+        "transforms.skeletons",
+    ),
 )
 MODELS = _node(
     "model",

@@ -113,13 +113,15 @@ def decode_labels(data: bytes, table: LabelTable, *, path: str | Path, palette: 
         raise LabelFileError(f"label file {path} cannot be decoded ({error}); fetch or make it again") from error
     if kind == "rgb":
         return _decode_rgb(image, table, path), []
-    pixels = np.asarray(image)
+    pixels = np.array(image)
     if kind == "palette" and palette == "color":
         return _decode_palette(image, pixels, table, path)
     return _decode_ids(pixels, table)
 
 
 def _decode_ids(ids: np.ndarray, table: LabelTable) -> tuple[np.ndarray, list[OutsideId]]:
+    if table.holds_train_ids and int((ids + np.uint8(1)).max(initial=0)) <= len(table):  # 255 is 0 then
+        return ids, []
     lut = np.where(table.raw_to_train == IGNORE_INDEX, _OUTSIDE, table.raw_to_train)
     lut[[IGNORE_INDEX, *table.void_ids]] = IGNORE_INDEX
     labels = cv2.LUT(ids, lut)

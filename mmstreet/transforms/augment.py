@@ -1,9 +1,8 @@
 """Augmentation that mmcv and MMSegmentation lack: one resampling for scale and crop, and blur.
 
-Flip (``mmseg.RandomFlip``), colour jitter (``mmseg.PhotoMetricDistortion``) and random erasing (``mmseg.RandomCutOut``) are
-theirs. Erase with ``seg_fill_in=255``: nothing shows what stood behind a hole, and under the large weights of rare classes
-a bicycle that is wholly erased would teach the network to predict bicycles on blank patches. Every random number comes from numpy's global
-generator, which mmengine seeds in each worker process.
+Flip (``mmseg.RandomFlip``) and random erasing (``mmseg.RandomCutOut``) are theirs. Erase with ``seg_fill_in=255``: nothing shows what stood
+behind a hole, and under the large weights of rare classes a bicycle that is wholly erased would teach the network to predict bicycles on
+blank patches. Every random number comes from numpy's global generator, which mmengine seeds in each worker process.
 """
 # ruff: noqa: NPY002
 
@@ -15,6 +14,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mmstreet.files.images import as_contiguous
 from mmstreet.labels import IGNORE_INDEX
 from mmstreet.registry import TRANSFORMS
 from mmstreet.transforms.functional import offset_range, window_shape
@@ -79,7 +79,7 @@ class RandomScaleCrop(BaseTransform):
             raise ValueError(
                 "RandomScaleCrop moves images and label maps only; for boxes and instance masks use mmdet's RandomResize and RandomCrop"
             )
-        image = results["img"]
+        image = as_contiguous(results["img"])
         height, width = image.shape[:2]
         zoom = np.random.uniform(*self.scale) * min(self.size_hw[0] / height, self.size_hw[1] / width)
         fraction = np.random.uniform(*self.fraction)
@@ -92,14 +92,14 @@ class RandomScaleCrop(BaseTransform):
         corner = _sample_offset(self.size_hw[0], out_hw[0]), _sample_offset(self.size_hw[1], out_hw[1])
         results["img"] = self._place(image[window], out_hw, corner, cv2.INTER_LINEAR, self.fill_bgr)
         for key in results.get("seg_fields", []):
-            results[key] = self._place(results[key][window], out_hw, corner, cv2.INTER_NEAREST_EXACT, IGNORE_INDEX)
+            results[key] = self._place(as_contiguous(results[key])[window], out_hw, corner, cv2.INTER_NEAREST_EXACT, IGNORE_INDEX)
         results["img_shape"] = results["pad_shape"] = self.size_hw
         results["scale_factor"] = out_hw[1] / columns, out_hw[0] / rows
         results["keep_ratio"] = True
         return results
 
     def _place(self, array: np.ndarray, out_hw: tuple[int, int], corner: tuple[int, int], interpolation: int, fill) -> np.ndarray:
-        resized = cv2.resize(np.ascontiguousarray(array), out_hw[::-1], interpolation=interpolation)
+        resized = cv2.resize(array, out_hw[::-1], interpolation=interpolation)
         if out_hw == self.size_hw:
             return resized
         beyond = [size - start - side for size, start, side in zip(self.size_hw, corner, out_hw)]
@@ -143,7 +143,7 @@ class RandomGaussianBlur(BaseTransform):
         """Blur ``results['img']``, uint8 ``[H, W, 3]``."""
         if np.random.uniform() < self.prob:
             sigma = np.random.uniform(*self.sigma_px)
-            results["img"] = cv2.GaussianBlur(np.ascontiguousarray(results["img"]), (0, 0), sigma)
+            results["img"] = cv2.GaussianBlur(as_contiguous(results["img"]), (0, 0), sigma)
         return results
 
     def __repr__(self) -> str:

@@ -26,6 +26,15 @@ def test_ids_come_back(tmp_path):
     np.testing.assert_array_equal(read_labels(path, BDD100K_SEM19), LABELS)
 
 
+@pytest.mark.parametrize("stray", [19, 128, 253, 254])
+def test_ids_that_are_train_ids_already_are_checked_all_the_same(stray, tmp_path):
+    labels = LABELS.copy()
+    labels[3, 4] = stray
+    with pytest.raises(LabelFileError, match=rf"label id {stray} in .*y=3, x=4"):
+        read_labels(write_labels(tmp_path / "a.png", labels), BDD100K_SEM19)
+    assert read_labels(write_labels(tmp_path / "b.png", LABELS), BDD100K_SEM19).flags.writeable
+
+
 @pytest.mark.parametrize("alpha", [False, True])
 def test_colours_become_ids(alpha, tmp_path):
     rgb = colorize_labels(LABELS, BDD100K_SEM19)

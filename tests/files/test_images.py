@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from mmstreet.files.images import ImageFileError, probe_image, read_image, read_rgb
+from mmstreet.files.images import ImageFileError, as_contiguous, probe_image, read_image, read_rgb
 from tests.helpers.street_files import truncate
 
 RGB = np.random.default_rng(0).integers(0, 255, (40, 56, 3), np.uint8)
@@ -131,3 +131,14 @@ def test_of_16_bits_the_upper_8_are_kept_and_floats_are_refused(tmp_path):
         for read in (read_image, probe_image):
             with pytest.raises(ImageFileError, match=r"f\.tif holds values of type float32"):
                 read(tmp_path / "f.tif")
+
+
+@pytest.mark.parametrize("shape", [(6, 7), (6, 7, 3)])
+@pytest.mark.parametrize("view", [np.s_[:], np.s_[:, ::-1], np.s_[::-1], np.s_[::-1, ::-1], np.s_[1:4, 2:5], np.s_[::2, ::-2]])
+def test_a_view_is_copied_into_rows_and_an_array_of_rows_is_itself(shape, view):
+    image = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    out = as_contiguous(image[view])
+    assert out.flags.c_contiguous
+    assert out.shape == image[view].shape
+    np.testing.assert_array_equal(out, image[view])
+    assert np.shares_memory(out, image) == image[view].flags.c_contiguous

@@ -8,7 +8,7 @@ train_pipeline = [
     dict(type="RandomResize", scale=_crop_hw[::-1], ratio_range=(1.0, 4.0), keep_ratio=True),
     dict(type="RandomCrop", crop_size=_crop_hw),
     _base_._flip,
-    dict(type="PhotoMetricDistortion"),
+    dict(type="mmstreet.ColorJitter"),
     _base_._pack_weak,
 ]
 # Frames are scored at their own size, but seen as large as in training.

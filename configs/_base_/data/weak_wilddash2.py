@@ -11,7 +11,7 @@ train_pipeline = [
     dict(type="RandomResize", scale=(2048, 1024), ratio_range=(0.5, 2.0), keep_ratio=True),
     dict(type="RandomCrop", crop_size=_crop_hw),
     _base_._flip,
-    dict(type="PhotoMetricDistortion"),
+    dict(type="mmstreet.ColorJitter"),
     _base_._pack_weak,
 ]
 # the published masks hold classes that are not evaluated
