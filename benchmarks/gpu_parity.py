@@ -1,0 +1,81 @@
+"""Does every loss and every metric give on an accelerator what it gives on the CPU?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.registry import DefaultScope
+
+from mmstreet.labels import get_table
+from mmstreet.losses.modules import BatchLoss
+from mmstreet.registry import METRICS, MODELS
+
+_CLOSE = 1e-4
+"""Greatest distance of losses and gradients, in parts of the greatest number."""
+
+
+def compare_losses(device: torch.device) -> Iterator[Callable[[], list[dict]]]:
+    """Give one job per loss of the registry, in float32 and in bfloat16."""
+    MODELS.import_from_location()
+    kinds = sorted({kind for kind in MODELS.module_dict.values() if isinstance(kind, type) and issubclass(kind, BatchLoss)}, key=str)
+    for kind in kinds:
+        for dtype in (torch.float32, torch.bfloat16):
+            yield lambda kind=kind, dtype=dtype: [_compare_loss(kind, dtype, device)]
+
+
+def _compare_loss(kind: type[BatchLoss], dtype: torch.dtype, device: torch.device) -> dict:
+    rng = torch.Generator().manual_seed(0)
+    channels = 1 if kind.__name__ == "BoundaryLoss" else 6
+    logits = torch.randn(2, channels, 96, 160, generator=rng).to(dtype)
+    labels = torch.randint(6, (2, 12, 20), generator=rng).repeat_interleave(8, 1).repeat_interleave(8, 2)
+    labels[:, :9] = 255
+    found = []
+    for place in (torch.device("cpu"), device):
+        leaf = logits.to(place, copy=True).requires_grad_()
+        value = kind().to(place)(leaf, labels.to(place))
+        value.backward()
+        found.append((value.detach().float().cpu(), leaf.grad.float().cpu()))
+    (value, grad), (other, other_grad) = found
+    apart = max(float((value - other).abs() / value.abs().clamp_min(1e-12)), float((grad - other_grad).abs().max() / grad.abs().max()))
+    note = f"{float(other):.6f}; loss or gradient, relative to the greatest"
+    return dict(what=f"{kind.__name__}, {str(dtype)[6:]}", value=apart, unit="", note=note, failed=not apart <= _close(dtype))
+
+
+def _close(dtype: torch.dtype) -> float:
+    return _CLOSE if dtype == torch.float32 else 1e-2  # the gradient is rounded to eight bits
+
+
+def compare_metrics(device: torch.device) -> Iterator[Callable[[], list[dict]]]:
+    """Give one job per metric of the registry that scores label maps."""
+    METRICS.import_from_location()
+    for name, kind in sorted(METRICS.module_dict.items()):
+        if kind.__module__.startswith("mmstreet.") and "InsMetric" not in name:
+            yield lambda kind=kind: [_compare_metric(kind, device)]
+
+
+def _compare_metric(kind: type[BaseMetric], device: torch.device) -> dict:
+    table = get_table("bdd100k_sem19")
+    rng = torch.Generator().manual_seed(0)
+    labels = torch.randint(len(table), (3, 1, 23, 40), generator=rng).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    labels[:, :, :30] = 255
+    preds = torch.randint(len(table), labels.shape, generator=rng).where(torch.rand(labels.shape, generator=rng) < 0.3, labels % 255)
+    preds = preds.clamp_max(len(table) - 1)
+    logits = torch.randn(3, len(table), *labels.shape[2:], generator=rng).scatter_add_(1, preds, torch.full(preds.shape, 2.0))
+    scores = []
+    for place in (torch.device("cpu"), device):
+        with DefaultScope.overwrite_default_scope("mmseg"):
+            metric = kind()
+        metric.dataset_meta = {"classes": table.names}
+        truth, pred, score = (x.to(place) for x in (labels, preds, logits))
+        samples = [
+            dict(img_path=f"{i}.jpg", pred_sem_seg=dict(data=pred[i]), gt_sem_seg=dict(data=truth[i]), seg_logits=dict(data=score[i]))
+            for i in range(len(truth))
+        ]
+        metric.process({"inputs": list(score)}, samples)
+        scores.append(metric.evaluate(len(truth)))
+    first, second = scores
+    apart = max((abs(first[name] - second[name]) for name in first), default=float("nan"))
+    same = first.keys() == second.keys() and apart <= 1e-3
+    return dict(what=kind.__name__, value=apart, unit="", note=f"greatest distance of {len(first)} scalars", failed=not same)

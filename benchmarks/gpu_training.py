@@ -1,0 +1,218 @@
+"""Training steps of configs on random images of their full size: what they cost beside plain mmseg, and where they wait for the device."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import DefaultScope
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from torch import nn
+
+from benchmarks.host_waits import HostWait, cpu_waits, cuda_waits
+from benchmarks.tiny_clip import save_tiny_clip
+from mmstreet.engine.hooks.finite_loss import FiniteLossHook
+from mmstreet.engine.launch import load_config
+from mmstreet.labels import get_table
+from mmstreet.metrics.semantic import StreetIoUMetric
+from mmstreet.models.text_embeddings import save_text_embeddings
+from mmstreet.predict.inference import build_model
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+PLAIN = dict(type="mmseg.CrossEntropyLoss", avg_non_ignore=True)
+
+
+def semantic_bdd_configs() -> list[str]:
+    """Return the names of all configs that train a segmentor on BDD100K."""
+    return sorted(path.stem for path in CONFIGS.glob("*_bdd*.py") if not path.stem.startswith("mask_rcnn"))
+
+
+def input_hw(cfg: Config) -> tuple[int, int]:
+    """Return the size of the images that a config trains on."""
+    sizes = [step["size_hw"] if "size_hw" in step else step["scale"][::-1] for step in cfg.train_pipeline if _sets_size(step)]
+    return tuple(sizes[-1])
+
+
+def _sets_size(step: dict) -> bool:
+    return "size_hw" in step or step["type"] == "Resize"
+
+
+def as_plain(cfg: Config) -> Config:
+    """Give a config mmseg's cross entropy in every head and take the boundary and skeleton terms out."""
+    for head in (cfg.model.decode_head, cfg.model.get("auxiliary_head")):
+        if head:
+            head.loss_decode = ConfigDict(PLAIN, loss_weight=1.0 if head is cfg.model.decode_head else 0.4)
+            for term in ("boundary_weight", "skeleton_weight"):
+                head.pop(term, None)
+    return cfg
+
+
+def random_batch(count: int, size_hw: tuple[int, int], num_classes: int, **meta: object) -> dict:
+    """Make images, and labels in blocks of which some are ignored, as a data loader gives them."""
+    rng = torch.Generator().manual_seed(0)
+    images, samples = [], []
+    for i in range(count):
+        ids = torch.randint(num_classes + 1, (8, 8), generator=rng).float()
+        labels = nn.functional.interpolate(ids[None, None], size_hw, mode="nearest")[0].long()
+        labels[labels == num_classes] = 255
+        sample = SegDataSample(metainfo=dict(img_shape=size_hw, ori_shape=size_hw, pad_shape=size_hw, img_path=f"{i}.jpg", **meta))
+        sample.gt_sem_seg = PixelData(data=labels)
+        samples.append(sample)
+        images.append(torch.randint(0, 256, (3, *size_hw), generator=rng, dtype=torch.uint8))
+    return dict(inputs=images, data_samples=samples)
+
+
+def make_step(cfg: Config, device: torch.device, *, shrink: int = 1) -> tuple[nn.Module, OptimWrapper, dict]:
+    """Build model, optimizer and one batch of a config; ``shrink`` divides both sides of the images."""
+    torch.manual_seed(0)
+    size_hw = tuple(side // shrink for side in input_hw(cfg))
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        model = build_model(cfg).to(device).train()
+        wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    count = cfg.train_dataloader.batch_size if shrink == 1 else 2
+    return model, wrapper, random_batch(count, size_hw, cfg.model.decode_head.num_classes)
+
+
+def time_steps(cfg: Config, device: torch.device, *, shrink: int, repeats: int) -> tuple[list[float], float]:
+    """Return the seconds of each step after two that warm up, and the peak of allocated memory in bytes, nan on a CPU."""
+    model, wrapper, batch = make_step(cfg, device, shrink=shrink)
+    seconds = []
+    for i in range(repeats + 2):
+        if i == 2 and device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        _finish(device)
+        start = time.perf_counter()
+        model.train_step(batch, wrapper)
+        _finish(device)
+        seconds.append(time.perf_counter() - start)
+    peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else float("nan")
+    return seconds[2:], peak
+
+
+def measure_configs(device: torch.device, *, names: list[str], quick: bool) -> Iterator[Callable[[], list[dict]]]:
+    """Give one job per config: its step time and memory, and their ratios to plain mmseg."""
+    for name in names:
+        yield lambda name=name: _measure_config(name, device, quick=quick)
+
+
+def _measure_config(name: str, device: torch.device, *, quick: bool) -> list[dict]:
+    shrink, repeats = (8, 1) if quick and device.type == "cpu" else (1, 4 if quick else 12)
+    cfg = load_config(CONFIGS / f"{name}.py", launcher="none")
+    found = {}
+    for kind in ("plain", "ours"):
+        torch.backends.cudnn.benchmark = True
+        chosen = as_plain(cfg.copy()) if kind == "plain" else cfg.copy()
+        found[kind] = time_steps(chosen, device, shrink=shrink, repeats=repeats)
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+    seconds = {kind: statistics.median(values) for kind, (values, _) in found.items()}
+    peaks = {kind: peak / 2**30 for kind, (_, peak) in found.items()}
+    height, width = (side // shrink for side in input_hw(cfg))
+    count = cfg.train_dataloader.batch_size if shrink == 1 else 2
+    spread = f"{1e3 * min(found['ours'][0]):.1f} to {1e3 * max(found['ours'][0]):.1f} ms"
+    note = f"batch {count} of {width}×{height}; {spread}; plain {1e3 * seconds['plain']:.1f} ms"
+    rows = [
+        dict(what=f"{name}: step", value=1e3 * seconds["ours"], unit="ms", note=note),
+        dict(what=f"{name}: step / mmseg with cross entropy", value=seconds["ours"] / seconds["plain"], unit="×"),
+    ]
+    if device.type == "cuda":
+        rows.append(dict(what=f"{name}: peak memory", value=peaks["ours"], unit="GiB", note=f"plain {peaks['plain']:.2f} GiB"))
+    return rows
+
+
+def count_waits(device: torch.device) -> Iterator[Callable[[], list[dict]]]:
+    """Give one job per kind of step: its waits for the device, ours and those of the packages below."""
+    for what, make in (
+        ("v3", lambda: _config_step("deeplabv3_bdd_v3", device)),
+        ("CARB", lambda: carb_step(device)),
+        ("PixelNet", lambda: _config_step("pixelnet_mini", device)),
+        ("metric update", lambda: metric_step(device)),
+    ):
+        yield lambda what=what, make=make: _count(what, make, device)
+
+
+def _count(what: str, make: Callable, device: torch.device) -> list[dict]:
+    step, tensors = make()
+    step(), step()  # the first steps check and build what later ones keep
+    with cuda_waits() if device.type == "cuda" else cpu_waits(tensors) as waits:
+        step()
+    return [describe_waits(what, waits)]
+
+
+def describe_waits(what: str, waits: list[HostWait]) -> dict:
+    """Make a row of the table."""
+    ours = [wait for wait in waits if wait.package == "mmstreet"]
+    others = Counter(wait.package for wait in waits if wait.package != "mmstreet")
+    places = ", ".join(f"{wait.place} {wait.what}" for wait in dict.fromkeys(ours))
+    note = "; ".join(filter(None, [places, "others: " + ", ".join(f"{k} {v}" for k, v in others.items()) if others else ""]))
+    return dict(what=f"{what}: waits of ours", value=len(ours), unit="", note=note)
+
+
+class _Runner:
+    iter, epoch, work_dir = 3, 0, "."
+
+
+def training_step(model: nn.Module, wrapper: OptimWrapper, batch: dict) -> tuple[Callable[[], None], list[torch.Tensor]]:
+    """Return a step with its check of the losses, and the tensors that count as the device's."""
+    hook = FiniteLossHook()
+
+    def step() -> None:
+        hook.after_train_iter(_Runner, 0, batch, model.train_step(batch, wrapper))
+
+    # cast_data copies nothing on a CPU, so the batch itself stands for its copy
+    data = [*batch["inputs"], *(sample.gt_sem_seg.data for sample in batch["data_samples"])]
+    return step, [*model.parameters(), *model.buffers(), *data]
+
+
+def _config_step(name: str, device: torch.device) -> tuple[Callable[[], None], list[torch.Tensor]]:
+    cfg = load_config(CONFIGS / f"{name}.py", launcher="none")
+    return training_step(*make_step(cfg, device, shrink=1 if "mini" in name else 8))
+
+
+def carb_step(device: torch.device) -> tuple[Callable[[], None], list[torch.Tensor]]:
+    """Return a step of CARB's dual path with a random teacher, past its warm-up."""
+    table = get_table("bdd100k_sem19")
+    cfg = load_config(CONFIGS / "carb_mini.py", launcher="none")
+    with tempfile.TemporaryDirectory() as place:
+        folder = save_tiny_clip(Path(place) / "clip", width=64)
+        rows = nn.functional.normalize(torch.randn(len(table), 64, generator=torch.Generator().manual_seed(0)), dim=1).numpy()
+        save_text_embeddings(folder / "text.npz", rows, classes=table.names, prompts=table.names, model="random")
+        cfg.model.teacher.update(model=str(folder), text_embeddings=str(folder / "text.npz"))
+        cfg.model.decode_head.update(text_embeddings=str(folder / "text.npz"))
+        torch.manual_seed(0)
+        with DefaultScope.overwrite_default_scope("mmseg"):
+            model = build_model(cfg)
+            model.decode_head.init_weights()
+            model = model.to(device).train()
+            wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+        teacher = model.teacher(device)
+    model.decode_head.loss_decode.warmup_iters = 0
+    shown = np.zeros(len(table), bool)
+    shown[:6] = True
+    step, tensors = training_step(model, wrapper, random_batch(2, (128, 256), len(table), img_label=shown))
+    return step, [*tensors, *teacher.parameters(), *teacher.buffers()]
+
+
+def metric_step(device: torch.device) -> tuple[Callable[[], None], list[torch.Tensor]]:
+    """Return the update of the semantic metric by four images."""
+    table = get_table("bdd100k_sem19")
+    metric = StreetIoUMetric()
+    metric.dataset_meta = {"classes": table.names}
+    rng = torch.Generator().manual_seed(0)
+    maps = torch.randint(len(table), (2, 4, 1, 180, 320), generator=rng).to(device)
+    samples = [dict(img_path="", pred_sem_seg=dict(data=pred), gt_sem_seg=dict(data=truth)) for pred, truth in zip(*maps)]
+    return lambda: metric.process({}, samples), [maps]
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
