@@ -16,9 +16,9 @@ import numpy as np
 from mmengine.dataset import Compose
 from PIL import Image
 
-from mmstreet.datasets.label_files import decode_labels
 from mmstreet.datasets.pairs import Pair
 from mmstreet.datasets.verify import check_pair, count_ids
+from mmstreet.formats.label_files import decode_labels
 from mmstreet.labels import BDD100K_SEM19, REMAPS, STREET6
 from mmstreet.transforms.functional import apply_lut, build_remap_lut
 

@@ -35,10 +35,10 @@ from mmseg.registry import MODELS
 from torch.nn import functional as F
 
 from benchmarks.mask_damage import DamageRecipe, damage_mask
-from mmstreet.datasets.label_files import read_labels
 from mmstreet.datasets.layouts import LAYOUTS
 from mmstreet.datasets.pairs import list_pairs
 from mmstreet.files.images import read_image
+from mmstreet.formats.label_files import read_labels
 from mmstreet.labels import get_table
 
 ROOT = Path(__file__).parents[1]

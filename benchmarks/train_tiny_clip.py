@@ -22,10 +22,10 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.tiny_clip import save_tiny_clip
-from mmstreet.datasets.label_files import read_labels
 from mmstreet.datasets.layouts import LAYOUTS
 from mmstreet.datasets.pairs import list_pairs
 from mmstreet.files.images import read_image
+from mmstreet.formats.label_files import read_labels
 from mmstreet.labels import get_table
 from mmstreet.models.clip import CLIP_MEAN, CLIP_STD, ClipTeacher, dense_features, load_clip
 from mmstreet.models.text_embeddings import save_text_embeddings

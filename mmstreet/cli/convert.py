@@ -1,6 +1,7 @@
-"""``mmstreet convert``: instance labels between BDD100K's Scalabel JSON, its bitmasks and COCO JSON, in any direction.
+"""``mmstreet convert``: labels from any format to any other.
 
-What came in is what went out plus what is counted as skipped, with examples, on the screen and in OUTPUT.report.json.
+What came in is what went out plus what is counted as skipped; what the target has no place for is counted, too. Both are on the screen,
+and with examples in OUTPUT.report.json.
 """
 
 from __future__ import annotations
@@ -10,60 +11,88 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmstreet.cli.arguments import CommandParser
-from mmstreet.labels import TABLES, get_table
+from mmstreet.formats.catalogue import FORMATS, READERS, WRITERS, get_reader, get_writer
+
+_OPTIONS = {
+    "bitmasks": ("--from", ("scalabel",)),
+    "size": ("--from", ("scalabel",)),
+    "predictions": ("--from", ("coco",)),
+    "image_suffix": ("--from", ("bitmask", "semantic")),
+    "label_suffix": ("--from", ("semantic",)),
+    "palette": ("--from", ("semantic",)),
+    "no_overlaps": ("--to", ("scalabel",)),
+}
+"""Options that only some formats know."""
 
 
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
-    """Read the command line; an option without meaning for the chosen formats is refused."""
+    """Read the command line."""
+    width = max(map(len, FORMATS))
     parser = CommandParser(
         prog=prog,
-        description="Convert instance labels between BDD100K's Scalabel JSON, its bitmasks and COCO JSON. Every label is converted or "
-        "counted as skipped, on the screen and in OUTPUT.report.json.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Convert labels from any format to any other. Every label is converted or counted as skipped, and what the target\n"
+        "has no place for is counted, on the screen and in OUTPUT.report.json.",
+        epilog="formats:\n" + "\n".join(f"  {name:<{width}}  {row.summary}" for name, row in FORMATS.items()),
     )
-    parser.add_argument("input", type=Path, help="JSON file, or folder of bitmasks or of JSON files per image")
-    parser.add_argument("output", type=Path, help="JSON file, or folder for bitmasks")
-    parser.add_argument("--from", dest="source", required=True, choices=("scalabel", "bitmask", "coco"))
-    parser.add_argument("--to", dest="target", required=True, choices=("scalabel", "bitmask", "coco"))
-    parser.add_argument("--classes", default="bdd100k_ins8", choices=sorted(TABLES), help="class table (default: %(default)s)")
+    parser.add_argument("input", type=Path, help="file or folder of labels")
+    parser.add_argument("output", type=Path, help="file or folder to write")
+    parser.add_argument("--from", dest="source", choices=READERS, metavar="FORMAT", help="format of the input (default: recognised)")
+    parser.add_argument("--to", dest="target", required=True, choices=WRITERS, metavar="FORMAT", help="format of the output")
+    parser.add_argument("--classes", metavar="TABLE", help="class table, a name or a .json file of rows (default: the input's own classes)")
     parser.add_argument("--images", type=Path, help="image folder: checks that every image is there and has the size of its labels")
     parser.add_argument("--bitmasks", type=Path, help="with --from scalabel: folder of bitmasks that give masks, flags and classes")
     parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="with --from scalabel: size of images without one")
-    parser.add_argument("--image-suffix", help="with --from bitmask: suffix of the images (default: .jpg)")
+    parser.add_argument("--image-suffix", help="with --from bitmask or semantic: suffix of images that are not found (default: .jpg)")
+    parser.add_argument("--label-suffix", help="with --from semantic: ending of the label maps (default: .png)")
+    parser.add_argument("--palette", choices=("color", "index"), help="with --from semantic: what pixels of palette images are")
     parser.add_argument("--predictions", type=Path, help="with --from coco: COCO results that take the place of the annotations")
     parser.add_argument("--no-overlaps", action="store_true", help="with --to scalabel: each pixel belongs to one instance, by score")
+    parser.add_argument("--overwrite", action="store_true", help="replace a folder that is not empty")
     parser.add_argument("--workers", type=int, help="processes (default: one per core)")
     parser.add_argument("--strict", action="store_true", help="stop at the first label that cannot be converted")
     args = parser.parse_args(argv)
-    owners = {"bitmasks": "scalabel", "size": "scalabel", "image_suffix": "bitmask", "predictions": "coco"}
-    for option in (name for name, source in owners.items() if getattr(args, name) and args.source != source):
-        parser.error(f"--{option.replace('_', '-')} goes with --from {owners[option]}")
-    if args.no_overlaps and args.target != "scalabel":
-        parser.error("--no-overlaps goes with --to scalabel; bitmasks have no overlaps anyway")
+    args.source = args.source or _recognise(args.input)
+    for option, (side, formats) in _OPTIONS.items():
+        if getattr(args, option) and (args.source if side == "--from" else args.target) not in formats:
+            parser.error(f"--{option.replace('_', '-')} goes with {side} {' or '.join(formats)}")
     return args
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Convert, print the report, write it beside the output."""
     args = parse_args(argv, prog)
-    from mmstreet.formats.bitmask import BitmaskReader, BitmaskWriter
-    from mmstreet.formats.coco import CocoReader, CocoWriter
     from mmstreet.formats.convert import convert
-    from mmstreet.formats.scalabel import BDD100K_SIZE_HW, ScalabelReader, ScalabelWriter
 
-    table = get_table(args.classes)
-    if args.source == "scalabel":
-        reader = ScalabelReader(args.input, table, args.images, args.bitmasks, tuple(args.size or BDD100K_SIZE_HW))
-    elif args.source == "bitmask":
-        reader = BitmaskReader(args.input, table, args.images, args.image_suffix or ".jpg")
-    else:
-        reader = CocoReader(args.input, table, args.images, args.predictions)
-    if args.target == "coco":
-        writer = CocoWriter(args.output, table)
-    elif args.target == "scalabel":
-        writer = ScalabelWriter(args.output, table, overlaps=not args.no_overlaps)
-    else:
-        writer = BitmaskWriter(args.output)
-    report = convert(reader, writer, workers=args.workers, strict=args.strict)
+    reader_type, writer_type = get_reader(args.source), get_writer(args.target)
+    table = _choose_table(args.classes, reader_type.find_table(args.input), FORMATS[args.source].table)
+    told = {
+        "bitmask_root": args.bitmasks,
+        "default_size_hw": args.size and tuple(args.size),
+        "predictions": args.predictions,
+        "image_suffix": args.image_suffix,
+        "label_suffix": args.label_suffix,
+        "palette": args.palette,
+    }
+    reader = reader_type(args.input, table, args.images, **{name: value for name, value in told.items() if value})
+    writer = writer_type(args.output, table, **({"overlaps": False} if args.no_overlaps else {}))
+    report = convert(reader, writer, workers=args.workers, strict=args.strict, overwrite=args.overwrite)
     report.write(args.output.with_suffix(".report.json"))
+    print(f"{args.source} → {args.target}, {len(table)} classes of {table.name}")
     print(report)
     return 0
+
+
+def _recognise(path: Path) -> str:
+    from mmstreet.formats.detect import detect_format
+
+    return detect_format(path)
+
+
+def _choose_table(asked, own, default: str):
+    from mmstreet.formats.json_stream import load_json
+    from mmstreet.labels import get_table
+
+    if asked is None:
+        return get_table(default) if own is None else own
+    return get_table(load_json(asked), name=asked) if asked.endswith(".json") else get_table(asked)

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from mmstreet.datasets.label_files import read_labels
 from mmstreet.datasets.layouts import Layout
 from mmstreet.datasets.pairs import list_pairs
 from mmstreet.files.atomic import atomic_path
 from mmstreet.files.parallel import available_cores, map_chunks
 from mmstreet.formats.json_stream import load_json
+from mmstreet.formats.label_files import read_labels
 from mmstreet.labels import LabelTable
 
 RATIO_BINS = 10

@@ -34,7 +34,7 @@ class Inventory:
     """Pairs to read, files without a partner, and how the label files are to be read.
 
     ``images`` and ``labels`` count the files of each split; ``palette`` and ``unlisted`` are those of
-    :func:`mmstreet.datasets.label_files.read_labels`, ``orientation`` that of :func:`mmstreet.files.images.read_image`.
+    :func:`mmstreet.formats.label_files.read_labels`, ``orientation`` that of :func:`mmstreet.files.images.read_image`.
     """
 
     source: str

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
-from mmstreet.datasets.label_files import LabelFileError, read_labels
 from mmstreet.files.images import ORIENTATIONS, ImageFileError, read_image
+from mmstreet.formats.label_files import LabelFileError, read_labels
 from mmstreet.labels import get_table
 from mmstreet.registry import TRANSFORMS
 

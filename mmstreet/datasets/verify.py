@@ -14,9 +14,9 @@ import numpy as np
 from tqdm import tqdm
 
 from mmstreet.datasets.inventory import Inventory
-from mmstreet.datasets.label_files import decode_labels
 from mmstreet.datasets.pairs import Pair
 from mmstreet.files.images import SIDEWAYS, ImageFileError, probe_image, read_regular_file
+from mmstreet.formats.label_files import decode_labels
 from mmstreet.labels import IGNORE_INDEX, LabelTable, outside_message
 
 _EXACT_IN_FLOAT32 = 1 << 24
@@ -41,7 +41,7 @@ def check_pair(
     Args:
         pair: The two files; without a label only the image is read.
         table: Class table of the label file.
-        palette: See :func:`mmstreet.datasets.label_files.read_labels`.
+        palette: See :func:`mmstreet.formats.label_files.read_labels`.
         unlisted: Whether an id that the table does not have is an ``'error'``, or void (``'ignore'``).
         orientation: Whether images are loaded as ``'stored'``, or turned as their tags say (``'exif'``).
 

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -54,6 +55,42 @@ def atomic_path(path: str | Path, *, durable: bool = False, partial_suffix: str 
                 _flush(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary folder beside ``path``; it takes the name ``path`` when the block ends well, and vanishes when it does not.
+
+    Args:
+        path: The folder; the one above it is made if it is missing.
+        overwrite: Replace a folder that is not empty; until then it keeps its name.
+
+    Raises:
+        FileExistsError: If ``path`` is a folder that is not empty, without ``overwrite``.
+        OSError: If it cannot be written, or a file has the name; a full disk is said in one sentence.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise OSError(f"'{path}' is a file, which no folder may replace; give another name")
+    if path.is_dir() and any(path.iterdir()) and not overwrite:
+        raise FileExistsError(f"the folder '{path}' is not empty; give another name, or --overwrite to replace all that is in it")
+    with _one_sentence(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name[:_MAX_START]}.", suffix=PARTIAL))
+        try:
+            yield temporary
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o777 & ~umask)
+            if path.is_dir():
+                old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name[:_MAX_START]}.", suffix=PARTIAL))
+                os.replace(path, old)
+                os.replace(temporary, path)
+                shutil.rmtree(old)
+            else:
+                os.replace(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def check_target(path: str | Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -14,8 +15,10 @@ from mmstreet.deps import installed, require
 from mmstreet.files.atomic import atomic_path
 from mmstreet.files.images import open_header, read_regular_file
 from mmstreet.formats.bitmask_codec import MAX_ANN_ID, decode_bitmask, encode_bitmask
+from mmstreet.formats.class_lists import read_class_list, renumber, write_class_list
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.overlaps import visible_instances
+from mmstreet.formats.pictures import image_names, refuse_taken
 from mmstreet.formats.records import FLAGS, ImageRecord, Reader, Task, Writer
 from mmstreet.formats.rules import RecordError, build_image, check_image, known_categories
 from mmstreet.labels import BDD100K_INS8, LabelTable
@@ -81,6 +84,11 @@ class BitmaskReader(Reader):
     image_root: Path | None = None
     image_suffix: str = ".jpg"
 
+    @staticmethod
+    def find_table(path: Path) -> LabelTable | None:
+        """Return the classes in ``classes.json``."""
+        return read_class_list(path)
+
     def tasks(self) -> list[Task]:
         """Return one task per bitmask, its path below the folder as the payload.
 
@@ -90,7 +98,8 @@ class BitmaskReader(Reader):
         found = sorted(path.relative_to(self.path).as_posix() for path in Path(self.path).rglob("*.png"))
         if not found:
             raise FileNotFoundError(f"no bitmasks below {self.path}: expected *.png files")
-        return [Task(Path(path).with_suffix(self.image_suffix).as_posix(), 0, path) for path in found]
+        names = image_names((path.removesuffix(".png") for path in found), self.image_root, self.image_suffix)
+        return [Task(name, 0, path) for name, path in zip(names, found)]
 
     def read(self, task: Task, report: ConversionReport) -> ImageRecord | None:
         """Turn one bitmask into an image record."""
@@ -112,17 +121,25 @@ class BitmaskReader(Reader):
 
 @dataclass(frozen=True)
 class BitmaskWriter(Writer):
-    """A folder of bitmasks, one PNG per image under the image's name.
+    """A folder of bitmasks, one PNG per image under the image's name, and ``classes.json``.
 
     The annotation id is the instance's source id when all ids of the image are different whole numbers up to 65535;
-    otherwise instances are numbered from 1.
+    otherwise instances are numbered from 1. Category ids are those of the table, counted from 1 where these do not lie in 1…255.
     """
 
     path: Path
+    table: LabelTable = BDD100K_INS8
+    holds = frozenset({"objects", "ids", *FLAGS})
+    is_folder = True
 
     def target(self, name: str) -> str:
         """Return the PNG's name: images that differ only in their suffix have the same one."""
         return PurePosixPath(name).with_suffix(".png").as_posix()
+
+    @cached_property
+    def written_table(self) -> LabelTable:
+        """The classes with the category ids that are written."""
+        return renumber(self.table, low=1, high=254)
 
     def render(self, image: ImageRecord, report: ConversionReport) -> None:
         """Write the PNG."""
@@ -133,8 +150,11 @@ class BitmaskWriter(Writer):
             report.note("ids do not fit a bitmask, numbered from 1", f"image '{image.name}': ids {', '.join(ids)!s:.100}")
             ids = range(1, len(ids) + 1)
         flags = {flag: [getattr(instance, flag) for instance in instances] for flag in FLAGS}
-        rgba = encode_bitmask(owner, [instance.category_id for instance in instances], [int(i) for i in ids], **flags)
-        with atomic_path(Path(self.path) / self.target(image.name)) as temporary:
+        category = {label.raw_id: written.raw_id for label, written in zip(self.table.labels, self.written_table.labels)}
+        rgba = encode_bitmask(owner, [category[instance.category_id] for instance in instances], [int(i) for i in ids], **flags)
+        path = Path(self.path) / self.target(image.name)
+        refuse_taken(path)
+        with atomic_path(path) as temporary:
             write_bitmask(temporary, rgba)
         report.images_out += 1
         report.instances_out += len(visible)
@@ -143,4 +163,5 @@ class BitmaskWriter(Writer):
     def open(self) -> Iterator[Callable[[None], None]]:
         """Give a function that does nothing: the files are written where they are rendered."""
         Path(self.path).mkdir(parents=True, exist_ok=True)
+        write_class_list(self.written_table, self.path)
         yield lambda rendered: None

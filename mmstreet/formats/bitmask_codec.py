@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmstreet.files.rle import counts_from_runs, run_extents
 from mmstreet.formats.records import FLAGS, InstanceRecord
+from mmstreet.formats.segments import split_by_value
 
 MAX_ANN_ID = 0xFFFF
 """The largest annotation id that two bytes hold."""
@@ -76,9 +76,7 @@ def encode_bitmask(
 def decode_bitmask(rgba: np.ndarray) -> list[InstanceRecord]:
     """Read every instance of a bitmask, ordered by id, then category and flags.
 
-    Pixels are grouped by all four channels; pixels with red 0 are background. The picture is cut into column-wise runs
-    of equal value first, so that sorting sees thousands of runs instead of a million pixels, and the run lengths are
-    the instances' COCO masks at once.
+    Pixels are grouped by all four channels; pixels with red 0 are background.
 
     Args:
         rgba: uint8 ``[H, W, 4]``, channels in the order red, green, blue, alpha.
@@ -92,51 +90,20 @@ def decode_bitmask(rgba: np.ndarray) -> list[InstanceRecord]:
     rgba = np.asarray(rgba)
     if rgba.ndim != 3 or rgba.shape[2] != 4 or rgba.dtype != np.uint8:
         raise ValueError(f"a bitmask is uint8 [H, W, 4], got {rgba.dtype} {list(rgba.shape)}; read it with read_bitmask")
-    height, width = rgba.shape[:2]
-    if height * width == 0:
-        return []
-    starts, run_values = _column_runs(np.ascontiguousarray(rgba).view("<u4")[..., 0])
-    values = np.unique(run_values)
-    group = np.searchsorted(values, run_values)  # seven times faster than np.unique's own inverse
-    red, green, blue, alpha = (values.astype("<u4").view(np.uint8).reshape(-1, 4).astype(np.int64)[:, c] for c in range(4))
+    found = split_by_value(np.ascontiguousarray(rgba).view("<u4")[..., 0])
+    values = np.array([segment.value for segment in found], "<u4")
+    red, green, blue, alpha = (values.view(np.uint8).reshape(-1, 4).astype(np.int64)[:, c] for c in range(4))
     _check_channels(red, green, blue, values)
-
-    # Runs sorted by the instance that they belong to, within it by position: each instance is one slice.
-    order = np.argsort(group, kind="stable")
-    runs = np.stack([starts, np.append(starts[1:], height * width)], axis=1)[order]
-    first = np.searchsorted(group[order], np.arange(len(values)))
-    last = np.append(first[1:], len(runs))
-    left, right, top, bottom = run_extents(runs, height)
-    x0, x1 = np.minimum.reduceat(left, first), np.maximum.reduceat(right, first)
-    y0, y1 = np.minimum.reduceat(top, first), np.maximum.reduceat(bottom, first)
     return [
         InstanceRecord(
             category_id=int(red[i]),
             source_id=str(int(blue[i] << 8 | alpha[i])),
-            bbox=(int(x0[i]), int(y0[i]), int(x1[i] - x0[i] + 1), int(y1[i] - y0[i] + 1)),
-            counts=counts_from_runs(runs[first[i] : last[i]], (height, width)),
+            bbox=found[i].bbox,
+            counts=found[i].counts,
             **{flag: bool(green[i] >> bit & 1) for flag, bit in zip(FLAGS, (3, 2, 1, 0))},
         )
         for i in sorted(np.flatnonzero(red), key=lambda i: (blue[i], alpha[i], red[i], green[i]))
     ]
-
-
-def _column_runs(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a picture ``[H, W]`` into column-wise runs of equal value; return first position, int64 ``[R]``, and value of each.
-
-    Pixels are compared as they lie in memory, row by row; only where a run begins is turned to column-major order. That takes a third of
-    the time of turning the picture.
-    """
-    height, width = pixels.shape
-    begins = np.empty((height, width), bool)
-    np.not_equal(pixels[1:], pixels[:-1], out=begins[1:])
-    begins[0, 0] = True
-    np.not_equal(pixels[0, 1:], pixels[-1, :-1], out=begins[0, 1:])  # runs go on from the foot of a column to the head of the next
-    places = np.flatnonzero(begins)
-    row, column = np.divmod(places, width)
-    starts = column * height + row
-    order = np.argsort(starts)
-    return starts[order], pixels.reshape(-1)[places[order]]
 
 
 def _check_channels(red: np.ndarray, green: np.ndarray, blue: np.ndarray, values: np.ndarray) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from mmstreet.files.atomic import atomic_path
 from mmstreet.files.rle import encode_counts
 from mmstreet.formats import rules
+from mmstreet.formats.class_lists import table_from_categories
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.json_stream import compact_json, load_json
 from mmstreet.formats.poly2d import counts_from_polygons
@@ -37,6 +38,12 @@ class CocoReader(Reader):
     table: LabelTable = BDD100K_INS8
     image_root: Path | None = None
     predictions: Path | None = None
+
+    @staticmethod
+    def find_table(path: Path) -> LabelTable | None:
+        """Return the categories of the file under their ids, which count from 1 where one is above 254."""
+        coco = load_json(path)
+        return table_from_categories(coco.get("categories") if isinstance(coco, dict) else None, path)
 
     def tasks(self) -> Iterator[Task]:
         """Yield each image; the payload is its entry, its size, its attributes, its annotations and the names of the categories.

@@ -10,6 +10,7 @@ from mmstreet.files.atomic import write_json
 
 EXAMPLES = 3
 """Sentences kept for each reason."""
+_COUNTERS = ("skipped_images", "skipped_instances", "losses", "notes")
 
 
 @dataclass
@@ -25,6 +26,7 @@ class ConversionReport:
         instances_out: Labels written.
         skipped_images: Images left out, by reason.
         skipped_instances: Labels left out, by reason; labels of an image that was left out are among them.
+        losses: What the target format has no place for, while the label itself is written: a flag, a score, a hidden part.
         notes: Things done that change nothing in the counts, such as a mask that was not there to be written.
         examples: For each reason or note the first sentences, which name the file, the frame and the label.
     """
@@ -37,6 +39,7 @@ class ConversionReport:
     instances_out: int = 0
     skipped_images: Counter[str] = field(default_factory=Counter)
     skipped_instances: Counter[str] = field(default_factory=Counter)
+    losses: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
 
@@ -50,6 +53,11 @@ class ConversionReport:
         """Count a label that is left out."""
         self.skipped_instances[reason] += 1
         self._remember(reason, sentence, fatal=True)
+
+    def lose(self, what: str, sentence: str) -> None:
+        """Count something that the target format has no place for."""
+        self.losses[what] += 1
+        self._remember(what, sentence, fatal=False)
 
     def note(self, reason: str, sentence: str) -> None:
         """Count something worth knowing."""
@@ -67,7 +75,7 @@ class ConversionReport:
         """Add the counts of another part of the same conversion."""
         for name in ("images_in", "images_out", "instances_in", "instances_out"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("skipped_images", "skipped_instances", "notes"):
+        for name in _COUNTERS:
             getattr(self, name).update(getattr(other, name))
         for reason, sentences in other.examples.items():
             kept = self.examples.setdefault(reason, [])
@@ -100,12 +108,8 @@ class ConversionReport:
             f"{'images':<10} {self.images_in:>9} in  {self.images_out:>9} out  {self.skipped_images.total():>7} skipped",
             f"{'instances':<10} {self.instances_in:>9} in  {self.instances_out:>9} out  {self.skipped_instances.total():>7} skipped",
         ]
-        for title, counts in (
-            ("skipped images", self.skipped_images),
-            ("skipped instances", self.skipped_instances),
-            ("notes", self.notes),
-        ):
-            for reason, number in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-                lines.append(f"{title}: {number} × {reason}")
-                lines += [f"    {sentence}" for sentence in self.examples[reason]]
+        for title in _COUNTERS:
+            for reason, number in sorted(getattr(self, title).items(), key=lambda item: (-item[1], item[0])):
+                lines.append(f"{title.replace('_', ' '):<18} {number:>7} × {reason}")
+                lines += [f"{'':<20}e.g. {sentence}" for sentence in self.examples[reason][:1]]
         return "\n".join(lines)

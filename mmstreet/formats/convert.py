@@ -6,23 +6,38 @@ that ids do not depend on the number of processes and memory does not grow with 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from mmstreet.files.atomic import atomic_folder
 from mmstreet.files.parallel import available_cores, map_chunks
 from mmstreet.formats.coco import CocoWriter
 from mmstreet.formats.conversion_report import ConversionReport
+from mmstreet.formats.losses import count_losses
 from mmstreet.formats.records import Reader, Task, Writer, first_of_each
 from mmstreet.labels import BDD100K_INS8, LabelTable
 
 
-def convert(reader: Reader, writer: Writer, *, workers: int | None = None, strict: bool = False, progress: bool = True) -> ConversionReport:
+def convert(
+    reader: Reader,
+    writer: Writer,
+    *,
+    workers: int | None = None,
+    strict: bool = False,
+    progress: bool = True,
+    overwrite: bool = False,
+) -> ConversionReport:
     """Convert every image of a reader and return the report.
+
+    The output has its name only when it is complete; before that it is written beside it, and what a conversion that failed has written
+    is deleted.
 
     Args:
         reader: Where the labels come from.
@@ -30,16 +45,23 @@ def convert(reader: Reader, writer: Writer, *, workers: int | None = None, stric
         workers: Processes; ``None`` takes one per core, 1 works in this process.
         strict: Stop at the first label or image that cannot be converted, instead of counting it.
         progress: Show a bar.
+        overwrite: Replace a folder that is not empty; a file is replaced in any case.
 
     Raises:
+        FileExistsError: If the output is a folder that is not empty, without ``overwrite``.
+        OSError: If the disk is full, in one sentence.
         ValueError: If the input is malformed as a whole, a name leads out of the image folder, or, with ``strict``, a label
             cannot be converted.
         RuntimeError: If labels were lost without being counted.
     """
     total = ConversionReport(strict=strict, source=str(reader.path))
-    tasks = reader.tasks()
-    length = len(tasks) if isinstance(tasks, list) else None
-    with writer.open() as add, tqdm(total=length, unit="image", disable=not progress) as bar:
+    with contextlib.ExitStack() as stack:
+        if writer.is_folder:
+            writer = replace(writer, path=stack.enter_context(atomic_folder(writer.path, overwrite=overwrite)))
+        tasks = reader.tasks()
+        length = len(tasks) if isinstance(tasks, list) else None
+        add = stack.enter_context(writer.open())
+        bar = stack.enter_context(tqdm(total=length, unit="image", disable=not progress))
         work = partial(_convert_some, reader, writer, strict)
         for chunk, report in map_chunks(
             work, first_of_each(tasks, total, target=writer.target), workers=available_cores() if workers is None else workers
@@ -48,7 +70,7 @@ def convert(reader: Reader, writer: Writer, *, workers: int | None = None, stric
                 add(rendered)
             total.add(report)
             bar.update(total.images_in - bar.n)
-    total.check()
+        total.check()
     return total
 
 
@@ -64,6 +86,10 @@ def _convert_some(reader: Reader, writer: Writer, strict: bool, tasks: list[Task
     report, chunk = ConversionReport(strict=strict, source=str(reader.path)), []
     for task in tasks:
         image = reader.read(task, report)
-        if image is not None:
-            chunk.append(writer.render(image, report))
+        if image is None:
+            continue
+        if image.picture is None and reader.image_root is not None:
+            image = replace(image, picture=Path(reader.image_root) / image.name)
+        count_losses(image, writer.holds, report)
+        chunk.append(writer.render(image, report))
     return chunk, report

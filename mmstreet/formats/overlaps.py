@@ -34,7 +34,7 @@ def resolve_overlaps(image: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
 
 
 def visible_instances(image: ImageRecord, report: ConversionReport) -> tuple[np.ndarray, list[tuple[int, InstanceRecord]]]:
-    """Resolve the overlaps of an image; count instances without a mask and those that others cover.
+    """Resolve the overlaps of an image; count instances without a mask, those that others cover, and those that they cover in part.
 
     Returns:
         The owner of each pixel, int32 ``[H, W]``, 0 for none; and each instance that owns a pixel with its number there.
@@ -48,6 +48,12 @@ def visible_instances(image: ImageRecord, report: ConversionReport) -> tuple[np.
     for position in sorted(set(range(len(image.instances))) - set(visible.tolist())):
         sentence = where(image.name, image.instances[position].source_id, "other instances cover all of its pixels")
         report.skip_instance("instance is covered by others", sentence)
+    left = np.bincount(owner.ravel(), minlength=len(image.instances) + 1)
+    for position in visible.tolist():
+        hidden = image.instances[position].area - int(left[position + 1])
+        if hidden:
+            sentence = where(image.name, image.instances[position].source_id, f"{hidden} pixels belong to instances above it")
+            report.lose("pixels under another instance", sentence)
     return owner, [(position + 1, image.instances[position]) for position in visible.tolist()]
 
 

@@ -6,21 +6,27 @@ in the main process, in the order of the images; ``read()`` and ``render()`` do 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
 from mmstreet.formats.conversion_report import ConversionReport
+from mmstreet.labels import LabelTable
 
 FLAGS = ("truncated", "occluded", "crowd", "ignored")
 """The flags of an instance, in the order of the bits 3 to 0 of a bitmask's green channel."""
 
 IMAGE_ATTRIBUTES = ("weather", "scene", "timeofday")
 """What BDD100K says of an image."""
+
+FEATURES = ("objects", "overlaps", "boxes", *FLAGS, "scores", "ids", "attributes")
+"""What a format can hold beside the class of each pixel: objects of one class told apart, pixels of several instances, instances without a
+mask, the four flags, scores, label ids, attributes of images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +76,7 @@ class ImageRecord:
         attributes: Weather, scene and time of day, as far as the file tells them.
         instances: The instances.
         source_id: Id of the image in the file that it came from; ``None`` when it had none.
+        picture: The image file: its path, or its bytes where the format holds it; ``None`` when nobody knows.
     """
 
     name: str
@@ -77,6 +84,7 @@ class ImageRecord:
     attributes: dict
     instances: tuple[InstanceRecord, ...]
     source_id: int | str | None = None
+    picture: Path | bytes | None = None
 
 
 class Task(NamedTuple):
@@ -88,9 +96,16 @@ class Task(NamedTuple):
 
 
 class Reader(Protocol):
-    """Reads the images of ``path``."""
+    """Reads the images of ``path``; built as ``Reader(path, table, image_root)``, other settings by name."""
 
     path: Path
+    table: LabelTable
+    image_root: Path | None
+
+    @staticmethod
+    def find_table(path: Path) -> LabelTable | None:
+        """Return the classes that the files themselves name; ``None`` when they name none."""
+        return None
 
     def tasks(self) -> Iterable[Task]:
         """Give one task per image in the order of the file; raise ``ValueError`` if the input is malformed as a whole."""
@@ -100,9 +115,20 @@ class Reader(Protocol):
 
 
 class Writer(Protocol):
-    """Writes images to ``path``; files appear when the block of ``open()`` ends well."""
+    """Writes images to ``path``; built as ``Writer(path, table)``, other settings by name.
+
+    A file appears when the block of ``open()`` ends well. A folder is written under another name, which
+    :func:`mmstreet.formats.convert.convert` changes when all is well.
+
+    Attributes:
+        path: The file or folder.
+        holds: Which of :data:`FEATURES` the format has a place for.
+        is_folder: Whether ``path`` is a folder.
+    """
 
     path: Path
+    holds: ClassVar[frozenset[str]] = frozenset(FEATURES)
+    is_folder: ClassVar[bool] = False
 
     def target(self, name: str) -> str:
         """Return where an image's labels go, by default its name; of the images with one target only the first is written."""
@@ -116,16 +142,23 @@ class Writer(Protocol):
 
 
 def first_of_each(tasks: Iterable[Task], report: ConversionReport, *, target: Callable[[str], str] = str) -> Iterator[Task]:
-    """Pass the first task for each target, count the others as duplicates."""
+    """Pass the first task for each target, count the others as duplicates; note targets that differ in capitals or accents' form only."""
     targets: set[str] = set()
+    folded: dict[str, str] = {}
     for task in tasks:
-        if target(task.name) not in targets:
-            targets.add(target(task.name))
+        place = target(task.name)
+        if place not in targets:
+            targets.add(place)
+            other = folded.setdefault(unicodedata.normalize("NFC", place.casefold()), place)
+            if other != place:
+                sentence = f"'{place}' and '{other}' are one file on Windows and macOS; rename one of the images before moving them there"
+                report.note("names differ in capitals only", sentence)
             yield task
             continue
         report.images_in += 1
         report.instances_in += task.labels
-        report.skip_image("duplicate image", f"image '{task.name}' is listed twice, the first one is kept", instances=task.labels)
+        sentence = f"image '{task.name}' goes to '{place}' as an image before it does, the first one is kept"
+        report.skip_image("duplicate image", sentence, instances=task.labels)
 
 
 def read_images(reader: Reader, report: ConversionReport) -> Iterator[ImageRecord]:

@@ -55,6 +55,8 @@ def resolve_category(category: Any, names: Container[str]) -> tuple[str, bool]:
     """
     if not isinstance(category, str) or not category.strip():
         raise RecordError("no category", f"category must be a name, got {category!r:.100}")
+    if category.strip() in names:
+        return category.strip(), False
     name = category.strip().lower()
     for table, ignored in (({name: name}, False), (ALIASES, False), (IGNORED_AS, True)):
         if table.get(name) in names:

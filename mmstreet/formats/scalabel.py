@@ -15,7 +15,7 @@ from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.json_stream import compact_json
 from mmstreet.formats.overlaps import without_overlaps
 from mmstreet.formats.poly2d import counts_from_polygons
-from mmstreet.formats.records import ImageRecord, InstanceRecord, Reader, Task, Writer
+from mmstreet.formats.records import FEATURES, ImageRecord, InstanceRecord, Reader, Task, Writer
 from mmstreet.formats.rules import (
     RecordError,
     build_image,
@@ -26,7 +26,16 @@ from mmstreet.formats.rules import (
     parse_each,
     read_run_lengths,
 )
-from mmstreet.formats.scalabel_labels import frame_name, frame_size, iter_raw_frames, name_label, parse_box, parse_label, parse_poly2d
+from mmstreet.formats.scalabel_labels import (
+    find_config_table,
+    frame_name,
+    frame_size,
+    iter_raw_frames,
+    name_label,
+    parse_box,
+    parse_label,
+    parse_poly2d,
+)
 from mmstreet.labels import BDD100K_INS8, LabelTable
 
 BDD100K_SIZE_HW = (720, 1280)
@@ -53,6 +62,11 @@ class ScalabelReader(Reader):
     image_root: Path | None = None
     bitmask_root: Path | None = None
     default_size_hw: tuple[int, int] = BDD100K_SIZE_HW
+
+    @staticmethod
+    def find_table(path: Path) -> LabelTable | None:
+        """Return the categories of the file's ``config``, where that stands before the frames."""
+        return find_config_table(path)
 
     def tasks(self) -> Iterator[Task]:
         """Yield the raw frames in the order of the file.
@@ -200,11 +214,19 @@ class ScalabelWriter(Writer):
         size = {"width": image.size_hw[1], "height": image.size_hw[0]}
         return compact_json({"name": image.name, "attributes": image.attributes, "size": size, "labels": labels})
 
+    @property
+    def holds(self) -> frozenset[str]:
+        """Everything; overlaps as far as they are kept."""
+        return frozenset(FEATURES) if self.overlaps else frozenset(FEATURES) - {"overlaps", "boxes"}
+
     @contextlib.contextmanager
     def open(self) -> Iterator[Callable[[str], None]]:
         """Give the function that adds a rendered frame."""
         with atomic_path(self.path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-            file.write('{"frames":[')
+            config = {
+                "categories": [{"name": label.name, "id": label.raw_id, "isthing": int(label.is_thing)} for label in self.table.labels]
+            }
+            file.write(f'{{"config":{compact_json(config)},\n"frames":[')
             separator = "\n"
 
             def add(frame: str) -> None:

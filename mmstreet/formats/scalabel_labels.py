@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mmstreet.formats.class_lists import table_from_categories
 from mmstreet.formats.json_stream import JsonElements
 from mmstreet.formats.poly2d import flatten_poly2d
 from mmstreet.formats.rules import RecordError, check_name, parse_flags, parse_id, parse_number, parse_points, parse_size, resolve_category
@@ -58,6 +59,17 @@ def _config_size(file: Path, stream: JsonElements) -> Any:
             pass
     config = stream.header.get("config")
     return config.get("imageSize") if isinstance(config, dict) else None
+
+
+def find_config_table(path: str | Path) -> LabelTable | None:
+    """Return the categories of a file's ``config``; ``None`` if it has none, or none before its frames."""
+    if not Path(path).is_file():
+        return None
+    stream = JsonElements(path, key="frames", element_keys=("name", "labels"))
+    next(iter(stream), None)
+    config = stream.header.get("config")
+    categories = config.get("categories") if isinstance(config, dict) else None
+    return table_from_categories(categories, path)
 
 
 def frame_name(raw: dict) -> str:

@@ -7,8 +7,8 @@ import pytest
 from mmengine.registry import TRANSFORMS
 from PIL import Image
 
-from mmstreet.datasets.label_files import LabelFileError
 from mmstreet.files.images import ImageFileError
+from mmstreet.formats.label_files import LabelFileError
 from tests.helpers.street_files import truncate, write_image, write_labels
 
 

@@ -38,9 +38,9 @@ def test_screen_and_file_say_the_same(tmp_path):
     assert written["skipped_instances"] == {"image file is missing": 3, "inverted box": 2}
     for words in (
         "9 in          4 out        5 skipped",
-        "skipped instances: 2 × inverted box",
-        "notes: 1 × boxes only",
-        "frame 'b.jpg', label 2",
+        "skipped instances        2 × inverted box",
+        "notes                    1 × boxes only",
+        "e.g. frame 'b.jpg', label 1",
     ):
         assert words in str(report)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmstreet.datasets.label_files import LabelFileError, read_labels
 from mmstreet.datasets.layouts import detect_layout, layout_from_config
 from mmstreet.datasets.pairs import list_pairs
 from mmstreet.files.images import ImageFileError
+from mmstreet.formats.label_files import LabelFileError, read_labels
 from mmstreet.labels import BDD100K_SEM19, get_table
 from tests.hostile.kinds import Cases, hostile
 from tests.hostile.labels import mutations

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmstreet.datasets.label_files import LabelFileError, decode_labels, label_kind, read_labels
+from mmstreet.formats.label_files import LabelFileError, decode_labels, label_kind, read_labels
 from mmstreet.labels import BDD100K_SEM19, CAMVID11, CITYSCAPES19, STREET6_BACKGROUND
 from tests.helpers.street_files import truncate, write_labels
 

@@ -1,0 +1,57 @@
+"""Which label format lies at a path: told by the files that are there, never by a guess."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from mmstreet.files.images import open_header, read_regular_file
+from mmstreet.formats.catalogue import READERS
+
+_HEAD = 1 << 16
+"""Characters of a JSON file in which its first key is looked for."""
+_LOOK = 2000
+"""Files of a folder that are looked at."""
+
+
+def detect_format(path: str | Path) -> str:
+    """Return the name of the format at a path, one of :data:`mmstreet.formats.catalogue.READERS`.
+
+    Raises:
+        FileNotFoundError: If there is nothing.
+        ValueError: If it is none that is known; the message says what was found.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"no labels at {path}")
+    found = _detect_folder(path) if path.is_dir() else _detect_file(path)
+    if found is None:
+        what = f"a folder of {', '.join(sorted({p.suffix or p.name for p in _files(path)})) or 'nothing'}" if path.is_dir() else "a file"
+        raise ValueError(f"{path} is {what}, in which no label format is recognised; name one with --from: {', '.join(READERS)}")
+    return found
+
+
+def _detect_file(path: Path) -> str | None:
+    if path.suffix.lower() == ".json":
+        with open(path, encoding="utf-8", errors="replace") as file:
+            key = re.search(r"[\"'](frames|config|name|labels|images|annotations|categories|info|licenses)[\"']\s*:", file.read(_HEAD))
+        return None if key is None else "scalabel" if key[1] in ("frames", "config", "name", "labels") else "coco"
+    return None
+
+
+def _detect_folder(path: Path) -> str | None:
+    files = list(_files(path))
+    pictures = [file for file in files if file.suffix.lower() == ".png"]
+    if pictures:
+        picture = open_header(read_regular_file(pictures[0]), pictures[0])
+        return "bitmask" if picture is not None and picture.mode == "RGBA" else "semantic"
+    if any(file.suffix.lower() == ".json" for file in files):
+        return "scalabel"
+    return None
+
+
+def _files(path: Path) -> Iterator[Path]:
+    found = (file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    return islice(found, _LOOK)

@@ -1,0 +1,68 @@
+"""The image files that labels belong to: their names where a format drops the ending, and their bytes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from mmstreet.files.images import PICTURE_NAME, ImageFileError, read_regular_file
+from mmstreet.formats.records import ImageRecord
+from mmstreet.formats.rules import RecordError
+
+
+def image_names(stems: Iterable[str], image_root: Path | None, suffix: str) -> list[str]:
+    """Return the image of each label file.
+
+    Args:
+        stems: Paths of label files below their folder, without ending.
+        image_root: Folder of the images; ``None`` trusts ``suffix``.
+        suffix: Ending of an image that is not there.
+
+    Raises:
+        ValueError: If two images differ in their ending only.
+    """
+    found: dict[str, str] = {}
+    for directory, folders, files in os.walk(image_root, followlinks=True) if image_root is not None else ():
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = os.path.relpath(directory, image_root).replace(os.sep, "/")
+        for name in sorted(files):
+            if PICTURE_NAME.search(name) and not name.startswith("."):
+                path = name if inside == "." else f"{inside}/{name}"
+                other = found.setdefault(PurePosixPath(path).with_suffix("").as_posix(), path)
+                if other != path:
+                    raise ValueError(
+                        f"'{other}' and '{path}' in {image_root} have the same name but for their ending; remove or rename one"
+                    )
+    return [found.get(stem, stem + suffix) for stem in stems]
+
+
+def picture_bytes(image: ImageRecord, *, where: str) -> bytes:
+    """Return the bytes of an image's file.
+
+    Args:
+        image: Its record.
+        where: The format that holds pictures, for the message.
+
+    Raises:
+        RecordError: If the file is missing or no regular file.
+        ValueError: If nobody knows where the pictures are.
+    """
+    if image.picture is None:
+        raise ValueError(f"{where} holds the pictures themselves; say where they are with --images FOLDER")
+    if isinstance(image.picture, bytes):
+        return image.picture
+    try:
+        return read_regular_file(image.picture)
+    except FileNotFoundError as error:
+        raise RecordError("image file is missing", f"no image at {image.picture}") from error
+    except (ImageFileError, OSError) as error:
+        raise RecordError("image file is unreadable", str(error)) from error
+
+
+def refuse_taken(path: Path) -> None:
+    """Refuse to write over a file of the same conversion, which a disk that ignores capitals would do in silence."""
+    if path.exists():
+        raise OSError(
+            f"two images would be written to {path}: on this disk, names that differ in capitals only are one; rename one of them"
+        )
