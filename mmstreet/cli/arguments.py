@@ -54,6 +54,12 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_loading(parser: argparse.ArgumentParser) -> None:
+    """Add which data a run reads, and how much of it at a time."""
+    parser.add_argument("--data", metavar="FOLDER", help="folder of the data set, in the place of every data_root of the config")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="images per process and step")
+
+
 def add_processes(parser: argparse.ArgumentParser) -> None:
     """Add what launchers pass to every process."""
     parser.add_argument(

@@ -46,6 +46,8 @@ def explain(error: BaseException) -> str | None:
         return f"{text}; it is damaged or no image: fetch it again" if text.startswith("failed to load image") else None
     if isinstance(error, TypeError):
         return f"the config cannot be built: {text}" if _is_of_config(error, text) else None
+    if text.startswith("Expected more than 1 value per channel"):  # of torch's batch norm
+        return "a batch of one image has no batch statistics of its own; give --batch-size 2 or more, or freeze the batch norms"
     if isinstance(error, ValueError):
         return text if _is_ours(error) else f"{type(error).__name__}: {text}; --debug shows where"
     return None

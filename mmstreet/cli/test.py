@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmstreet.cli.arguments import CommandParser, add_cfg_options, add_model, add_processes, read_cfg_options
+from mmstreet.cli.arguments import CommandParser, add_cfg_options, add_loading, add_model, add_processes, read_cfg_options
 from mmstreet.datasets.layouts import SPLITS
 
 
@@ -51,6 +51,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         help="also score what this refiner makes of the model's maps, e.g. crf, or a config file; may be given several times; "
         "default: the refiner of the config itself, if it has one",
     )
+    add_loading(parser)
     add_cfg_options(parser)
     add_processes(parser)
     args = parser.parse_args(argv)
@@ -85,6 +86,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         cfg_options=read_cfg_options(args.cfg_options),
         launcher=args.launcher,
         load_from=args.checkpoint,
+        batch_size=args.batch_size,
+        loader="test_dataloader",
+        data=args.data,
     )
     if args.by:
         set_slices(cfg, args.by, args.attributes)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmstreet.cli.arguments import CommandParser, add_cfg_options, add_processes, read_cfg_options
+from mmstreet.cli.arguments import CommandParser, add_cfg_options, add_loading, add_processes, read_cfg_options
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -46,6 +46,8 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         help="how the learning rate of a resumed run goes on when its length has changed: along the curve of the longer run (stretch, the "
         "default), or from the beginning for what is left (restart)",
     )
+    parser.add_argument("--lr", type=float, metavar="RATE", help="learning rate; what its schedule ends with changes in proportion")
+    add_loading(parser)
     parser.add_argument("--amp", action="store_true", help="mixed precision: float16 on a GPU, bfloat16 on CPU")
     parser.add_argument(
         "--ema",
@@ -70,6 +72,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
     from mmstreet.cli.report import show_run
     from mmstreet.engine.launch import build_runner
+    from mmstreet.engine.run_options import check_steps
     from mmstreet.engine.safe_load import safe_loading
     from mmstreet.engine.work_dir_claim import claimed
     from mmstreet.evaluation.run_record import command_line, recorded
@@ -82,6 +85,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             cfg = _load_stage(args, Path(path), before)
             validation = path_inside(cfg.work_dir, "validation")
             runner = build_runner(cfg)
+            check_steps(runner)
             with claimed(cfg.work_dir), recorded(cfg, command_line(argv, prog), kind="train", folder=cfg.work_dir):
                 runner.train()
                 if is_main_process():
@@ -112,6 +116,9 @@ def _load_stage(args: argparse.Namespace, path: Path, before: Config | None) -> 
         iters=args.iters,
         schedule=args.schedule,
         ema=args.ema,
+        lr=args.lr,
+        batch_size=args.batch_size,
+        data=args.data,
     )
     if before is not None and "visualizer" in cfg:
         cfg.visualizer.name = path.stem  # mmengine keeps one of each name, with the folder of the stage before

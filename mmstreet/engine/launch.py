@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 from mmstreet.engine.checkpoints import find_checkpoint, is_complete, latest_checkpoint
 from mmstreet.engine.config_keys import check_keys, check_options
 from mmstreet.engine.errors import LaunchError
+from mmstreet.engine.run_options import set_batch_size, set_data_root, set_learning_rate, set_length, set_mixed_precision
 from mmstreet.files.config_files import find_config
 
 LAUNCHERS = ("auto", "none", "pytorch", "slurm", "mpi")
@@ -64,6 +65,10 @@ def load_config(
     iters: int | None = None,
     schedule: str | None = None,
     ema: float | None = None,
+    lr: float | None = None,
+    batch_size: int | None = None,
+    loader: str = "train_dataloader",
+    data: str | Path | None = None,
 ) -> Config:
     """Read a config (mmseg's or mmdet's, as its ``default_scope`` says) and settle what depends on the command line and the machine.
 
@@ -81,20 +86,30 @@ def load_config(
         schedule: What a resumed run of another length does: ``'stretch'`` or ``'restart'``; see ``ScheduleHook``.
         ema: Momentum of a running mean of the weights, which is what is validated and saved: a mean over the last tenth of the
             iterations so far, of about ``1 / ema`` at most.
+        lr: Learning rate; what a schedule ends with changes in proportion.
+        batch_size: Images per process and step of ``loader``.
+        loader: ``'train_dataloader'`` or ``'test_dataloader'``.
+        data: Folder that every data set of the config is read from, in place of its ``data_root``.
 
     Returns:
         The config, ready for :func:`build_runner`. SyncBN has become BN where there is nothing to synchronise with or no GPU to do it.
 
     Raises:
         LaunchError: If the config or the checkpoint to resume from does not exist, if the config has no model, if nobody would read a key
-            or an option, if that checkpoint is not complete, if ``ema`` is not in (0, 1), or if the config's optimizer wrapper cannot be
-            switched to mixed precision, nor a detector on a CPU.
+            or an option, if that checkpoint is not complete, if ``ema`` is not in (0, 1), or if a setting does not fit the config; see
+            :mod:`mmstreet.engine.run_options`.
     """
     cfg = read_config(path, cfg_options)
     if "model" not in cfg:
         raise LaunchError(f"config '{path}' has no 'model'; give the config of a segmentor or a detector")
     if epochs is not None or iters is not None:
-        _set_length(cfg, "max_epochs" if iters is None else "max_iters", epochs if iters is None else iters)
+        set_length(cfg, "max_epochs" if iters is None else "max_iters", epochs if iters is None else iters)
+    if lr is not None:
+        set_learning_rate(cfg, lr)
+    if batch_size is not None:
+        set_batch_size(cfg, batch_size, loader=loader)
+    if data is not None:
+        set_data_root(cfg, data)
     if schedule is not None:
         _replace_hook(cfg, dict(type="mmstreet.ScheduleHook", extension=schedule))
     if ema is not None:
@@ -111,7 +126,7 @@ def load_config(
     if resume:
         _set_resume(cfg, resume)
     if amp:
-        _set_mixed_precision(cfg)
+        set_mixed_precision(cfg)
     if cfg.launcher == "none" or get_device() == "cpu":
         changed = sync_bn_to_bn(cfg.get("model"))
         cfg.pop("sync_bn", None)
@@ -187,35 +202,6 @@ def _replace_hook(cfg: Config, hook: dict) -> None:
     name = hook["type"].rpartition(".")[2]
     others = [other for other in cfg.get("custom_hooks") or () if str(other.get("type")).rpartition(".")[2] != name]
     cfg.custom_hooks = [*others, hook]
-
-
-def _set_length(cfg: Config, key: str, length: int) -> None:
-    """Change the length of a run, and what the schedules say of it."""
-    before = (cfg.get("train_cfg") or {}).get(key)
-    if before is None or length < 1:
-        unit = {"max_epochs": "iters", "max_iters": "epochs"}[key]
-        advice = f"it counts {unit}, so give --{unit}" if before is None else "give at least 1"
-        raise LaunchError(f"the length of '{cfg.filename}' cannot be set to {length} by train_cfg.{key}: {advice}")
-    cfg.train_cfg[key] = length
-    schedulers = cfg.get("param_scheduler") or []
-    for spec in [schedulers] if isinstance(schedulers, dict) else schedulers:
-        if isinstance(spec, dict) and spec.get("by_epoch", True) == (key == "max_epochs"):
-            spec.update({name: length for name in ("end", "T_max") if spec.get(name) == before})
-
-
-def _set_mixed_precision(cfg: Config) -> None:
-    kind = cfg.optim_wrapper.get("type", "OptimWrapper")
-    if kind in ("AmpOptimWrapper", "mmstreet.CpuAmpOptimWrapper"):
-        return
-    if kind != "OptimWrapper":
-        raise LaunchError(f"mixed precision needs optim_wrapper.type='OptimWrapper', but the config has '{kind}'; leave --amp out")
-    if get_device() == "cpu":
-        if cfg.get("default_scope") == "mmdet":
-            raise LaunchError("mixed precision on a CPU is bfloat16, which mmcv's NMS and RoIAlign do not take; leave --amp out")
-        cfg.optim_wrapper.type = "mmstreet.CpuAmpOptimWrapper"
-    else:
-        cfg.optim_wrapper.type = "AmpOptimWrapper"
-        cfg.optim_wrapper.loss_scale = "dynamic"
 
 
 def _leave_process_group() -> None:

@@ -82,6 +82,8 @@ def _check_optimizer(optimizer: torch.optim.Optimizer, state: object, runner: Ru
         raise _differs(
             path, f"was trained with {len(groups)} groups of weights, but this config's optimizer has {len(optimizer.param_groups)}"
         )
+    if (there := _base_rates(groups)) != (here := _base_rates(optimizer.param_groups)):
+        runner.logger.warning(f"training goes on from a learning rate of {there}, that of '{path}'; the config's, {here}, has no effect")
     weights = {}
     for theirs, ours in zip(groups, optimizer.param_groups):
         if len(theirs["params"]) != len(ours["params"]):
@@ -112,6 +114,12 @@ def _check_optimizer(optimizer: torch.optim.Optimizer, state: object, runner: Ru
             expect(sound, path, f"'{name}' of {list(weight.shape)} for '{names.get(id(weight), index)}' in its optimizer, not {what}")
             finite = moment is None or torch.isfinite(moment).all()
             expect(finite, path, f"finite numbers in its optimizer's '{name}' of '{names.get(id(weight), index)}'")
+
+
+def _base_rates(groups: Sequence[Mapping]) -> str:
+    """The learning rates before any schedule, each once."""
+    rates = [group.get("initial_lr", group.get("lr")) for group in groups]
+    return ", ".join(f"{rate:g}" for rate in sorted({float(rate) for rate in rates if is_number(rate)})) or "none"
 
 
 def _check_scheduler(scheduler: object, state: object, path: str | Path) -> None:

@@ -234,3 +234,34 @@ def test_dist_train_asks_for_config_and_processes():
     done = subprocess.run(["bash", str(ROOT / "tools/dist_train.sh"), "a.py"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "CONFIG PROCESSES" in done.stderr
+
+
+def test_learning_rate_batch_size_and_data_have_options(config, tmp_path, run, capsys):
+    cfg = Config.fromfile(config)
+    cfg.test_dataloader, cfg.test_cfg, cfg.test_evaluator = cfg.val_dataloader, dict(type="TestLoop"), cfg.val_evaluator
+    cfg.dump(config)
+    moved = shutil.move(tmp_path / "data", tmp_path / "elsewhere")
+    run("train", config, "--work-dir", tmp_path / "w", "--epochs", 1, "--lr", 0.5, "--batch-size", 3, "--data", moved)
+    (path,) = (tmp_path / "w").glob("*/vis_data/scalars.json")
+    assert '"lr": 0.5' in path.read_text()
+    assert read_checkpoint(tmp_path / "w/epoch_1.pth")["meta"]["iter"] == 12 // 3
+    run("test", config, tmp_path / "w", "--batch-size", 5, "--data", moved)
+    capsys.readouterr()
+    run("train", config, "--work-dir", tmp_path / "w", "--epochs", 2, "--lr", 0.25, "--data", moved, "--batch-size", 3, "--resume")
+    assert "goes on from a learning rate of 0.5, that of '" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--batch-size", 13), "the training set has 12 images, too few for one batch of 13"),
+        (("--batch-size", 0), "a batch has at least 1 image, not 0"),
+        (("--lr", "nan"), "a learning rate is a number above 0, such as 0.01, not nan"),
+        (("--data", "nowhere"), "there is no folder 'nowhere' to read the data set from; correct --data"),
+    ],
+)
+def test_an_option_that_does_not_fit_is_one_sentence(config, tmp_path, refusal, options, said):
+    cfg = Config.fromfile(config)
+    cfg.train_dataloader.drop_last = True
+    cfg.dump(config)
+    assert said in refusal("train", config, "--work-dir", tmp_path / "w", *options)

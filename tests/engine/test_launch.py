@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.optim import OptimWrapper
 
-from mmstreet.engine import launch
+from mmstreet.engine import launch, run_options
 from mmstreet.engine.amp import CpuAmpOptimWrapper
 from mmstreet.engine.errors import LaunchError
 from mmstreet.engine.launch import build_runner, load_config, sync_bn_to_bn
@@ -100,7 +100,7 @@ def test_sync_bn_stays_where_gpus_can_synchronise(config_file, monkeypatch, laun
     [("cpu", dict(type="mmstreet.CpuAmpOptimWrapper")), ("cuda", dict(type="AmpOptimWrapper", loss_scale="dynamic"))],
 )
 def test_amp_follows_the_device(config_file, monkeypatch, device, expected):
-    monkeypatch.setattr(launch, "get_device", lambda: device)
+    monkeypatch.setattr(run_options, "get_device", lambda: device)
     cfg = load_config(config_file(), amp=True)
     assert cfg.optim_wrapper == dict(optimizer=dict(type="SGD", lr=0.1), **expected)
 
@@ -112,10 +112,10 @@ def test_amp_refuses_a_wrapper_that_it_does_not_know(config_file):
 
 def test_amp_on_cpu_is_refused_for_detectors(config_file, monkeypatch):
     path = config_file("default_scope = 'mmdet'\n")
-    monkeypatch.setattr(launch, "get_device", lambda: "cpu")
+    monkeypatch.setattr(run_options, "get_device", lambda: "cpu")
     with pytest.raises(LaunchError, match="NMS and RoIAlign do not take; leave --amp out"):
         load_config(path, amp=True)
-    monkeypatch.setattr(launch, "get_device", lambda: "cuda")
+    monkeypatch.setattr(run_options, "get_device", lambda: "cuda")
     assert load_config(path, amp=True).optim_wrapper.type == "AmpOptimWrapper"
 
 
