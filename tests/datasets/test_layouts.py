@@ -4,9 +4,9 @@ import pytest
 
 from mmstreet.datasets.folders import read_list
 from mmstreet.datasets.inventory import inventory_of_root
-from mmstreet.datasets.label_files import read_labels
 from mmstreet.datasets.layouts import LAYOUTS, Layout, detect_layout, layout_from_config, scan
 from mmstreet.datasets.pairs import list_pairs
+from mmstreet.formats.label_files import read_labels
 from mmstreet.labels import get_table
 from tests.helpers.street_files import make_root, write_image, write_labels
 
