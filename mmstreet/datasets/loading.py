@@ -1,21 +1,48 @@
-"""First steps of a pipeline: ``LoadImage`` and ``LoadLabels``, which name the file that stops them."""
+"""First steps of a pipeline: ``LoadImage`` and ``LoadLabels``, which name the file that stops them, and may keep what they have read."""
 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from mmcv.transforms import BaseTransform
+from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from mmstreet.files.images import ORIENTATIONS, ImageFileError, read_image
 from mmstreet.formats.label_files import LabelFileError, read_labels
-from mmstreet.labels import get_table
+from mmstreet.labels import LabelTable, get_table
 from mmstreet.registry import TRANSFORMS
 
 
+class _FileStep(BaseTransform):
+    """Reads one file per sample; what :meth:`hold` has read before is copied instead of read again."""
+
+    path_key = ""
+
+    def __init__(self):
+        self._held: dict[str, np.ndarray] = {}
+
+    def hold(self, results: dict) -> int:
+        """Read the sample's file and keep what it holds; returns its bytes in memory. A file that cannot be used waits for its turn."""
+        path = results.get(self.path_key)
+        if path is None:
+            return 0
+        try:
+            self._held[path] = self.read(results)
+        except (ImageFileError, OSError):
+            return 0
+        return self._held[path].nbytes
+
+    def get(self, results: dict) -> np.ndarray:
+        held = self._held.get(results[self.path_key])
+        return self.read(results) if held is None else held.copy()
+
+
 @TRANSFORMS.register_module()
-class LoadImage(BaseTransform):
+class LoadImage(_FileStep):
     """Read ``results['img_path']`` as BGR; sets ``img``, ``img_shape`` and ``ori_shape``.
 
     Args:
@@ -30,19 +57,26 @@ class LoadImage(BaseTransform):
         ValueError: If ``orientation`` or ``on_broken`` is unknown.
     """
 
+    path_key = "img_path"
+
     def __init__(self, *, orientation: str = "stored", on_broken: str = "error"):
         if orientation not in ORIENTATIONS:
             raise ValueError(f"orientation must be 'stored' or 'exif', not {orientation!r}")
         if on_broken not in ("error", "skip"):
             raise ValueError(f"on_broken must be 'error' or 'skip', not {on_broken!r}")
+        super().__init__()
         self.orientation = orientation
         self.on_broken = on_broken
         self.skipped = 0
 
+    def read(self, results: dict) -> np.ndarray:
+        """Return the image, uint8 ``[H, W, 3]``."""
+        return read_image(results["img_path"], orientation=self.orientation)
+
     def transform(self, results: dict) -> dict | None:
         """Add the image, uint8 ``[H, W, 3]``; None asks the data set for another one."""
         try:
-            image = read_image(results["img_path"], orientation=self.orientation)
+            image = self.get(results)
         except ImageFileError as error:
             if self.on_broken == "error":
                 raise
@@ -58,7 +92,7 @@ class LoadImage(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class LoadLabels(BaseTransform):
+class LoadLabels(_FileStep):
     """Read ``results['seg_map_path']`` as train ids; sets ``gt_seg_map`` and adds it to ``seg_fields``.
 
     Files of ids, of palette indices and of colours are told apart and decoded by the class table, or refused by name. An id
@@ -76,26 +110,36 @@ class LoadLabels(BaseTransform):
             MMSegmentation to map ids, which this step leaves to ``RemapLabels``.
     """
 
+    path_key = "seg_map_path"
+
     def __init__(self, *, table: str | Sequence[Mapping] | None = None, palette: str | None = None, unlisted: str | None = None):
         if palette not in ("color", "index", None):
             raise ValueError(f"palette must be 'color' or 'index', not {palette!r}")
         if unlisted not in ("error", "ignore", None):
             raise ValueError(f"unlisted must be 'error' or 'ignore', not {unlisted!r}")
+        super().__init__()
         self.label_table = None if table is None else get_table(table)
         self.palette = palette
         self.unlisted = unlisted
+
+    def read(self, results: dict) -> np.ndarray:
+        """Return the label map, uint8 ``[H, W]``."""
+        palette = self.palette or results.get("label_palette", "color")
+        unlisted = self.unlisted or results.get("label_unlisted", "error")
+        return read_labels(results["seg_map_path"], self._table_of(results), palette=palette, unlisted=unlisted)
+
+    def _table_of(self, results: dict) -> LabelTable:
+        table = results.get("label_table") if self.label_table is None else self.label_table
+        if table is None:
+            raise ValueError("LoadLabels does not know the class table of the files; pass table=, e.g. table='bdd100k_sem19'")
+        return get_table(table)
 
     def transform(self, results: dict) -> dict:
         """Add the label map, uint8 ``[H, W]``."""
         if results.get("label_map") is not None or results.get("reduce_zero_label"):
             raise ValueError("LoadLabels does not apply label_map or reduce_zero_label; use mmstreet.RemapLabels instead of metainfo=")
-        table = results.get("label_table") if self.label_table is None else self.label_table
-        if table is None:
-            raise ValueError("LoadLabels does not know the class table of the files; pass table=, e.g. table='bdd100k_sem19'")
+        labels = self.get(results)
         path = results["seg_map_path"]
-        table = get_table(table)
-        palette = self.palette or results.get("label_palette", "color")
-        labels = read_labels(path, table, palette=palette, unlisted=self.unlisted or results.get("label_unlisted", "error"))
         image_hw = results.get("ori_shape")
         if image_hw is not None and tuple(image_hw) != labels.shape:
             raise LabelFileError(
@@ -103,10 +147,33 @@ class LoadLabels(BaseTransform):
                 "labels must have the image's size"
             )
         results["gt_seg_map"] = labels
-        results["label_table"] = table
+        results["label_table"] = self._table_of(results)
         results.setdefault("seg_fields", []).append("gt_seg_map")
         return results
 
     def __repr__(self) -> str:
         name = None if self.label_table is None else self.label_table.name
         return f"LoadLabels(table={name!r}, palette={self.palette!r}, unlisted={self.unlisted!r})"
+
+
+def hold_files(dataset: BaseDataset, *, share: float = 0.5) -> None:
+    """Read what the pipeline's first steps would read again in every epoch, and keep it in memory.
+
+    Worker processes that are forked afterwards share the memory with this one.
+
+    Args:
+        dataset: A data set that knows its files.
+        share: How much of the machine's memory it may take.
+
+    Raises:
+        MemoryError: If the files would take more, judged by the first of them, before the rest is read.
+    """
+    steps = [step for step in dataset.pipeline.transforms if isinstance(step, _FileStep)]
+    limit = share * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for index in range(len(dataset)):
+        size = sum(step.hold(dataset.get_data_info(index)) for step in steps)
+        if index == 0 and size * len(dataset) > limit:
+            raise MemoryError(
+                f"cache=True would keep {len(dataset)} images and label maps in memory, about {size * len(dataset) / 1e9:.1f} GB, more "
+                f"than the {limit / 1e9:.1f} GB that it may take, half of this machine's; leave cache=False, or choose fewer with indices="
+            )

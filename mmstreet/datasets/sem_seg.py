@@ -14,6 +14,7 @@ from mmseg.datasets import BaseSegDataset
 from mmstreet.datasets.folders import describe_folder, read_list
 from mmstreet.datasets.image_labels import load_image_labels
 from mmstreet.datasets.layouts import LAYOUTS, Layout, detect_layout, layout_from_config
+from mmstreet.datasets.loading import hold_files
 from mmstreet.datasets.pairs import Pair, list_pairs
 from mmstreet.labels import IGNORE_INDEX, LabelTable, get_table
 from mmstreet.registry import DATASETS
@@ -46,6 +47,8 @@ class StreetSemSeg(BaseSegDataset):
         lazy_init: Read the folders at first use.
         serialize_data: Keep the file list as one array that worker processes share.
         max_refetch: How many other images are tried in the place of one that was skipped.
+        cache: Read every image and label map once, before training starts, and keep them in memory, which worker processes share: for
+            small sets, whose steps take less time than the decoding. Every process of a distributed training keeps its own.
 
     Raises:
         FileNotFoundError: If there are no images, or a listed file, a label, a pseudo-mask or the file of image-level labels does not
@@ -53,6 +56,7 @@ class StreetSemSeg(BaseSegDataset):
         KeyError: If an image has no entry in the file of image-level labels; the message names it.
         ValueError: If the layout is unknown, a row is wrong, the labels that leave the pipeline are not those of ``table``, or the
             image-level labels are made for other classes.
+        MemoryError: If ``cache`` would take more than half of the machine's memory.
     """
 
     layouts: dict[str, str] = {name: name for name in LAYOUTS}
@@ -77,12 +81,14 @@ class StreetSemSeg(BaseSegDataset):
         lazy_init: bool = False,
         serialize_data: bool = True,
         max_refetch: int = 1000,
+        cache: bool = False,
     ):
         if image_labels is None and (self.weak or masks_dir is not None):
             raise ValueError(f"{type(self).__name__} needs image_labels=, the file that says which classes each image shows")
         self.image_labels = None if image_labels is None else os.path.join(data_root, image_labels)
         self.masks_dir = None if masks_dir is None else os.path.join(data_root, masks_dir)
         self.split = split
+        self.cache = cache
         self.layout = self._choose_layout(data_root, layout, needed=classes is None and table is None)
         self.files_table = get_table(classes) if classes is not None else self._layout_table(data_root, table)
         if self.layout is not None and self.layout.void:
@@ -106,6 +112,14 @@ class StreetSemSeg(BaseSegDataset):
         self._check_table()
         if not lazy_init:
             self.full_init()
+
+    def full_init(self) -> None:
+        """List the files, and read them if they are kept in memory."""
+        if self._fully_initialized:
+            return
+        super().full_init()
+        if self.cache:
+            hold_files(self)
 
     def load_data_list(self) -> list[dict]:
         """List image and label paths in file order or in the order of the list file."""
