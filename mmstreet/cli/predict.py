@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from mmstreet.cli.arguments import SHARES, CommandParser, add_cfg_options, add_results, read_cfg_options
 from mmstreet.cli.outcome import print_outcome
-from mmstreet.files.config_files import find_config
 
 if TYPE_CHECKING:
     from mmstreet.predict.predictor import Predictor
@@ -20,10 +19,9 @@ if TYPE_CHECKING:
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     """Read the command line."""
     parser = CommandParser(prog=prog, description=f"Predict an image, a folder, a pattern or a video. {SHARES}")
-    parser.add_argument(
-        "model", nargs="?", metavar="MODEL", help="an exported .onnx or .torchscript file, instead of --config and --checkpoint"
-    )
+    parser.add_argument("exported", nargs="?", metavar="MODEL", help="the same as --model, for an exported file")
     parser.add_argument("source", metavar="SOURCE", help="image, folder (searched to its depth), pattern in quotes, or video")
+    parser.add_argument("--model", "-m", help="an exported .onnx or .torchscript file; default: the model that comes with mmstreet")
     parser.add_argument("--config", "-c", help="config of mmseg or mmdet: a file, or a name such as deeplabv3_bdd_v3")
     parser.add_argument("--checkpoint", "-k", help=".pth file, the folder of a run for its newest one, or a URL")
     parser.add_argument("--out", "-o", help="folder for the results; default: work_dirs/predict/<name of the source>")
@@ -57,12 +55,17 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument("--trust-checkpoint", action="store_true", help="read a checkpoint that may run code; only for files of your own")
     add_cfg_options(parser)
     args = parser.parse_args(argv)
-    if args.model is not None and not args.model.lower().endswith((".onnx", ".torchscript")):
-        parser.error(f"'{args.model}' is no exported model; SOURCE comes last, and a config goes to --config, its weights to --checkpoint")
-    if args.model is None and (args.config is None or args.checkpoint is None):
-        parser.error("give --config and --checkpoint, or an exported .onnx or .torchscript file before SOURCE")
+    if args.exported is not None and not args.exported.lower().endswith((".onnx", ".torchscript")):
+        parser.error(
+            f"'{args.exported}' is no exported model; SOURCE comes last, and a config goes to --config, its weights to --checkpoint"
+        )
+    if args.exported is not None and args.model is not None:
+        parser.error(f"two models, '{args.exported}' and '{args.model}'; give one")
+    args.model = args.model or args.exported
     if args.model is not None and (args.config or args.checkpoint):
         parser.error("an exported model needs neither --config nor --checkpoint")
+    if (args.config is None) != (args.checkpoint is None):
+        parser.error("--config and --checkpoint go together")
     return args
 
 
@@ -72,6 +75,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.labels import find_table
     from mmstreet.predict.folder import SUMMARY, PredictionFolder
     from mmstreet.predict.job import predict_sources
+    from mmstreet.predict.named_models import describe_model, shipped_model
     from mmstreet.predict.predictor import Predictor
     from mmstreet.predict.sharding import current_shard, publish
     from mmstreet.predict.sources import find_sources, result_stem
@@ -96,6 +100,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         trust=args.trust_checkpoint,
         cfg_options=read_cfg_options(args.cfg_options),
     )
+    about = describe_model(args.model or shipped_model()) if args.config is None else None
+    if about and shard.index == 0:
+        print(f"model: {about}")
     own = find_table({"label_rows": predictor.model.label_rows})
     names = {"classes": predictor.classes} if own is None else {"table": own}
     analyzer = RoadSafetyAnalyzer(**names) if args.safety else None
@@ -128,7 +135,7 @@ def _settings(args: argparse.Namespace, predictor: Predictor) -> dict:
     """What decides the results: weights and config by their content, the rest by value."""
     rows = [dict(row) for row in predictor.model.label_rows]
     return {
-        "model": Path(args.model or find_config(args.config)).name,
+        "model": predictor.name,
         "fingerprint": predictor.model.fingerprint,
         "classes": list(predictor.classes),
         **({"label_rows": rows} if rows else {}),

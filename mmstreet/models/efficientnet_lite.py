@@ -147,7 +147,11 @@ def same_padding(size_hw: Sequence[int], *, kernel: int, stride: int, dilation: 
     """
     padding = []
     for size in reversed(size_hw):
-        total = max((math.ceil(size / stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+        # Integer arithmetic only, so that a traced network computes it anew for each size; at stride 1 it is no function of the size.
+        total = (
+            (kernel - 1) * dilation if stride == 1 else ((size + stride - 1) // stride - 1) * stride + (kernel - 1) * dilation + 1 - size
+        )
+        total = total.clamp(min=0) if isinstance(total, Tensor) else max(total, 0)
         padding += [total // 2, total - total // 2]
     return padding
 

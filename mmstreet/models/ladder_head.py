@@ -9,6 +9,7 @@ from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmstreet.models.grid_pooling import pool_to_rows
 from mmstreet.models.thin_aware import ThinAwareHead
 from mmstreet.registry import MODELS
 
@@ -93,12 +94,8 @@ class LadderHead(ThinAwareHead):
         return x
 
     def _pool_pyramid(self, x: Tensor) -> Tensor:
-        height, width = x.shape[2:]
-        parts = [x]
-        for rows, layer in zip(self.grids, self.pooled):
-            grid = min(rows, height), min(max(1, round(rows * width / height)), width)
-            parts.append(self._resize(layer(F.adaptive_avg_pool2d(x, grid)), x))
-        return self.fuse(torch.cat(parts, 1))
+        parts = [self._resize(layer(pool_to_rows(x, rows)), x) for rows, layer in zip(self.grids, self.pooled)]
+        return self.fuse(torch.cat([x, *parts], 1))
 
     def _resize(self, x: Tensor, like: Tensor) -> Tensor:
         return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=self.align_corners)

@@ -14,35 +14,38 @@ import torch
 from torch import Tensor, nn
 
 from mmstreet import __version__
-from mmstreet.deps import require
 from mmstreet.engine.errors import LaunchError
 from mmstreet.files.atomic import atomic_path
 from mmstreet.predict.binary import log_odds
 from mmstreet.predict.exported import FORMAT, METADATA_KEY, SUFFIXES, ExportedModel, load_exported, prepare
 from mmstreet.predict.image_pipeline import inference_steps
+from mmstreet.predict.onnx_file import halve_weights, quantize, stamp_onnx, write_onnx
 from mmstreet.predict.semantic_model import SemanticModel
 
 OPSET = 17
-LOGITS_TOLERANCE = 1e-4
-"""Greatest difference of any logit, relative to the largest logit where that is above 1."""
-LABELS_AGREEMENT = 0.999
-"""Least share of equal labels over all pixels checked."""
+TOLERANCES = {"float32": (1e-4, 0.999), "half": (1e-2, 0.995), "int8": (float("inf"), 0.95)}
+"""By precision: greatest difference of any logit, relative to the largest where that is above 1; least share of equal labels."""
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How far an exported file is from its model: greatest difference of logits, greatest logit, share of equal labels, what was run."""
+    """How far an exported file is from its model: greatest difference of logits, greatest logit, share of equal labels, what was run.
+
+    ``precision`` says how the file computes, and so what it may differ.
+    """
 
     logits_difference: float
     logits_largest: float
     labels_equal: float
     images: int
     inputs: tuple[tuple[int, ...], ...]
+    precision: str = "float32"
 
     @property
     def holds(self) -> bool:
         """Whether the file may be kept."""
-        return self.logits_difference <= LOGITS_TOLERANCE * max(1.0, self.logits_largest) and self.labels_equal >= LABELS_AGREEMENT
+        tolerance, agreement = TOLERANCES[self.precision]
+        return self.logits_difference <= tolerance * max(1.0, self.logits_largest) and self.labels_equal >= agreement
 
 
 class InferenceGraph(nn.Module):
@@ -133,11 +136,13 @@ def export_model(
     *,
     size_hw: tuple[int, int] | None = None,
     opset: int = OPSET,
+    precision: str = "float32",
+    calibration: Sequence[np.ndarray] = (),
 ) -> Parity:
     """Write a segmentor as one file, and keep it only if it agrees with the model on the given images.
 
-    Logits must differ by at most :data:`LOGITS_TOLERANCE` and :data:`LABELS_AGREEMENT` of the labels must be equal. The check runs each
-    image alone, all of one size as a batch, and for a dynamic size also smaller and odd sizes of the first.
+    Logits may differ by, and labels must agree to, what :data:`TOLERANCES` says. The check runs each image alone, all of one size as a
+    batch, and for a dynamic size also smaller and odd sizes of the first.
 
     Args:
         model: From :func:`~mmstreet.predict.inference.load_trained`, on the CPU.
@@ -145,13 +150,15 @@ def export_model(
         path: The file; its ending, ``.onnx`` or ``.torchscript``, says the format.
         size_hw: Height and width of the only input that the file will take; ``None`` leaves them open. The batch is always open.
         opset: Version of ONNX's operators.
+        precision: ``'half'`` stores the weights as float16 and computes in float32, ``'int8'`` quantises both; ONNX only.
+        calibration: For ``'int8'``: images whose activations set the ranges, best others than ``images``.
 
     Returns:
         The measured agreement, which the file's metadata also holds.
 
     Raises:
         LaunchError: If the model cannot be exported, or the file disagrees with the model: then nothing is left on the disk.
-        ValueError: If there is no image or the ending is unknown.
+        ValueError: If there is no image, the ending is unknown, or ending and precision do not go together.
         ImportError: If ``onnx`` or ``onnxruntime`` is not installed.
     """
     path = Path(path)
@@ -159,15 +166,19 @@ def export_model(
         raise ValueError("export needs real images to check the file with; give one or more")
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"'{path}' must end with {' or '.join(SUFFIXES)}")
+    if precision != "float32" and path.suffix.lower() != ".onnx":
+        raise ValueError(f"'{path}' cannot be of precision {precision}, only an .onnx file can")
+    if precision == "int8" and not calibration:
+        raise ValueError("an 8-bit file needs calibration images, which show the ranges of its activations; give some")
     if model.kind != "semantic":
         raise LaunchError(
             "only semantic models can be exported: mmdet's detectors choose boxes with operators that ONNX files cannot carry"
         )
-    metadata = describe(model, size_hw=size_hw)
+    metadata = describe(model, size_hw=size_hw) | {"precision": precision}
     graph = InferenceGraph(model.model, model.threshold).eval()
     first = torch.from_numpy(prepare(images[0], metadata)[0][None])
     with atomic_path(path) as temporary:
-        write = _write_onnx if SUFFIXES[path.suffix.lower()] == "onnx" else _write_torchscript
+        write = write_onnx if SUFFIXES[path.suffix.lower()] == "onnx" else _write_torchscript
         try:
             write(graph, first, temporary, metadata, opset)
         except (RuntimeError, AttributeError, TypeError, torch.onnx.OnnxExporterError) as error:
@@ -176,6 +187,10 @@ def export_model(
             reason = str(error).strip().partition("\n")[0].partition(". Please")[0]
             advice = "" if size_hw else "; a fixed size may help: export with --size"
             raise LaunchError(f"{parts} cannot be exported: {reason}{advice}") from error
+        if precision == "half":
+            halve_weights(temporary)
+        elif precision == "int8":
+            quantize(temporary, [prepare(image, metadata)[0][None] for image in calibration])
         parity = compare(graph, load_exported(temporary, device="cpu"), images, metadata)
         if not parity.holds:
             raise LaunchError(
@@ -183,7 +198,7 @@ def export_model(
                 f"{parity.logits_largest:.3g}) and {100 * parity.labels_equal:.3f} % of labels are equal; nothing was written"
             )
         _check_whole(model, load_exported(temporary, device="cpu"), images[0])
-        (_stamp_onnx if path.suffix.lower() == ".onnx" else _stamp_torchscript)(temporary, metadata | {"parity": asdict(parity)})
+        (stamp_onnx if path.suffix.lower() == ".onnx" else _stamp_torchscript)(temporary, metadata | {"parity": asdict(parity)})
     return parity
 
 
@@ -217,7 +232,8 @@ def compare(graph: nn.Module, exported: ExportedModel, images: Sequence[np.ndarr
         largest = max(largest, float(np.abs(expected).max()))
         equal += int((answer.argmax(1) == expected.argmax(1)).sum())
         pixels += expected[:, 0].size
-    return Parity(difference, largest, equal / pixels, len(images), tuple(batch.shape for batch in batches))
+    shapes = tuple(batch.shape for batch in batches)
+    return Parity(difference, largest, equal / pixels, len(images), shapes, metadata["precision"])
 
 
 def _check_finite(logits: np.ndarray, batch: np.ndarray, whose: str) -> None:
@@ -234,40 +250,11 @@ def _check_whole(model: SemanticModel, exported: ExportedModel, image: np.ndarra
     if exported.metadata["size_hw"] is not None:
         return  # the file resizes images in its own way then
     equal = float((model.predict_labels([image])[0] == exported.predict_labels([image])[0]).mean())
-    if equal < LABELS_AGREEMENT:
+    if equal < TOLERANCES[exported.metadata["precision"]][1]:
         raise LaunchError(
             f"the exported file prepares images in another way than the config: {100 * equal:.3f} % of the labels are equal; "
             "nothing was written"
         )
-
-
-def _write_onnx(graph: nn.Module, example: Tensor, path: Path, metadata: dict, opset: int) -> None:
-    require("onnx", extra="export")
-    require("onnxruntime", extra="export")
-    axes = {0: "batch"} if metadata["size_hw"] else {0: "batch", 2: "height", 3: "width"}
-    # Two images, so that no size of one is taken for a constant that broadcasts.
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        # The exporter on torch.export needs another package and fixes sizes that mmseg computes; this one traces.
-        torch.onnx.export(
-            graph,
-            (torch.cat([example, example]),),
-            str(path),
-            dynamo=False,
-            opset_version=opset,
-            input_names=["image"],
-            output_names=["logits"],
-            dynamic_axes={"image": axes, "logits": axes},
-        )
-    _stamp_onnx(path, metadata)
-
-
-def _stamp_onnx(path: Path, metadata: dict) -> None:
-    onnx = require("onnx", extra="export")
-    proto = onnx.load(str(path))
-    onnx.checker.check_model(proto)
-    onnx.helper.set_model_props(proto, {METADATA_KEY: json.dumps(metadata)})
-    onnx.save(proto, str(path))
 
 
 def _write_torchscript(graph: nn.Module, example: Tensor, path: Path, metadata: dict, opset: int) -> None:

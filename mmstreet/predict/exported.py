@@ -25,7 +25,7 @@ FORMAT = 1
 SUFFIXES = {".onnx": "onnx", ".torchscript": "torchscript"}
 """Endings of exported files."""
 _MAX_SIDE = 65536
-_LATER = ("orientation", "threshold", "label_rows", "temperature")
+_LATER = ("orientation", "threshold", "label_rows", "temperature", "precision")
 """Entries that files of the first versions lack."""
 
 
@@ -83,6 +83,7 @@ class ExportedModel:
         self.run = run
         self.metadata = metadata
         self.path = Path(path)
+        self.name = self.path.name
         self.fingerprint = fingerprint_of(self.path.read_bytes())
         self.threshold = metadata.get("threshold")
         self.temperature = metadata.get("temperature")
@@ -156,8 +157,10 @@ def _load_onnx(path: Path, device: str | None) -> ExportedModel:
         providers.insert(0, ("CUDAExecutionProvider", {"device_id": number}))
     elif device not in (None, "cpu"):
         raise ValueError(f"this onnxruntime has no support for '{device}'; install onnxruntime-gpu or use the CPU")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3  # its warnings are about constants that it folds
     try:
-        session = runtime.InferenceSession(str(path), providers=providers)
+        session = runtime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # onnxruntime's errors share no other base class
         raise ValueError(f"'{path}' cannot be read as an ONNX model ({_first_line(error)}); export it again") from error
     metadata = _read_metadata(session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), path)
@@ -216,6 +219,7 @@ def check_metadata(metadata: object, path: str | Path) -> None:
         "size_hw": lambda x: x is None or _are_sizes(x),
         "align_corners": lambda x: isinstance(x, bool),
         "orientation": lambda x: x in ("stored", "exif"),
+        "precision": lambda x: x in ("float32", "half", "int8"),
         "temperature": lambda x: x is None or (_are_numbers([x], 1, 0, _MAX_SIDE) and x > 0),
         "threshold": lambda x: x is None or (count == 2 and _are_numbers([x], 1, 0, 1)),
     }

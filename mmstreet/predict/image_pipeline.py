@@ -57,27 +57,31 @@ def _scaled(value: float, scale: float, whole: bool) -> float | int:
     return max(1, int(value * scale + 0.5)) if whole else value * scale
 
 
-def image_paths_of(cfg: Config, count: int) -> list[Path]:
-    """Return the first images of a config's test set.
+def image_paths_of(cfg: Config, count: int, *, part: str = "test") -> list[Path]:
+    """Return the first images of a config's test set, or of ``'train'`` as many that lie evenly in it.
 
     Raises:
-        LaunchError: If the config has no test set or its files are not there.
+        LaunchError: If the config has no such set or its files are not there.
     """
     try:
-        dataset = _build_test_set(cfg, lazy_init=False)
-        return [Path(dataset.get_data_info(i)["img_path"]) for i in range(min(count, len(dataset)))]
+        dataset = _build_set(cfg, lazy_init=False, part=part)
+        chosen = min(count, len(dataset))
+        step = len(dataset) / max(chosen, 1) if part == "train" else 1
+        return [Path(dataset.get_data_info(int(i * step))["img_path"]) for i in range(chosen)]
     except (AttributeError, OSError, KeyError, ValueError) as error:
-        raise LaunchError(f"the test set of '{cfg.filename}' cannot be read ({error}); name images with --images") from error
+        option = "--calibration" if part == "train" else "--images"
+        raise LaunchError(f"the {part} set of '{cfg.filename}' cannot be read ({error}); name images with {option}") from error
 
 
 def metainfo_of_config(cfg: Config) -> dict:
     """Ask the test set of a config for its classes, without reading its files."""
-    dataset = _build_test_set(cfg, lazy_init=True)
+    dataset = _build_set(cfg, lazy_init=True)
     return {} if dataset is None else {str(key).lower(): value for key, value in dataset.metainfo.items()}
 
 
-def _build_test_set(cfg: Config, *, lazy_init: bool) -> BaseDataset | None:
-    settings = copy.deepcopy((cfg.get("test_dataloader") or cfg.get("val_dataloader") or {}).get("dataset"))
+def _build_set(cfg: Config, *, lazy_init: bool, part: str = "test") -> BaseDataset | None:
+    loader = cfg.get(f"{part}_dataloader") or (cfg.get("val_dataloader") if part == "test" else None)
+    settings = copy.deepcopy((loader or {}).get("dataset"))
     if not settings:
         return None
     with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "mmseg")):

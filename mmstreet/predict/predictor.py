@@ -15,6 +15,7 @@ from mmstreet.files.images import ORIENTATIONS, as_rgb
 from mmstreet.predict.binary import labels_of, shift_probs
 from mmstreet.predict.confidence import abstain_below, measure_entropy, temper_probs
 from mmstreet.predict.exported import is_exported, load_exported
+from mmstreet.predict.named_models import shipped_model
 from mmstreet.predict.result import Result
 from mmstreet.predict.sources import refuse_address
 from mmstreet.predict.views import make_views, mean_scores, unite_instances
@@ -29,7 +30,8 @@ class Predictor:
     """Predicts images with a trained or an exported model, semantic or of instances; results are in the coordinates of the image.
 
     Args:
-        config: Config file of mmseg or mmdet, or an exported ``.onnx`` or ``.torchscript`` file, which needs no OpenMMLab.
+        config: Config file of mmseg or mmdet, or an exported ``.onnx`` or ``.torchscript`` file, which needs no OpenMMLab; default: the
+            model that comes with the package, which is such a file.
         checkpoint: A ``.pth`` file, the folder of a run for its newest one, or a URL whose file name carries a hash; none for an exported
             file.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'`` …; default: a GPU if there is one.
@@ -56,11 +58,12 @@ class Predictor:
         classes: Class names in the order of their ids.
         palette: RGB of each class, uint8 ``[C, 3]``.
         kind: ``'semantic'`` or ``'instance'``.
+        name: File name of the model or of its config.
     """
 
     def __init__(
         self,
-        config: str | Path,
+        config: str | Path | None = None,
         checkpoint: str | Path | None = None,
         *,
         device: str | None = None,
@@ -85,8 +88,9 @@ class Predictor:
         if abstain is not None and not 0 < abstain < 1:
             raise ValueError(f"abstain must be a confidence between 0 and 1, got {abstain}")
         self.min_score = min_score
-        self.model = _load(config, checkpoint, device=device, trust=trust, cfg_options=cfg_options)
+        self.model = _load(shipped_model() if config is None else config, checkpoint, device=device, trust=trust, cfg_options=cfg_options)
         self.classes, self.palette, self.kind = self.model.classes, self.model.palette, self.model.kind
+        self.name = self.model.name
         if orientation not in (None, *ORIENTATIONS):
             raise ValueError(f"orientation must be 'stored' or 'exif', not {orientation!r}")
         self.orientation = orientation or self.model.orientation

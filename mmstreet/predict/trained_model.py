@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -45,6 +46,7 @@ class TrainedModel:
     ) -> None:
         self.model = model
         self.cfg = cfg
+        self.name = Path(cfg.filename).name
         self.classes = classes
         self.palette = check_palette(palette, len(classes))
         self.device = device

@@ -176,7 +176,7 @@ def test_mistakes_are_answered_in_one_line(model, streets, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a.png"], "give --config and --checkpoint, or an exported"),
+        (["a.png", "--config", "c.py"], "--config and --checkpoint go together"),
         (["c.py", "a.png"], "'c.py' is no exported model"),
         (["m.onnx", "a.png", "--config", "c.py"], "an exported model needs neither"),
     ],

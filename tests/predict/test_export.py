@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from mmengine.registry import MODELS
 from torch import nn
 
 from mmstreet.__main__ import main
@@ -18,13 +19,17 @@ from mmstreet.engine.errors import LaunchError
 from mmstreet.predict import Predictor, export
 from mmstreet.predict.export import InferenceGraph, compare, export_model
 from mmstreet.predict.exported import load_exported
-from mmstreet.predict.inference import load_trained
-from tests.helpers.color_model import CLASSES, PALETTE, render_colors, write_model, write_png
+from mmstreet.predict.inference import build_model, load_trained
+from tests.helpers.color_model import CLASSES, PALETTE, load_config, render_colors, write_model, write_png
 from tests.predict.test_predictor import RESIZE
 
 ROOT = Path(__file__).parents[2]
 BGR = """
 model["data_preprocessor"].update(bgr_to_rgb=False, mean=[1.0, 2.0, 3.0], std=[5.0, 6.0, 7.0])
+"""
+WIDE = """
+model["backbone"] = dict(type="WideColors")
+model["decode_head"]["in_channels"] = model["decode_head"]["channels"] = 192
 """
 BLOCKED = """
 import importlib.util, sys
@@ -39,6 +44,35 @@ importlib.util.find_spec = lambda name, package=None: None if name.partition("."
 from mmstreet.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
+
+
+@MODELS.register_module(force=True)
+class WideColors(nn.Module):
+    """Colours in 192 channels, by convolutions that have enough weights to be seen in a file's size."""
+
+    def __init__(self):
+        super().__init__()
+        self.spread = nn.Conv2d(3, 192, 1, bias=False)
+        self.mix = nn.Conv2d(192, 192, 1, bias=False)
+
+    def forward(self, x):
+        return (self.mix(self.spread(x)),)
+
+
+def wide_weights():
+    """Each colour in 64 channels that are mixed with weights between 0.9 and 1.1, and summed in the end."""
+    torch.manual_seed(0)
+    owner = torch.arange(192) % 3
+    mine = (owner[:, None] == torch.arange(3)).float()
+    mixing = (owner[:, None] == owner).float() * (0.9 + 0.2 * torch.rand(192, 192)) / 64
+    return {
+        "backbone.spread.weight": mine[..., None, None],
+        "backbone.mix.weight": mixing[..., None, None],
+        "decode_head.conv_seg.weight": (mine.T * torch.tensor([50.0, 60.0, 70.0])[:, None] / 640)[..., None, None],
+        "decode_head.conv_seg.bias": torch.tensor([10.0, 11.0, 12.0]),
+    }
+
+
 IMAGES = [render_colors(i, (40, 60))[0] for i in range(3)]
 
 
@@ -99,14 +133,14 @@ def test_a_fixed_size_is_the_only_one_and_images_are_brought_to_it(tmp_path):
 
 def test_a_file_that_computes_something_else_is_not_kept(tmp_path, monkeypatch):
     model = load_trained(*write_model(tmp_path), device="cpu")
-    original = export._write_onnx
+    original = export.write_onnx
 
     def spoil(graph, example, path, metadata, opset):
         graph.mean += 20
         original(graph, example, path, metadata, opset)
         graph.mean -= 20
 
-    monkeypatch.setattr(export, "_write_onnx", spoil)
+    monkeypatch.setattr(export, "write_onnx", spoil)
     with pytest.raises(LaunchError, match=r"disagrees with the model: logits differ by up to [0-9.]+ .* nothing was written"):
         export_model(model, IMAGES, tmp_path / "out" / "m.onnx")
     assert list((tmp_path / "out").iterdir()) == []
@@ -115,7 +149,7 @@ def test_a_file_that_computes_something_else_is_not_kept(tmp_path, monkeypatch):
 @pytest.mark.parametrize("whose", ["the model", "the exported file"])
 def test_logits_that_are_not_a_number_are_no_agreement(tmp_path, monkeypatch, whose):
     model = load_trained(*write_model(tmp_path), device="cpu")
-    original = export._write_onnx
+    original = export.write_onnx
 
     def spoil(graph, example, path, metadata, opset):
         graph.mean[0] = float("nan")
@@ -123,7 +157,7 @@ def test_logits_that_are_not_a_number_are_no_agreement(tmp_path, monkeypatch, wh
         if whose == "the exported file":
             graph.mean[0] = 0
 
-    monkeypatch.setattr(export, "_write_onnx", spoil)
+    monkeypatch.setattr(export, "write_onnx", spoil)
     with pytest.raises(LaunchError, match=f"{whose} gives logits that are infinite or not a number"):
         export_model(model, IMAGES, tmp_path / "out" / "m.onnx")
     assert list((tmp_path / "out").iterdir()) == []
@@ -141,6 +175,65 @@ def test_a_file_that_prepares_images_in_another_way_is_not_kept(tmp_path, monkey
     with pytest.raises(LaunchError, match="prepares images in another way than the config"):
         export_model(model, IMAGES, tmp_path / "m.onnx")
     assert not (tmp_path / "m.onnx").exists()
+
+
+def test_half_precision_halves_the_weights_and_keeps_the_labels(tmp_path):
+    config, checkpoint = write_model(tmp_path, change=WIDE)
+    torch.save({"state_dict": wide_weights()}, checkpoint)
+    model = load_trained(config, checkpoint, device="cpu")
+    parity = {p: export_model(model, IMAGES, tmp_path / f"{p}.onnx", precision=p, calibration=IMAGES) for p in ("float32", "half", "int8")}
+    bytes_of = {p: (tmp_path / f"{p}.onnx").stat().st_size for p in parity}
+    assert bytes_of["half"] < 0.55 * bytes_of["float32"]
+    assert bytes_of["int8"] < 0.35 * bytes_of["float32"]
+    assert 2 * parity["float32"].logits_difference < parity["half"].logits_difference < 0.01 * parity["half"].logits_largest
+    stored = {x.name: onnx.numpy_helper.to_array(x) for x in onnx.load(str(tmp_path / "half.onnx")).graph.initializer}
+    assert {array.dtype.name for array in stored.values() if array.size > 100} == {"float16"}
+    image, truth = render_colors(7, (31, 45))
+    for precision in parity:
+        predictor = Predictor(tmp_path / f"{precision}.onnx")
+        assert predictor.model.metadata["parity"]["precision"] == precision
+        assert (predictor(image).labels == truth).mean() > 0.99, "colours of clear patches survive 8 bits"
+
+
+def test_an_8_bit_file_needs_calibration_and_only_onnx_has_other_precisions(tmp_path):
+    model = load_trained(*write_model(tmp_path), device="cpu")
+    with pytest.raises(ValueError, match="needs calibration images"):
+        export_model(model, IMAGES, tmp_path / "m.onnx", precision="int8")
+    with pytest.raises(ValueError, match=r"cannot be of precision half, only an .onnx file can"):
+        export_model(model, IMAGES, tmp_path / "m.torchscript", precision="half")
+    for wrong in (["--half", "--int8"], ["--half", "--format", "torchscript"], ["--calibration", "photos"]):
+        with pytest.raises(SystemExit):
+            main(["export", "a.py", "a.pth", *wrong])
+
+
+def test_8_bits_that_lose_the_classes_are_refused(tmp_path):
+    model = load_trained(*write_model(tmp_path), device="cpu")
+    dark = [image // 32 for image in IMAGES]  # ranges of a night that the checked days leave
+    with pytest.raises(LaunchError, match="disagrees with the model"):
+        export_model(model, IMAGES, tmp_path / "out" / "m.onnx", precision="int8", calibration=dark)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_network_with_pyramid_pooling_and_same_padding_keeps_its_sizes_open(tmp_path):
+    change = """
+model["backbone"] = dict(type="mmstreet.EfficientNetLite", depth=0, weights=None)
+model["decode_head"] = dict(
+    type="mmstreet.LadderHead", in_channels=[24, 40, 112, 320], in_index=[0, 1, 2, 3], channels=16, num_classes=3,
+    loss_decode=dict(type="CrossEntropyLoss"),
+)
+"""
+    config, checkpoint = write_model(tmp_path, change=change)
+    torch.manual_seed(0)
+    network = build_model(load_config(config))
+    network.init_weights()
+    torch.save({"state_dict": network.state_dict()}, checkpoint)
+    model = load_trained(config, checkpoint, device="cpu")
+    export_model(model, [render_colors(0, (128, 160))[0]], tmp_path / "m.onnx")
+    exported, graph = load_exported(tmp_path / "m.onnx", device="cpu"), InferenceGraph(model.model).eval()
+    for size_hw in ((33, 47), (96, 320), (301, 200)):
+        batch = render_colors(1, size_hw)[0].transpose(2, 0, 1)[None].astype(np.float32)
+        with torch.inference_mode():
+            np.testing.assert_allclose(exported.run(batch), graph(torch.from_numpy(batch)).numpy(), atol=1e-4)
 
 
 def test_a_network_that_fixes_sizes_is_told_to_have_one(tmp_path):

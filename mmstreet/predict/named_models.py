@@ -1,0 +1,38 @@
+"""Models without a config: the one that comes with the package, and what its card says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmstreet.predict.identity import read_object
+
+SHIPPED = Path(__file__).parent / "shipped" / "street.onnx"
+"""The model of the package, a file of ``mmstreet export`` like any other."""
+
+
+def shipped_model() -> Path:
+    """Return the model that comes with the package.
+
+    Raises:
+        FileNotFoundError: If this installation has none.
+    """
+    if not SHIPPED.is_file():
+        raise FileNotFoundError(
+            f"this installation of mmstreet comes without a model ('{SHIPPED}' does not exist); name an exported file, or a config and a "
+            "checkpoint"
+        )
+    return SHIPPED
+
+
+def describe_model(path: str | Path) -> str | None:
+    """Say in one line what the card beside an exported file says of it; ``None`` without one.
+
+    The card is the JSON of the same name: ``name``, ``trained_on``, ``scores`` and ``licence`` are shown.
+    """
+    path = Path(path).with_suffix(".json")
+    card = (read_object(path) if path.is_file() else None) or {}
+    parts = [str(card[key]) for key in ("architecture", "trained_on") if card.get(key)]
+    scores = card.get("scores")
+    parts += [f"{name} {value}" for name, value in scores.items()] if isinstance(scores, dict) else []
+    parts += [f"licence: {card['licence']}"] if card.get("licence") else []
+    return f"{card.get('name', path.stem)}: {', '.join(parts)}" if parts else None
