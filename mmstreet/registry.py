@@ -31,6 +31,7 @@ TRANSFORMS = _node(
         "transforms.remap",
         "transforms.augment",
         "transforms.color_jitter",
+        "transforms.corruptions",
         "transforms.letterbox",
         "transforms.skeletons",
     ),

@@ -35,6 +35,14 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         "--danger", action="store_true", help="also dangerous confusions: Safe mIoU, what is taken for road, objects found and missed"
     )
     parser.add_argument(
+        "--corruptions",
+        nargs="*",
+        metavar="KIND",
+        help="also under noise, blur, weather, digital faults and a poor camera, five severities each, and what is left of the mIoU; "
+        "default: all, else groups or kinds, e.g. weather motion_blur; a run that was killed goes on where it was",
+    )
+    parser.add_argument("--quick", action="store_true", help="with --corruptions: three severities, and 40 images of the test set")
+    parser.add_argument(
         "--by",
         nargs="+",
         metavar="NAME",
@@ -57,6 +65,10 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     args = parser.parse_args(argv)
     if args.refine and args.splits:
         parser.error("--refine works on the config's test set; leave out --splits")
+    if args.corruptions is not None and args.splits:
+        parser.error("--corruptions works on the config's test set; leave out --splits")
+    if args.quick and args.corruptions is None:
+        parser.error("--quick makes --corruptions short; give both")
     if args.attributes and not args.by:
         parser.error("--attributes needs --by, the names of those to break the scores down by")
     return args
@@ -71,6 +83,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.engine.launch import build_runner, load_config
     from mmstreet.engine.safe_load import safe_loading
     from mmstreet.evaluation.calibration import add_calibration
+    from mmstreet.evaluation.corruptions import choose_kinds, run_corruptions
     from mmstreet.evaluation.refinement import add_refinement
     from mmstreet.evaluation.result_folder import ResultFolder
     from mmstreet.evaluation.run_record import command_line, home_of, recorded
@@ -90,6 +103,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         loader="test_dataloader",
         data=args.data,
     )
+    kinds = choose_kinds(args.corruptions or ()) if args.corruptions is not None else None
     if args.by:
         set_slices(cfg, args.by, args.attributes)
     if args.calibration:
@@ -111,6 +125,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
                 run_splits(cfg, args.splits, out=out, worst=args.worst, examples=args.examples)
             else:
                 run_test(runner, out=out, worst=args.worst)
+                if kinds is not None:
+                    run_corruptions(runner, kinds, out=out, quick=args.quick)
         if is_main_process():
             show_run(home or out, ResultFolder(out, cfg.get("load_from")))
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,14 @@ class MapRules:
         valid = (truth != self.ignore_index) & (self.background_scored | (truth < count))
         return float(100 - 100 * (truth != np.minimum(preds, count))[valid].sum() / max(1, valid.sum()))
 
+    def legend(self, present: Collection[int]) -> list[dict]:
+        """Name the colours of the ids that label maps hold: ids of classes, their count for the background, 255 for ignored."""
+        count = len(self.names)
+        colors = np.where((self.palette == 0).all(1, keepdims=True), NO_CLASS, self.palette)
+        legend = [{"class": self.names[i], "color": colors[i].tolist()} for i in sorted(present) if i < count]
+        legend += [{"class": "background", "color": NO_CLASS}] if count in present else []
+        return legend + ([{"class": "ignored", "color": IGNORED}] if IGNORE_INDEX in present else [])
+
 
 def write_kept_images(kept: Sequence[KeptImage], rules: MapRules, out: Path, name: str, *, orientation: str = "stored") -> list[Path]:
     """Write the images and label maps into the folder ``out/name``, and ``index.json``, which says what they are.
@@ -83,11 +91,7 @@ def write_kept_images(kept: Sequence[KeptImage], rules: MapRules, out: Path, nam
         row = {"title": Path(image.img_path).name, "img_path": image.img_path, "mIoU": image.score, "right": right}
         rows.append(row | {"pictures": {title: path.name for title, path in pictures.items()}})
         files += pictures.values()
-    colors = np.where((rules.palette == 0).all(1, keepdims=True), NO_CLASS, rules.palette)
-    legend = [{"class": rules.names[i], "color": colors[i].tolist()} for i in sorted(present) if i < count]
-    legend += [{"class": "background", "color": NO_CLASS}] if count in present else []
-    legend += [{"class": "ignored", "color": IGNORED}] if IGNORE_INDEX in present else []
-    content = {"num_classes": count, "background_scored": rules.background_scored, "legend": legend, "images": rows}
+    content = {"num_classes": count, "background_scored": rules.background_scored, "legend": rules.legend(present), "images": rows}
     return [write_json(content, folder / "index.json"), *files]
 
 

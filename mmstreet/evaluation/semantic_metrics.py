@@ -21,6 +21,15 @@ def _list_evaluators(cfg: Config) -> list[dict]:
     return list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
 
 
+def first_semantic(cfg: Config) -> dict | None:
+    """Return the settings of the first ``StreetIoUMetric`` of the test evaluator; ``None`` without one."""
+    return next(iter(_list_semantic(_list_evaluators(cfg))), None)
+
+
+def _list_semantic(evaluators: Sequence[dict]) -> list[dict]:
+    return [one for one in evaluators if isinstance(one["type"], str) and METRICS.get(one["type"]) is StreetIoUMetric]
+
+
 def set_slices(cfg: Config, by: Sequence[str], attributes: str | None) -> None:
     """Let every ``StreetIoUMetric`` of the test evaluator break its scores down, in place.
 
@@ -33,7 +42,7 @@ def set_slices(cfg: Config, by: Sequence[str], attributes: str | None) -> None:
         LaunchError: If the evaluator has no such metric.
     """
     evaluators = _list_evaluators(cfg)
-    semantic = [one for one in evaluators if isinstance(one["type"], str) and METRICS.get(one["type"]) is StreetIoUMetric]
+    semantic = _list_semantic(evaluators)
     if not semantic:
         raise LaunchError("--by breaks down the scores of mmstreet.StreetIoUMetric, and the config's test_evaluator has none")
     for one in semantic:

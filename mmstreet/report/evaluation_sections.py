@@ -40,7 +40,7 @@ def describe_evaluation(one: Evaluation, folder: RunFolder) -> dict:
         "confusion": _lay_confusion(semantic) if semantic else None,
         "scatter": _scatter(semantic) if semantic else None,
         "protocols": _list_protocols(instances) if instances else [],
-        "kept": [{"id": what, "title": _KEPT[what], **_describe_kept(kept, folder)} for what, kept in one.kept.items()],
+        "kept": [{"id": what, "title": _KEPT[what], **describe_kept(kept, folder)} for what, kept in one.kept.items()],
     }
 
 
@@ -177,7 +177,7 @@ def _list_protocols(instances: Mapping) -> list[dict]:
     return shown
 
 
-def _describe_kept(kept: Mapping, folder: RunFolder) -> dict:
+def describe_kept(kept: Mapping, folder: RunFolder) -> dict:
     rows = []
     for image in kept["images"]:
         score, right = image.get("mIoU"), image.get("right", {})
@@ -201,4 +201,4 @@ def describe_refinement(found: Mapping, folder: RunFolder) -> dict:
     names = [one["name"] for one in found["systems"]]
     rows = [compare_values(name, values) if score else _plain_row(name, values) for name, values, score in list_measures(found)]
     regions = {"names": names[1:], "rows": [_plain_row(name, counts) for name, counts in list_regions(found)]}
-    return {"names": names, "rows": rows, "regions": regions, "kept": _describe_kept(found["kept"], folder) if found["kept"] else None}
+    return {"names": names, "rows": rows, "regions": regions, "kept": describe_kept(found["kept"], folder) if found["kept"] else None}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mmstreet.report.charts import label, line_chart
+from mmstreet.report.corruption_section import describe_corruptions
 from mmstreet.report.run_files import Evaluation
 from mmstreet.report.run_folder import RunFolder
 
@@ -64,6 +65,7 @@ def describe_safety(one: Evaluation, folder: RunFolder) -> dict:
 SECTIONS: dict[str, tuple[str, Callable[[Evaluation, RunFolder], dict]]] = {
     "calibration": ("Calibration", describe_calibration),
     "danger": ("Danger", describe_danger),
+    "corruptions": ("Corruptions", describe_corruptions),
     "safety": ("Safety", describe_safety),
 }
 """By key of ``metrics.json``, in the order of the page: the words in its navigation, and what lays out the data."""

@@ -78,7 +78,22 @@ DANGER = {
     "taken_for_road": [{"class": str, "pixels": int, "share": _METRICS}],
     "objects": [{"class": str, **_OBJECTS, "sizes": {...: _OBJECTS}}],
 }
-EVALUATION = _SCORES | {"evaluation": ({}, ...), "safety": (SAFETY, ...), "calibration": (CALIBRATION, ...), "danger": (DANGER, ...)}
+_MEANS = {"mIoU": _NUMBER, "relative": _NUMBER, "IoU": [_NUMBER]}
+CORRUPTIONS = {
+    "images": int,
+    "classes": [str],
+    "clean": _MEANS,
+    "groups": {...: _MEANS},
+    "cells": [{"kind": str, "group": str, "severity": int, "apart": ANY, **_MEANS}],
+}
+CORRUPTED_IMAGES = {"legend": [{"class": str, "color": Color}], "images": [{"title": str, "pictures": {...: str}}]}
+EVALUATION = _SCORES | {
+    "evaluation": ({}, ...),
+    "safety": (SAFETY, ...),
+    "calibration": (CALIBRATION, ...),
+    "danger": (DANGER, ...),
+    "corruptions": (CORRUPTIONS, ...),
+}
 KEPT_IMAGES = {
     "legend": [{"class": str, "color": Color}],
     "images": [{"title": str, "mIoU": (float, None, ...), "right": ({...: float}, ...), "pictures": {...: str}}],
