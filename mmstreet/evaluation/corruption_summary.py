@@ -95,7 +95,7 @@ def list_cells(table: Mapping) -> list[Sequence]:
 
 
 def list_pictures(folder: Path, cells: Sequence[Cell], rules: MapRules) -> dict:
-    """Describe the pictures that cells have left in a folder, as ``index.json`` of kept images does."""
+    """Describe the pictures that cells have left in a folder, and their colours."""
     rows, present = [], set()
     for cell in cells:
         names = {kind: f"{cell}_{kind}.{'jpg' if kind == 'image' else 'png'}" for kind in ("image", "truth", "prediction")}

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import copy
+import contextlib
 import hashlib
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import all_gather_object, broadcast_object_list, get_rank, get_world_size, is_main_process
 from mmengine.hooks import EMAHook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
-from mmengine.registry import DATASETS, METRICS, DefaultScope
+from mmengine.registry import METRICS
 from mmengine.runner import Runner, autocast
 from mmengine.structures import BaseDataElement
 from torch.utils.data import DataLoader, Dataset, Subset
@@ -34,7 +33,7 @@ from mmstreet.files.pictures import write_label_map, write_photo
 from mmstreet.files.tables import write_csv
 from mmstreet.metrics.semantic import StreetIoUMetric
 from mmstreet.predict.reading import reading_of
-from mmstreet.transforms.corruptions import GROUPS, KINDS, MOVES_LABELS, SEVERITIES, corrupt_image
+from mmstreet.transforms.corruptions import GROUPS, KINDS, MOVES_LABELS, SEVERITIES, CorruptImage, CorruptLabels, corrupt_image
 
 QUICK_SEVERITIES, QUICK_IMAGES = (1, 3, 5), 40
 PICTURE_PX = 320
@@ -128,25 +127,24 @@ class _Work:
     def run(self, cell: Cell, *, keep_pictures: bool) -> None:
         """Count one cell, each process its share of the images, and write the file of the cell."""
         cfg, rank = self.runner.cfg, get_rank()
-        mine = self.images[rank :: get_world_size()]
         size = len(self.metric.names) + 1
         total = np.zeros((size, size), np.int64)
-        settings = cfg.test_dataloader
-        loader = DataLoader(
-            Subset(_build_dataset(cfg, cell), mine),
-            batch_size=settings.get("batch_size", 1),
-            num_workers=settings.get("num_workers", 0),
-            collate_fn=pseudo_collate,
-        )
         half = bool((cfg.get("test_cfg") or {}).get("fp16"))
-        for number, batch in enumerate(loader):
-            with autocast(enabled=half):
-                outputs = self.model.test_step(batch)
-            if keep_pictures and rank == number == 0:
-                self._write_pictures(cell, outputs[0])
-            self.metric.process(batch, [one.to_dict() for one in outputs])
-            total += sum(counts for _, counts, _ in self.metric.results)
-            self.metric.results.clear()
+        with corrupted(self.runner.test_loop.dataloader.dataset, cell) as dataset:
+            loader = DataLoader(
+                Subset(dataset, self.images[rank :: get_world_size()]),
+                batch_size=cfg.test_dataloader.get("batch_size", 1),
+                num_workers=cfg.test_dataloader.get("num_workers", 0),
+                collate_fn=pseudo_collate,
+            )
+            for number, batch in enumerate(loader):
+                with autocast(enabled=half):
+                    outputs = self.model.test_step(batch)
+                if keep_pictures and rank == number == 0:
+                    self._write_pictures(cell, outputs[0])
+                self.metric.process(batch, [one.to_dict() for one in outputs])
+                total += sum(counts for _, counts, _ in self.metric.results)
+                self.metric.results.clear()
         total = sum(all_gather_object(total))
         if rank == 0:
             write_json({"identity": self.identity, "confusion": total}, self.folder / cell.file)
@@ -160,7 +158,7 @@ class _Work:
         )
         write_json(content, folder / "metrics.json")
         write_csv(list_cells(content["corruptions"]), folder / "cells.csv")
-        write_json(list_pictures(folder, [cell for cell in cells if cell in shown], MapRules.of(self.metric)), folder / "index.json")
+        write_json(list_pictures(folder, [cell for cell in cells if cell in shown], MapRules.of(self.metric)), folder / "pictures.json")
         print_log(f"written to '{folder}'\n{format_cells(content['corruptions'])}", "current")
         return [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
 
@@ -181,26 +179,32 @@ class _Work:
             write_label_map(ids[::step, ::step].cpu().numpy(), rules.palette, path, ignore_index=rules.ignore_index)
 
 
-def _build_dataset(cfg: Config, cell: Cell) -> Dataset:
-    settings = copy.deepcopy(cfg.test_dataloader.dataset)
-    for part in dataset_parts(settings):
-        part["pipeline"] = corrupted_steps(part["pipeline"], cell)
-    with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "mmseg")):
-        return DATASETS.build(settings)
+@contextlib.contextmanager
+def corrupted(dataset: Dataset, cell: Cell) -> Iterator[Dataset]:
+    """Put the corruption into the pipelines of a data set for a while: of images right after they are loaded, of labels alike.
+
+    Raises:
+        LaunchError: If a pipeline does not load images by one step of a known name.
+    """
+    pipelines = [part.pipeline for part in dataset_parts(dataset)]
+    before = [pipeline.transforms for pipeline in pipelines]
+    try:
+        for pipeline in pipelines:
+            pipeline.transforms = _corrupted_steps(pipeline.transforms, cell)
+        yield dataset
+    finally:
+        for pipeline, steps in zip(pipelines, before):
+            pipeline.transforms = steps
 
 
-def corrupted_steps(steps: Sequence[Mapping], cell: Cell) -> list[Mapping]:
-    """Put the corruption into a test pipeline: of the image right after it is loaded, of the labels right after they are."""
+def _corrupted_steps(steps: Sequence[Callable], cell: Cell) -> list[Callable]:
     if cell.kind == CLEAN:
         return list(steps)
-    added = {"LoadImage": "CorruptImage", "LoadLabels": "CorruptLabels", "LoadAnnotations": "CorruptLabels"}
+    added = {"LoadImage": CorruptImage, "LoadImageFromFile": CorruptImage, "LoadLabels": CorruptLabels, "LoadAnnotations": CorruptLabels}
     changed = []
     for step in steps:
-        changed.append(step)
-        kind = step["type"] if isinstance(step["type"], str) else step["type"].__name__
-        name = kind.rpartition(".")[2].removesuffix("FromFile")
-        if name in added:
-            changed.append(dict(type=f"mmstreet.{added[name]}", kind=cell.kind, severity=cell.severity))
-    if [step["type"] for step in changed].count("mmstreet.CorruptImage") != 1:
+        kind = added.get(type(step).__name__)
+        changed += [step] if kind is None else [step, kind(kind=cell.kind, severity=cell.severity)]
+    if [type(step) for step in changed].count(CorruptImage) != 1:
         raise LaunchError("--corruptions needs one LoadImage or LoadImageFromFile in the test pipeline, to work on what it loads")
     return changed

@@ -22,16 +22,13 @@ def describe_corruptions(one: Evaluation, folder: RunFolder) -> dict:
         kind["cells"][row["severity"]] = {"value": row["mIoU"], "lost": _lost(row["mIoU"], clean["mIoU"])}
     for kind in kinds.values():
         kind["left"] = _mean([None if cell["lost"] is None else 100 - cell["lost"] for cell in kind["cells"].values()])
-    classes = [
-        {
-            "name": name,
-            "clean": before,
-            "cells": [{"value": after, "lost": _lost(after, before)} for after in (group["IoU"][i] for group in content["groups"].values())],
-        }
-        for i, (name, before) in enumerate(zip(content["classes"], clean["IoU"]))
-        if before is not None and all(i < len(group["IoU"]) for group in content["groups"].values())
-    ]
-    kept = folder.json(one.folder / "index.json", shapes.CORRUPTED_IMAGES) or {"legend": [], "images": []}
+    groups, classes = content["groups"], []
+    for i, (name, before) in enumerate(zip(content["classes"], clean["IoU"])):
+        after = [group["IoU"][i] if i < len(group["IoU"]) else None for group in groups.values()]
+        if before is not None:
+            cells_of_class = [{"value": value, "lost": _lost(value, before)} for value in after]
+            classes.append({"name": name, "clean": before, "cells": cells_of_class})
+    kept = folder.json(one.folder / "pictures.json", shapes.CORRUPTED_IMAGES) or {"legend": [], "images": []}
     return {
         "name": one.name,
         "images": content["images"],
@@ -40,9 +37,9 @@ def describe_corruptions(one: Evaluation, folder: RunFolder) -> dict:
         "relative": one.score("relative"),
         "severities": severities,
         "kinds": list(kinds.values()),
-        "groups": list(content["groups"]),
+        "groups": list(groups),
         "classes": classes,
-        "chart": _chart(cells, list(content["groups"]), severities, clean["mIoU"]),
+        "chart": _chart(cells, list(groups), severities, clean["mIoU"]),
         "kept": describe_kept(kept | {"folder": one.folder}, folder),
     }
 

@@ -178,6 +178,7 @@ def _list_protocols(instances: Mapping) -> list[dict]:
 
 
 def describe_kept(kept: Mapping, folder: RunFolder) -> dict:
+    """Lay out kept images: title, note and pictures of each, and the legend; ``folder`` says where the files of their list are."""
     rows = []
     for image in kept["images"]:
         score, right = image.get("mIoU"), image.get("right", {})

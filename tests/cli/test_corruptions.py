@@ -38,12 +38,12 @@ def read(tmp_path, out=OUT):
 
 
 def test_every_cell_is_what_a_count_of_its_own_gives(streets, run, tmp_path):
-    run("test", "streets.py", "epoch_1.pth", "--out", OUT, "--corruptions", "noise", "elastic_transform", "zoom_blur", "--quick")
+    run("test", "streets.py", "epoch_1.pth", "--out", OUT, "--corruptions", "impulse_noise", "elastic_transform", "zoom_blur", "--quick")
     content = read(tmp_path)
     table = content["corruptions"]
     clean = expected_scores(tmp_path, streets, None, 0)["mIoU"]
     assert table["clean"]["mIoU"] == pytest.approx(clean)
-    kinds = ["gaussian_noise", "shot_noise", "impulse_noise", "zoom_blur", "elastic_transform"]
+    kinds = ["impulse_noise", "zoom_blur", "elastic_transform"]
     assert [(row["kind"], row["severity"]) for row in table["cells"]] == [(kind, severity) for kind in kinds for severity in (1, 3, 5)]
     means = {}
     for row in table["cells"]:
@@ -54,15 +54,14 @@ def test_every_cell_is_what_a_count_of_its_own_gives(streets, run, tmp_path):
         assert row["IoU"] == pytest.approx([expected.get(f"IoU/{name}") for name in BDD100K_SEM19.names])
         assert row["apart"] == (row["kind"] == "zoom_blur")
     counted = [mean for (kind, _), mean in means.items() if kind != "zoom_blur"]
-    assert content["metrics"]["corruptions/mIoU"] == pytest.approx(sum(counted) / 12)
-    assert content["metrics"]["corruptions/relative"] == pytest.approx(100 * sum(counted) / 12 / clean)
-    noisy = [means[kind, severity] for kind in kinds[:3] for severity in (1, 3, 5)]
-    assert table["groups"]["noise"]["mIoU"] == pytest.approx(sum(noisy) / 9)
+    assert content["metrics"]["corruptions/mIoU"] == pytest.approx(sum(counted) / 6)
+    assert content["metrics"]["corruptions/relative"] == pytest.approx(100 * sum(counted) / 6 / clean)
+    assert table["groups"]["noise"]["mIoU"] == pytest.approx(sum(means["impulse_noise", severity] for severity in (1, 3, 5)) / 3)
     assert list(table["groups"]) == ["noise", "digital"], "what displaces pixels is in no mean"
     with open(tmp_path / OUT / "corruptions/cells.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["kind"] for row in rows] == ["clean", *(kind for kind in kinds for _ in range(3))]
-    assert float(rows[1]["mIoU"]) == pytest.approx(means["gaussian_noise", 1], abs=1e-4)
+    assert float(rows[1]["mIoU"]) == pytest.approx(means["impulse_noise", 1], abs=1e-4)
     page = (tmp_path / OUT / "report.html").read_text()
     assert "Corruptions" in page
     assert "elastic transform" in page
@@ -70,7 +69,7 @@ def test_every_cell_is_what_a_count_of_its_own_gives(streets, run, tmp_path):
 
 def test_the_pictures_show_what_the_model_saw_and_made_of_it(streets, run, tmp_path):
     run("test", "streets.py", "epoch_1.pth", "--out", OUT, "--corruptions", "elastic_transform", "--quick", "--worst", "0")
-    index = json.loads((tmp_path / OUT / "corruptions/index.json").read_text())
+    index = json.loads((tmp_path / OUT / "corruptions/pictures.json").read_text())
     assert [row["title"] for row in index["images"]] == ["clean", "elastic_transform_5"]
     labels = next(iter(streets.values()))[0]
     for row, expected in zip(index["images"], (labels, corrupt_labels(labels, "elastic_transform", 5, name="street0.jpg"))):
