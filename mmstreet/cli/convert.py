@@ -17,10 +17,11 @@ _OPTIONS = {
     "bitmasks": ("--from", ("scalabel",)),
     "size": ("--from", ("scalabel",)),
     "predictions": ("--from", ("coco",)),
-    "image_suffix": ("--from", ("bitmask", "semantic")),
+    "image_suffix": ("--from", ("bitmask", "semantic", "cityscapes", "cvat")),
     "label_suffix": ("--from", ("semantic",)),
     "palette": ("--from", ("semantic",)),
     "no_overlaps": ("--to", ("scalabel",)),
+    "copy_images": ("--to", ("yolo", "cityscapes")),
 }
 """Options that only some formats know."""
 
@@ -43,11 +44,12 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument("--images", type=Path, help="image folder: checks that every image is there and has the size of its labels")
     parser.add_argument("--bitmasks", type=Path, help="with --from scalabel: folder of bitmasks that give masks, flags and classes")
     parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="with --from scalabel: size of images without one")
-    parser.add_argument("--image-suffix", help="with --from bitmask or semantic: suffix of images that are not found (default: .jpg)")
+    parser.add_argument("--image-suffix", help="where labels do not name their images: suffix of those that are not found (default: .jpg)")
     parser.add_argument("--label-suffix", help="with --from semantic: ending of the label maps (default: .png)")
     parser.add_argument("--palette", choices=("color", "index"), help="with --from semantic: what pixels of palette images are")
     parser.add_argument("--predictions", type=Path, help="with --from coco: COCO results that take the place of the annotations")
     parser.add_argument("--no-overlaps", action="store_true", help="with --to scalabel: each pixel belongs to one instance, by score")
+    parser.add_argument("--copy-images", action="store_true", help="with --to yolo or cityscapes: put the images where these have them")
     parser.add_argument("--overwrite", action="store_true", help="replace a folder that is not empty")
     parser.add_argument("--workers", type=int, help="processes (default: one per core)")
     parser.add_argument("--strict", action="store_true", help="stop at the first label that cannot be converted")
@@ -76,7 +78,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     }
     reader = reader_type(args.input, table, args.images, **{name: value for name, value in told.items() if value})
     writer = writer_type(args.output, table, **({"overlaps": False} if args.no_overlaps else {}))
-    report = convert(reader, writer, workers=args.workers, strict=args.strict, overwrite=args.overwrite)
+    report = convert(reader, writer, workers=args.workers, strict=args.strict, overwrite=args.overwrite, copy_images=args.copy_images)
     report.write(args.output.with_suffix(".report.json"))
     print(f"{args.source} → {args.target}, {len(table)} classes of {table.name}")
     print(report)

@@ -113,4 +113,5 @@ def _is_ours(error: BaseException) -> bool:
     """Whether our own code raised it, also when mmengine's registry raised it again with another text."""
     chain = [error, error.__cause__, error.__context__]
     raised = [frames[-1].filename for link in chain if link is not None and (frames := _frames(link))]
+    raised += re.findall(r'File "([^"]+)"', getattr(error.__cause__, "tb", None) or "")[-1:]  # in a process of ours, whose frames are text
     return any(Path(file).is_relative_to(_OURS) for file in raised) or "DataLoader worker" in str(error)

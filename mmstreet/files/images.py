@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from mmstreet.files.atomic import write_bytes
+from mmstreet.files.tar_members import is_address, read_member
 
 MAX_PIXELS = 100_000_000
 """Largest image that is decoded, in pixels: 300 MB as RGB. Street cameras give 1 to 20 million. The environment variable
@@ -144,12 +145,14 @@ def probe_image(path: str | Path) -> ImageProbe:
 
 
 def read_regular_file(path: str | Path) -> bytes:
-    """Read a file to its end, but no folder, pipe or device, which may have none.
+    """Read a file, or a member of a tar archive (see :mod:`mmstreet.files.tar_members`), but no folder, pipe or device.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ImageFileError: If it is no regular file; links to one are followed.
     """
+    if is_address(path):
+        return read_member(path)
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ImageFileError(f"{path} is no regular file but a folder, pipe or device")
     return Path(path).read_bytes()

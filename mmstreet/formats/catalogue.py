@@ -24,7 +24,18 @@ FORMATS: Mapping[str, Format] = {
     "scalabel": Format("Scalabel JSON with run lengths", "scalabel:ScalabelReader", "scalabel:ScalabelWriter", "bdd100k_ins8"),
     "bitmask": Format("BDD100K's RGBA bitmasks, a folder", "bitmask:BitmaskReader", "bitmask:BitmaskWriter", "bdd100k_ins8"),
     "semantic": Format("PNG files of class ids, a folder", "semantic:SemanticReader", "semantic:SemanticWriter"),
+    "cityscapes": Format(
+        "Cityscapes' polygons, label ids and instance ids, a folder",
+        "cityscapes:CityscapesReader",
+        "cityscapes:CityscapesWriter",
+        "cityscapes19",
+    ),
     "coco": Format("COCO instances JSON", "coco:CocoReader", "coco:CocoWriter", "bdd100k_ins8"),
+    "coco-panoptic": Format("COCO panoptic JSON and PNGs", "coco_panoptic:CocoPanopticReader", "coco_panoptic:CocoPanopticWriter"),
+    "yolo": Format("YOLO's segmentation labels, a folder", "yolo:YoloReader", "yolo:YoloWriter", "bdd100k_ins8"),
+    "cvat": Format("CVAT's segmentation masks 1.1, Pascal VOC's layout, a .zip file", "cvat:CvatReader", "cvat:CvatWriter"),
+    "parquet": Format("parquet, columns image and label, for Hugging Face", "parquet:ParquetReader", "parquet:ParquetWriter"),
+    "webdataset": Format("WebDataset's tar shards", "shards:ShardReader", "shards:ShardWriter"),
 }
 
 READERS = tuple(name for name, row in FORMATS.items() if row.reader)

@@ -107,24 +107,7 @@ class CocoReader(Reader):
         return rules.build_image(task.name, size_hw, attributes, instances, report, source_id=image_id)
 
     def _read_annotation(self, annotation: dict, names: dict[int | str, Any], size_hw: tuple[int, int]) -> InstanceRecord:
-        category_id, attributes = annotation.get("category_id"), annotation.get("attributes") or {}
-        if not isinstance(category_id, (int, str)) or category_id not in names:
-            raise rules.RecordError("no category", f"the file has no category {category_id!r:.40}")
-        if not isinstance(attributes, dict):
-            raise rules.RecordError("malformed label", f"attributes must be an object, got {type(attributes).__name__}")
-        category, uncertain = rules.resolve_category(names[category_id], self.table.names)
-        # Without flags of its own, 'ignore' tells ignored regions from crowds: 'iscrowd' is set for both.
-        ignore = rules.parse_flag("ignore", annotation.get("ignore"))
-        crowd = rules.parse_flag("iscrowd", annotation.get("iscrowd"))
-        ignored = rules.parse_flags(attributes, annotation, {"ignored": ignore})["ignored"]
-        flags = rules.parse_flags(attributes, annotation, {"ignored": ignored, "crowd": crowd and not ignored})
-        entries = {
-            "category_id": self.table.labels[self.table.index(category)].raw_id,
-            "source_id": rules.parse_id(annotation.get("scalabel_id", annotation.get("id"))),
-            "score": None if annotation.get("score") is None else rules.parse_number("score", annotation["score"]),
-            **flags,
-            "ignored": ignored or uncertain,
-        }
+        entries = read_label(annotation, names, self.table)
         segmentation, counts, bbox = annotation.get("segmentation"), None, None
         if isinstance(segmentation, dict) and segmentation:
             counts = rules.read_run_lengths(segmentation, size_hw)
@@ -137,6 +120,39 @@ class CocoReader(Reader):
         elif annotation.get("bbox") is not None:
             bbox = _read_box(annotation["bbox"])
         return rules.build_instance(entries, bbox, counts, size_hw)
+
+
+def read_label(annotation: Any, names: dict[int | str, Any], table: LabelTable) -> dict:
+    """Return what an annotation or a segment of COCO says beside its pixels, as entries of an instance record.
+
+    Args:
+        annotation: The JSON object.
+        names: Name of each category by its id in the file.
+        table: The classes wanted.
+
+    Raises:
+        RecordError: If it is malformed or of another class.
+    """
+    if not isinstance(annotation, dict):
+        raise rules.RecordError("malformed label", f"a label must be an object, got {type(annotation).__name__}")
+    category_id, attributes = annotation.get("category_id"), annotation.get("attributes") or {}
+    if not isinstance(category_id, (int, str)) or category_id not in names:
+        raise rules.RecordError("no category", f"the file has no category {category_id!r:.40}")
+    if not isinstance(attributes, dict):
+        raise rules.RecordError("malformed label", f"attributes must be an object, got {type(attributes).__name__}")
+    category, uncertain = rules.resolve_category(names[category_id], table.names)
+    # Without flags of its own, 'ignore' tells ignored regions from crowds: 'iscrowd' is set for both.
+    ignore = rules.parse_flag("ignore", annotation.get("ignore"))
+    crowd = rules.parse_flag("iscrowd", annotation.get("iscrowd"))
+    ignored = rules.parse_flags(attributes, annotation, {"ignored": ignore})["ignored"]
+    flags = rules.parse_flags(attributes, annotation, {"ignored": ignored, "crowd": crowd and not ignored})
+    return {
+        "category_id": table.labels[table.index(category)].raw_id,
+        "source_id": rules.parse_id(annotation.get("scalabel_id", annotation.get("id"))),
+        "score": None if annotation.get("score") is None else rules.parse_number("score", annotation["score"]),
+        **flags,
+        "ignored": ignored or uncertain,
+    }
 
 
 def _read_box(bbox: Any) -> tuple:

@@ -21,7 +21,9 @@ from mmstreet.files.parallel import available_cores, map_chunks
 from mmstreet.formats.coco import CocoWriter
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.losses import count_losses
+from mmstreet.formats.pictures import copy_picture
 from mmstreet.formats.records import Reader, Task, Writer, first_of_each
+from mmstreet.formats.rules import RecordError
 from mmstreet.labels import BDD100K_INS8, LabelTable
 
 
@@ -33,6 +35,7 @@ def convert(
     strict: bool = False,
     progress: bool = True,
     overwrite: bool = False,
+    copy_images: bool = False,
 ) -> ConversionReport:
     """Convert every image of a reader and return the report.
 
@@ -45,6 +48,7 @@ def convert(
         workers: Processes; ``None`` takes one per core, 1 works in this process.
         strict: Stop at the first label or image that cannot be converted, instead of counting it.
         progress: Show a bar.
+        copy_images: Put the image files where the format has them, by hard links where the disk allows that.
         overwrite: Replace a folder that is not empty; a file is replaced in any case.
 
     Raises:
@@ -62,7 +66,7 @@ def convert(
         length = len(tasks) if isinstance(tasks, list) else None
         add = stack.enter_context(writer.open())
         bar = stack.enter_context(tqdm(total=length, unit="image", disable=not progress))
-        work = partial(_convert_some, reader, writer, strict)
+        work = partial(_convert_some, reader, writer, strict, copy_images)
         for chunk, report in map_chunks(
             work, first_of_each(tasks, total, target=writer.target), workers=available_cores() if workers is None else workers
         ):
@@ -82,7 +86,7 @@ def coco_dict(reader: Reader, *, table: LabelTable = BDD100K_INS8, workers: int 
         return json.loads(path.read_text(encoding="utf-8")), report
 
 
-def _convert_some(reader: Reader, writer: Writer, strict: bool, tasks: list[Task]) -> tuple[list[Any], ConversionReport]:
+def _convert_some(reader: Reader, writer: Writer, strict: bool, copy_images: bool, tasks: list[Task]) -> tuple[list[Any], ConversionReport]:
     report, chunk = ConversionReport(strict=strict, source=str(reader.path)), []
     for task in tasks:
         image = reader.read(task, report)
@@ -90,6 +94,11 @@ def _convert_some(reader: Reader, writer: Writer, strict: bool, tasks: list[Task
             continue
         if image.picture is None and reader.image_root is not None:
             image = replace(image, picture=Path(reader.image_root) / image.name)
-        count_losses(image, writer.holds, report)
-        chunk.append(writer.render(image, report))
+        try:
+            if copy_images:
+                copy_picture(image, Path(writer.path) / writer.picture_target(image.name))
+            chunk.append(writer.render(image, report))
+            count_losses(image, writer.holds, report)
+        except RecordError as error:
+            report.skip_image(error.reason, f"image '{image.name}': {error}", instances=len(image.instances))
     return chunk, report

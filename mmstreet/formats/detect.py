@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mmstreet.files.images import open_header, read_regular_file
 from mmstreet.formats.catalogue import READERS
+from mmstreet.formats.json_stream import JsonElements
 
 _HEAD = 1 << 16
 """Characters of a JSON file in which its first key is looked for."""
@@ -37,12 +38,27 @@ def _detect_file(path: Path) -> str | None:
     if path.suffix.lower() == ".json":
         with open(path, encoding="utf-8", errors="replace") as file:
             key = re.search(r"[\"'](frames|config|name|labels|images|annotations|categories|info|licenses)[\"']\s*:", file.read(_HEAD))
-        return None if key is None else "scalabel" if key[1] in ("frames", "config", "name", "labels") else "coco"
-    return None
+        if key is None or key[1] in ("frames", "config", "name", "labels"):
+            return None if key is None else "scalabel"
+        annotation = next(iter(JsonElements(path, key="annotations")), None)
+        return "coco-panoptic" if isinstance(annotation, dict) and "segments_info" in annotation else "coco"
+    return {".zip": "cvat", ".parquet": "parquet", ".tar": "webdataset"}.get(path.suffix.lower())
 
 
 def _detect_folder(path: Path) -> str | None:
     files = list(_files(path))
+    endings = {file.suffix.lower() for file in files}
+    jsons = sorted(path.glob("*.json"))
+    for name, is_there in (
+        ("cityscapes", any(re.search(r"_(polygons\.json|instanceIds\.png|labelIds\.png)$", file.name) for file in files)),
+        ("cvat", (path / "SegmentationClass").is_dir()),
+        ("parquet", ".parquet" in endings),
+        ("webdataset", ".tar" in endings),
+        ("coco-panoptic", len(jsons) == 1 and jsons[0].with_suffix("").is_dir()),
+        ("yolo", ((path / "labels").is_dir() and any(file.suffix == ".txt" for file in files)) or endings == {".txt"}),
+    ):
+        if is_there:
+            return name
     pictures = [file for file in files if file.suffix.lower() == ".png"]
     if pictures:
         picture = open_header(read_regular_file(pictures[0]), pictures[0])

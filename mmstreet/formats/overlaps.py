@@ -9,6 +9,8 @@ import numpy as np
 from mmstreet.files.rle import bbox_from_counts, counts_from_mask, runs_from_counts
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.records import ImageRecord, InstanceRecord
+from mmstreet.formats.segments import split_by_value
+from mmstreet.labels import LabelTable
 
 
 def resolve_overlaps(image: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
@@ -55,6 +57,39 @@ def visible_instances(image: ImageRecord, report: ConversionReport) -> tuple[np.
             sentence = where(image.name, image.instances[position].source_id, f"{hidden} pixels belong to instances above it")
             report.lose("pixels under another instance", sentence)
     return owner, [(position + 1, image.instances[position]) for position in visible.tolist()]
+
+
+def visible_segments(
+    image: ImageRecord, table: LabelTable, report: ConversionReport
+) -> tuple[np.ndarray, list[tuple[InstanceRecord, tuple[int, int, int, int], int]]]:
+    """Resolve the overlaps of an image and unite the regions of each class that cannot be counted; all are counted as written.
+
+    Args:
+        image: The image.
+        table: Says which classes can be counted.
+        report: Counts what is written and what is not.
+
+    Returns:
+        The segment of each pixel, int32 ``[H, W]``, 0 for none; and for each segment, from 1 on, its (first) instance, the box around its
+        pixels, and their number.
+    """
+    owner, visible = visible_instances(image, report)
+    report.instances_out += len(visible)
+    countable = {label.raw_id for label in table.labels if label.is_thing}
+    numbers: dict[int, int] = {}
+    lut, kept = np.zeros(len(image.instances) + 1, np.int32), []
+    for number, instance in visible:
+        alone = instance.category_id in countable
+        if not alone and instance.category_id in numbers:
+            where = f"image '{image.name}', label {instance.source_id or 'without id'}"
+            report.lose("region united with others of a class that is not counted", where)
+            lut[number] = numbers[instance.category_id]
+            continue
+        kept.append(instance)
+        lut[number] = numbers[instance.category_id] = len(kept)
+    segments = lut[owner]
+    found = {segment.value: segment for segment in split_by_value(segments)}
+    return segments, [(instance, found[i].bbox, int(found[i].counts[1::2].sum())) for i, instance in enumerate(kept, start=1)]
 
 
 def without_overlaps(image: ImageRecord, report: ConversionReport) -> list[InstanceRecord]:

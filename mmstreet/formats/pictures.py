@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from mmstreet.files.images import PICTURE_NAME, ImageFileError, read_regular_file
+from mmstreet.files.atomic import write_bytes
+from mmstreet.files.images import PICTURE_NAME, ImageFileError, open_header, read_regular_file
 from mmstreet.formats.records import ImageRecord
 from mmstreet.formats.rules import RecordError
 
@@ -66,3 +68,34 @@ def refuse_taken(path: Path) -> None:
         raise OSError(
             f"two images would be written to {path}: on this disk, names that differ in capitals only are one; rename one of them"
         )
+
+
+def image_size(data: bytes) -> tuple[int, int] | None:
+    """Return height and width of an image file that is in memory, ``None`` if it is none."""
+    try:
+        picture = open_header(data, "the image")
+    except ImageFileError:
+        return None
+    return None if picture is None else picture.size[::-1]
+
+
+def copy_picture(image: ImageRecord, path: Path) -> None:
+    """Put an image's file at a path, by a hard link where the disk allows that.
+
+    Raises:
+        RecordError: If the file is missing or no regular file.
+        OSError: If there is a file of that name, or no space.
+    """
+    refuse_taken(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(image.picture, Path) and image.picture.is_file():
+        with contextlib.suppress(OSError):  # another disk, or one without links
+            path.hardlink_to(image.picture.resolve())
+            return
+    write_bytes(picture_bytes(image, where="the data set"), path, durable=False)
+
+
+def split_of(name: str) -> str:
+    """Return the split that an image's path says, ``'train'`` if it says none."""
+    first = name.partition("/")[0]
+    return {"validation": "val", "testing": "test", "training": "train"}.get(first, first if first in ("train", "val", "test") else "train")

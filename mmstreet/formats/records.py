@@ -134,6 +134,10 @@ class Writer(Protocol):
         """Return where an image's labels go, by default its name; of the images with one target only the first is written."""
         return name
 
+    def picture_target(self, name: str) -> str | None:
+        """Return where an image's file belongs below ``path``; ``None`` where the format has no place for it or holds it itself."""
+        return None
+
     def render(self, image: ImageRecord, report: ConversionReport) -> Any:
         """Do the work for one image; count in ``report`` what goes out and what cannot be written."""
 

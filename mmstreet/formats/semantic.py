@@ -171,6 +171,11 @@ class SemanticWriter(Writer):
         yield lambda rendered: None
 
 
+def encode_map(labels: np.ndarray) -> bytes:
+    """Return a map of ids, uint8 ``[H, W]``, as the bytes of a PNG."""
+    return cv2.imencode(".png", labels, _PNG)[1].tobytes()
+
+
 def write_new(labels: np.ndarray, path: Path) -> None:
     """Write a map of ids, uint8 or uint16 ``[H, W]``, as a PNG.
 

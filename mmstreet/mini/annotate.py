@@ -8,10 +8,10 @@ import numpy as np
 
 from mmstreet.files.rle import counts_from_runs, encode_counts, runs_from_mask
 from mmstreet.formats.bitmask_codec import encode_bitmask
+from mmstreet.formats.outlines import trace_polygons
 from mmstreet.labels import BDD100K_INS8
 from mmstreet.mini.canvas import Canvas
 from mmstreet.mini.picture import Picture
-from mmstreet.mini.polygons import trace_polygons
 
 _CATEGORY = {"person": "pedestrian"}
 _HIDDEN = 0.03

@@ -34,6 +34,7 @@ MAY_IMPORT = {
 """Which rooms each room may import; a module of the package's top level is a room of its own. Nothing imports ``mini`` but the commands."""
 
 LATE_ONLY = {"transformers", "pycocotools", "pydensecrf", "faster_coco_eval", "onnx", "onnxruntime", "skimage", "kornia_rs"}
+LATE_ONLY |= {"pyarrow", "fiftyone", "supervision"}
 MMSEG_ROOMS = ("datasets/sem_seg.py", "models/", "engine/", "predict/", "evaluation/")
 MMDET_ROOMS = ("datasets/ins_seg.py", "models/", "metrics/instance.py", "engine/", "predict/", "evaluation/")
 NO_TORCH = ("files/", "formats/", "report/", "labels.py", "label_table.py", "deps.py", "mini/")

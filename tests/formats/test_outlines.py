@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmstreet.mini.polygons import trace_polygons
+from mmstreet.formats.outlines import trace_polygons
 
 
 def fill(polygons, size_hw):

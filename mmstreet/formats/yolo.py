@@ -1,0 +1,199 @@
+"""YOLO's segmentation labels: a text file per image with one line per object, its class and one polygon in shares of width and height.
+
+A line has room for one polygon without holes, so that each hole and each further part is reached by a line there and back, which encloses
+nothing. Filled by the rule of pixel centres, as pycocotools and this package do, the polygon gives exactly the mask. ``data.yaml`` names
+the classes. Source: the page on segmentation data sets in the documentation of Ultralytics.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from mmstreet.deps import require
+from mmstreet.files.atomic import write_bytes, write_text
+from mmstreet.files.rle import mask_from_counts
+from mmstreet.files.text import read_text
+from mmstreet.formats import rules
+from mmstreet.formats.class_lists import number_names
+from mmstreet.formats.conversion_report import ConversionReport
+from mmstreet.formats.outlines import trace_outline
+from mmstreet.formats.pictures import image_names, refuse_taken
+from mmstreet.formats.poly2d import counts_from_polygons
+from mmstreet.formats.records import ImageRecord, InstanceRecord, Reader, Task, Writer
+from mmstreet.labels import BDD100K_INS8, LabelTable
+
+SETTINGS = "data.yaml"
+
+
+def read_names(path: str | Path) -> list[str] | None:
+    """Return the class names of the ``data.yaml`` in a folder or above it, a list or a dict from numbers; ``None`` if there is none.
+
+    Raises:
+        ValueError: If the file is malformed.
+    """
+    found = next((folder / SETTINGS for folder in (Path(path), *Path(path).parents[:2]) if (folder / SETTINGS).is_file()), None)
+    if found is None:
+        return None
+    yaml = require("yaml", extra="light")
+    try:
+        names = yaml.safe_load(read_text(found))["names"]
+        names = names if isinstance(names, list) else [names[i] for i in range(len(names))]
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise ValueError(f"{found} must have 'names', a list of class names or a dict from 0, 1, 2, … ({error!r:.200})") from error
+    return [str(name) for name in names]
+
+
+@dataclass(frozen=True)
+class YoloReader(Reader):
+    """Every ``*.txt`` below ``labels``, in the order of their paths.
+
+    Attributes:
+        path: Folder with ``labels`` (and ``images``) inside, or a folder of label files.
+        table: The classes wanted. Numbers in the files stand for the names of ``data.yaml``; without it, for the table's rows.
+        image_root: Image folder, which gives the sizes; ``None`` takes ``images`` beside ``labels``.
+    """
+
+    path: Path
+    table: LabelTable = BDD100K_INS8
+    image_root: Path | None = None
+
+    @staticmethod
+    def find_table(path: Path) -> LabelTable | None:
+        """Return the classes of ``data.yaml``."""
+        names = read_names(path)
+        return None if names is None else number_names(names, thing=True, where=f"the names of {path}")
+
+    @cached_property
+    def folders(self) -> tuple[Path, Path | None]:
+        """The folders of labels and of images."""
+        labels = Path(self.path) / "labels" if (Path(self.path) / "labels").is_dir() else Path(self.path)
+        if self.image_root is not None:
+            return labels, Path(self.image_root)
+        parts = labels.absolute().parts  # Ultralytics changes the last folder of that name
+        place = next((i for i in reversed(range(len(parts))) if parts[i] == "labels"), None)
+        images = None if place is None else Path(*parts[:place], "images", *parts[place + 1 :])
+        return labels, images if images is not None and images.is_dir() else None
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Class name of each number."""
+        return read_names(self.path) or list(self.table.names)
+
+    def tasks(self) -> list[Task]:
+        """Return one task per label file, its path as the payload.
+
+        Raises:
+            FileNotFoundError: If there is none, or nobody knows where the images are.
+        """
+        labels, images = self.folders
+        found = sorted(path.relative_to(labels).as_posix() for path in labels.rglob("*.txt"))
+        if not found:
+            raise FileNotFoundError(f"no labels below {labels}: expected *.txt files")
+        if images is None:
+            raise FileNotFoundError(f"YOLO's labels are in shares of the image's size: name the folder of images of {labels} with --images")
+        names = image_names((path.removesuffix(".txt") for path in found), images, ".jpg")
+        return [Task(name, 0, path) for name, path in zip(names, found)]
+
+    def read(self, task: Task, report: ConversionReport) -> ImageRecord | None:
+        """Turn one label file into an image record."""
+        labels, images = self.folders
+        report.images_in += 1
+        lines: list[tuple[int, str]] = []
+        try:
+            try:
+                lines = [(i, line) for i, line in enumerate(read_text(labels / task.payload).splitlines(), start=1) if line.strip()]
+            except (FileNotFoundError, ValueError) as error:
+                raise rules.RecordError("label file is unreadable", str(error)) from error
+            report.instances_in += len(lines)
+            size_hw = rules.check_image(task.name, None, images)
+        except rules.RecordError as error:
+            report.skip_image(error.reason, f"'{task.payload}': {error}", instances=len(lines))
+            return None
+        instances = rules.parse_each(
+            lambda line: self._read_line(line[1], size_hw), lines, lambda position, line: f"'{task.payload}', line {line[0]}", report
+        )
+        return rules.build_image(task.name, size_hw, {}, instances, report, picture=images / task.name)
+
+    def _read_line(self, line: str, size_hw: tuple[int, int]) -> InstanceRecord:
+        number, *rest = line.split()
+        try:
+            values = [float(value) for value in rest]
+        except ValueError as error:
+            raise rules.RecordError("malformed number", f"expected numbers, got {line!r:.60}") from error
+        if not number.isdecimal() or int(number) >= len(self.names):
+            raise rules.RecordError("no category", f"class {number:.20} is not among the {len(self.names)} names")
+        if not all(math.isfinite(value) and -1 <= value <= 2 for value in values):
+            raise rules.RecordError("malformed polygon", f"coordinates are shares of the image, 0 to 1, got {line!r:.60}")
+        category, ignored = rules.resolve_category(self.names[int(number)], self.table.names)
+        entries = {"category_id": self.table.labels[self.table.index(category)].raw_id, "source_id": "", "ignored": ignored}
+        if len(values) == 4:
+            x, y, width, height = (share * side for share, side in zip(values, size_hw[::-1] * 2))
+            return rules.build_instance(entries, (x - width / 2, y - height / 2, width, height), None, size_hw)
+        if len(values) < 6 or len(values) % 2:
+            raise rules.RecordError("malformed polygon", f"a line has a class and 3 or more points, or a box; got {len(values)} numbers")
+        points = np.array(values).reshape(-1, 2) * size_hw[::-1]
+        return rules.build_instance(entries, None, counts_from_polygons([points], size_hw), size_hw)
+
+
+@dataclass(frozen=True)
+class YoloWriter(Writer):
+    """A folder with ``data.yaml``, ``labels/NAME.txt`` and, where images are copied, ``images/NAME``."""
+
+    path: Path
+    table: LabelTable = BDD100K_INS8
+    holds = frozenset({"objects", "overlaps", "boxes"})
+    is_folder = True
+
+    def target(self, name: str) -> str:
+        """Return the label file: images that differ only in their suffix have the same one."""
+        return f"labels/{PurePosixPath(name).with_suffix('.txt').as_posix()}"
+
+    def picture_target(self, name: str) -> str:
+        """Return where the image belongs."""
+        return f"images/{name}"
+
+    def render(self, image: ImageRecord, report: ConversionReport) -> str:
+        """Write the label file and return the image's name."""
+        numbers = {label.raw_id: label.train_id for label in self.table.labels}
+        lines = [self._render_line(instance, numbers[instance.category_id], image, report) for instance in image.instances]
+        path = Path(self.path) / self.target(image.name)
+        refuse_taken(path)
+        write_bytes("".join(lines).encode(), path, durable=False)
+        report.images_out += 1
+        report.instances_out += len(lines)
+        return image.name
+
+    def _render_line(self, instance: InstanceRecord, number: int, image: ImageRecord, report: ConversionReport) -> str:
+        height, width = image.size_hw
+        x, y, w, h = instance.bbox
+        if instance.counts is None:
+            return f"{number} {_share(x + w / 2, width)} {_share(y + h / 2, height)} {_share(w, width)} {_share(h, height)}\n"
+        outline, holes, parts = trace_outline(mask_from_counts(instance.counts, image.size_hw)[y : y + h, x : x + w])
+        where = f"image '{image.name}', label {instance.source_id or 'without id'}"
+        for what, count in (("hole reached by a line there and back", holes), ("part reached by a line there and back", parts - 1)):
+            if count:
+                report.note(what, f"{where}: {count}")
+        return f"{number} {' '.join(f'{_share(px + x, width)} {_share(py + y, height)}' for px, py in outline)}\n"
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Callable[[str], None]]:
+        """Give the function that takes the names; they say which splits there are."""
+        folders: dict[str, None] = {}
+        yield lambda name: folders.setdefault(name.partition("/")[0] if "/" in name else ".")
+        splits = {split: f"images/{split}" for split in ("train", "val", "test") if split in folders}
+        splits = {"train": "images", "val": "images", **splits} if "train" not in splits else splits
+        rows = "".join(f"  {i}: {json.dumps(name, ensure_ascii=False)}\n" for i, name in enumerate(self.table.names))
+        write_text("".join(f"{split}: {folder}\n" for split, folder in splits.items()) + f"names:\n{rows}", Path(self.path) / SETTINGS)
+
+
+def _share(value: float, side: int) -> str:
+    """Write a coordinate so that it comes back to a millionth of a pixel."""
+    return f"{value / side:.10g}"
