@@ -69,7 +69,8 @@ _SIX = ("bicycle", "motorcycle", "pole", "car", "person", "vegetation")
 STREET6 = _pick("street6", BDD100K_SEM19, _SIX)
 """The six safety-critical classes."""
 
-STREET6_BACKGROUND = _pick("street6_background", BDD100K_SEM19, _SIX, Label("background", 6, 6, "background", (0, 0, 0), False, 70.0))
+BACKGROUND = Label("background", 6, 6, "background", (0, 0, 0), False, 70.0)
+STREET6_BACKGROUND = _pick("street6_background", BDD100K_SEM19, _SIX, BACKGROUND)
 """The six classes and the rest of the scene as a class of its own."""
 
 _INS8 = ("pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
@@ -177,6 +178,55 @@ TABLES = {t.name: t for t in (*_TABLES, CITYSCAPES19_TRAIN_IDS, WILDDASH25_TRAIN
 
 _KNOWN = {label.name: label for table in (BDD100K_INS8, IDD26, CAMVID11, WILDDASH25, CITYSCAPES19) for label in table.labels}
 """Classes by name; of several tables that have one, the last counts."""
+
+SYNONYMS = {
+    "road": (
+        "lanemkgsdriv",
+        "lane marking general",
+        "roadmarking",
+        "lane",
+        "drivable area",
+        "street",
+        "service lane",
+        "bike lane",
+        "parking",
+    ),
+    "sidewalk": ("pavement", "footpath", "footway", "curb", "pedestrian area"),
+    "building": ("archway", "house"),
+    "vegetation": ("tree", "vegetationmisc", "plant", "bush"),
+    "person": ("pedestrian", "child", "people", "human"),
+    "rider": ("other rider", "motorcyclist"),
+    "traffic sign": ("signsymbol", "sign", "traffic sign front", "traffic sign back"),
+    "traffic light": ("trafficlight", "traffic signal"),
+    "pole": ("column pole", "utility pole", "polegroup", "streetlight", "street light"),
+    "fence": ("guard rail", "guardrail"),
+    "car": ("suvpickuptruck", "van", "pickup", "cargroup"),
+    "train": ("on rails", "tram"),
+    "motorcycle": ("motorbike", "motorcyclescooter"),
+    "bicycle": ("bike", "cycle"),
+}
+"""Names of other data sets for a class. CamVid's ``bicyclist`` is none of them: it is a rider with the bicycle."""
+_MEANT = {other: name for name, others in SYNONYMS.items() for other in others}
+
+
+def plain_name(name: str) -> str:
+    """Return a class name in small letters, with blanks for other signs: ``Traffic_Sign (Front)`` is ``traffic sign front``."""
+    return " ".join("".join(sign if sign.isalnum() else " " for sign in name.lower()).split())
+
+
+def same_class(name: str, names: Iterable[str]) -> str | None:
+    """Return the one of some class names that means the same as a name: equal but for signs and capitals, else a synonym; or ``None``."""
+    plain = {plain_name(other): other for other in names}
+    others = (plain_name(name), _MEANT.get(plain_name(name)), *SYNONYMS.get(plain_name(name), ()))
+    return next((plain[other] for other in others if other in plain), None)
+
+
+def known_class(name: str) -> Label | None:
+    """Return the known class that a name means, ``None`` if there is none."""
+    known = {**_KNOWN, BACKGROUND.name: BACKGROUND}
+    found = same_class(name, known)
+    return None if found is None else known[found]
+
 
 REMAPS: dict[tuple[str, str], dict[str, str]] = {
     **{(source, "street6"): {name: name for name in _SIX} for source in ("bdd100k_sem19", "cityscapes19", "wilddash25", "idd26")},

@@ -38,8 +38,13 @@ def split_names(names: Iterable[str], *, seed: int = 0, train_share: float = 0.8
     count = round(len(names) * train_share)
     if not 0 < count < len(names):
         raise ValueError(f"{len(names)} images at train_share={train_share} leave one side of the split empty")
-    ranked = sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
+    ranked = sorted(names, key=lambda name: rank_name(name, seed))
     return sorted(ranked[:count]), sorted(ranked[count:])
+
+
+def rank_name(name: str, seed: int) -> bytes:
+    """Return what decides the order in which names are drawn: the SHA-256 of seed and name."""
+    return hashlib.sha256(f"{seed}/{name}".encode()).digest()
 
 
 def labelled_names(root: str | Path, layout: Layout) -> list[str]:

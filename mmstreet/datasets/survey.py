@@ -1,0 +1,213 @@
+"""Look at a data set's folder and describe it: the content of a ``data.yaml``, with what is doubtful about it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmstreet.datasets.class_rows import guess_classes, rows_of_table
+from mmstreet.datasets.folders import read_list
+from mmstreet.datasets.label_files import ImageFileError
+from mmstreet.datasets.label_survey import LabelSurvey, survey_labels
+from mmstreet.datasets.layouts import JPEG_ADVICE, Layout
+from mmstreet.datasets.pairs import look_up, split_line
+from mmstreet.datasets.picture_folders import ROLES
+from mmstreet.datasets.recognise import Recognised
+from mmstreet.datasets.split_lists import find_lists, split_scenes
+from mmstreet.files.images import probe_image
+
+_LOOK = 40
+"""Images whose headers are read for their size."""
+_SHOWN = 3
+
+
+@dataclass
+class Survey:
+    """A description as plain data, the content of its list files by name, and what is doubtful."""
+
+    content: dict[str, Any]
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    suspicions: list[str] = field(default_factory=list)
+
+
+def survey(
+    root: str | Path, seen: Recognised, *, out: Path, name: str | None = None, workers: int | None = None, sample: int | None = None
+) -> Survey:
+    """Read the label files of a data set and describe it.
+
+    Args:
+        root: Its folder.
+        seen: What it is recognised as.
+        out: The ``data.yaml`` that will hold the description; paths are relative to its folder.
+        name: What to call the data; default: the folder's name.
+        workers: Processes; ``None`` takes one per core.
+        sample: Read only about so many label files of each split; ``None`` reads all.
+
+    Raises:
+        ValueError: If no label file can be read.
+    """
+    root = Path(root)
+    layout, doubts = seen.layout, []
+    groups, lists = _find_splits(root, layout, out, doubts)
+    found, counts = {}, {}
+    for split, pairs in groups.items():
+        labels = [label for image, label in pairs if image and label]
+        some = labels if sample is None else labels[:: max(1, len(labels) // max(1, sample))]
+        found[split] = survey_labels(some, workers=workers)
+        counts[split] = {"images": sum(image is not None for image, _ in pairs), "labels": len(labels)}
+        if len(some) < len(labels):
+            counts[split]["read"] = len(some)
+        _doubt_pairs(split, pairs, layout, found[split], doubts)
+    total = LabelSurvey()
+    for part in found.values():
+        total.add(part)
+    if not total.files:
+        problem = next(iter(total.problems.values()), "there is none with an image")
+        raise ValueError(f"no label file below '{root}' can be read: {problem}")
+    if seen.table is not None:
+        rows, palette, void = rows_of_table(seen.table), layout.palette, list(seen.table.void_ids)
+    else:
+        source = "" if seen.list_path is None else f"'{seen.list_path.name}'"
+        guess = guess_classes(total, seen.listed, source=source, hint=f"{layout.label_dir}/{layout.label_suffix}")
+        rows, palette, void = guess.rows, guess.palette, guess.void
+        doubts += guess.suspicions
+    base = found.get("train") or total
+    _add_shares(rows, base, palette, doubts)
+    for split, part in found.items():
+        pixels = sum(_pixels(part, palette).values())
+        known = sum(_pixels(part, palette)[_key(row, part, palette)] for row in rows)
+        if pixels:
+            counts[split]["void_percent"] = round(100 * (1 - known / pixels), 2)
+    image_hw = _usual_size([image for pairs in groups.values() for image, _ in pairs if image], doubts)
+    settings: dict[str, Any] = {
+        "image_dir": layout.image_dir,
+        "label_dir": layout.label_dir,
+        "image_suffix": list(layout.image_suffixes) if len(layout.image_suffixes) > 1 else layout.image_suffixes[0],
+        "label_suffix": layout.label_suffix,
+        "palette": palette,
+        "unlisted": layout.unlisted,
+        **({"folders": dict(layout.folders)} if layout.folders else {}),
+        **({"void": [list(x) if isinstance(x, tuple) else x for x in void]} if void else {}),
+    }
+    content = {
+        "name": name or _name_of(root),
+        "kind": seen.title,
+        "root": os.path.relpath(root, out.parent),
+        "layout": settings,
+        "splits": {split: lists[split][0] if split in lists else _folder_of(layout, root, split) for split in groups},
+        "image_hw": None if image_hw is None else list(image_hw),
+        "classes": rows,
+        "counts": counts,
+    }
+    return Survey(content, {path: names for path, names in lists.values() if names}, doubts)
+
+
+def _find_splits(root: Path, layout: Layout, out: Path, doubts: list[str]) -> tuple[dict, dict[str, tuple[str, list[str]]]]:
+    """Return image and label of each file by split, and by split its list file with the lines to write into it, none if it is there."""
+    folders = ["."] if layout.flat else layout.splits(root)
+    if not layout.flat and (others := [split for split in folders if split not in ("train", "val", "test")]):
+        named = {split: ROLES.get(split.lower()) for split in others}
+        doubts += [
+            f"folder '{split}' is no split that is known (train, val, test) and is left out"
+            for split, role in named.items()
+            if role is None
+        ]
+        folders = [split for split in folders if split not in named]
+    if folders and folders != ["."]:
+        pairs = {split: _pairs_of(root, layout, split) for split in folders}
+        labelled = {split: [pair for pair in some if pair[2]] for split, some in pairs.items()}
+        if "train" in pairs and not labelled.get("val") and len(labelled["train"]) > 1:
+            return _split_anew(layout, "train", pairs, out, doubts)
+        return {split: [pair[1:] for pair in some] for split, some in pairs.items()}, {}
+    everything = _pairs_of(root, layout, ".")
+    lists = find_lists(root, (name for name, *_ in everything), layout)
+    if lists:
+        groups = {}
+        for split, path in lists.items():
+            keys = [split_line(line.split()[0], layout, ".") for line in read_list(path)]
+            groups[split] = look_up(root, layout, keys, labelled=True)
+        if "val" in lists or "train" not in lists:
+            return groups, {split: (os.path.relpath(path, out.parent), []) for split, path in lists.items()}
+    return _split_anew(layout, ".", {".": everything}, out, doubts)
+
+
+def _split_anew(layout: Layout, split: str, pairs: dict, out: Path, doubts: list[str]) -> tuple[dict, dict]:
+    by_name = {name: (image, label) for name, image, label in pairs[split] if image and label}
+    if len(by_name) < 2:
+        return {"train": [pair[1:] for pair in pairs[split]]}, {}
+    train, val, how = split_scenes(by_name)
+    doubts.append(f"there is no split for validation: {how}; the list files beside this file say which")
+    groups = {"train": [by_name[name] for name in train], "val": [by_name[name] for name in val]}
+    groups |= {other: [pair[1:] for pair in some] for other, some in pairs.items() if other not in (split, "val")}
+    missing = [(image, label) for _, image, label in pairs[split] if not (image and label)]
+    groups["train"] += missing
+    prefix = "" if split == "." else f"{split}/"
+    folder = f"{out.stem}_splits"
+    return groups, {side: (f"{folder}/{side}.txt", [prefix + name for name in names]) for side, names in (("train", train), ("val", val))}
+
+
+def _pairs_of(root: Path, layout: Layout, split: str) -> list[tuple[str, str | None, str | None]]:
+    images, labels = layout.images(root, split), layout.labels(root, split)
+    return [(name, images.get(name), labels.get(name)) for name in sorted({*images, *labels})]
+
+
+def _doubt_pairs(split: str, pairs: list, layout: Layout, found: LabelSurvey, doubts: list[str]) -> None:
+    alone = [image for image, label in pairs if image and not label]
+    if alone and (split != "test" or len(alone) < len(pairs)):
+        jpeg = f"; {JPEG_ADVICE}" if layout.label_suffix.lower().endswith(("jpg", "jpeg")) else ""
+        doubts.append(f"{split}: {len(alone)} images have no label, first '{alone[0]}'{jpeg}")
+    lost = [label for image, label in pairs if label and not image]
+    if lost:
+        doubts.append(f"{split}: {len(lost)} labels have no image, first '{lost[0]}'")
+    if found.problems:
+        doubts.append(f"{split}: {len(found.problems)} label files cannot be read: " + "; ".join(list(found.problems.values())[:_SHOWN]))
+
+
+def _pixels(found: LabelSurvey, palette: str) -> Counter:
+    """Pixels by id, or by colour where colours tell the classes."""
+    by_color = found.kinds["rgb"] or (found.kinds["palette"] and palette == "color")
+    return found.colors if by_color else found.ids
+
+
+def _key(row: dict, found: LabelSurvey, palette: str) -> object:
+    return tuple(row.get("color", ())) if _pixels(found, palette) is found.colors else row["id"]
+
+
+def _add_shares(rows: list[dict], found: LabelSurvey, palette: str, doubts: list[str]) -> None:
+    pixels = [_pixels(found, palette)[_key(row, found, palette)] for row in rows]
+    for row, count in zip(rows, pixels):
+        row["share"] = float(f"{100 * count / max(1, sum(pixels)):.4g}")
+    absent = [row["name"] for row, count in zip(rows, pixels) if not count]
+    if absent and len(absent) < len(rows):
+        doubts.append(f"no training pixel is of {', '.join(absent)}: delete what cannot be learned, the rows after it keep their ids")
+
+
+def _usual_size(images: list[str], doubts: list[str]) -> tuple[int, int] | None:
+    sizes: Counter = Counter()
+    turned = 0
+    for path in images[:: max(1, len(images) // _LOOK)]:
+        try:
+            probe = probe_image(path)
+        except (ImageFileError, OSError):
+            doubts.append(f"image '{path}' cannot be read")
+            continue
+        sizes[probe.height, probe.width] += 1
+        turned += probe.orientation != 1
+    if turned:
+        doubts.append(
+            f"{turned} of {sizes.total()} images looked at have an orientation tag, which is not followed: 'mmstreet verify' names them"
+        )
+    if len(sizes) > 1:
+        doubts.append(f"images are of {len(sizes)} sizes: {', '.join(f'{n} of {w}x{h}' for (h, w), n in sizes.most_common(_SHOWN))}")
+    return sizes.most_common(1)[0][0] if sizes else None
+
+
+def _folder_of(layout: Layout, root: Path, split: str) -> str:
+    return split if split in layout.splits(root) else "."
+
+
+def _name_of(root: Path) -> str:
+    return root.resolve().name.lstrip(".") or "data"
