@@ -35,9 +35,9 @@ setup(
     package_data={"mmstreet": ["py.typed"], "mmstreet.report": ["templates/*"], "mmstreet.predict": ["shipped/*"]},
     cmdclass={"build_py": BuildWithConfigs},
     entry_points={"console_scripts": ["mmstreet = mmstreet.__main__:main"]},
-    install_requires=["numpy>=1.26", "pillow>=10", "matplotlib>=3.7", "tqdm>=4.60", "scipy>=1.10", "jinja2>=3.1"],
+    install_requires=["numpy>=1.26", "pillow>=10", "matplotlib>=3.7", "tqdm>=4.60", "scipy>=1.10", "jinja2>=3.1", "pyyaml>=6"],
     extras_require={
-        "light": ["onedl-mmengine==0.10.12", "onedl-mmsegmentation==1.4.2", "addict", "packaging", "pyyaml", "yapf"],
+        "light": ["onedl-mmengine==0.10.12", "onedl-mmsegmentation==1.4.2", "addict", "packaging", "yapf"],
         "onedl": [
             "onedl-mmcv==2.3.6",
             "onedl-mmengine==0.10.12",

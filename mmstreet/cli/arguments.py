@@ -56,8 +56,27 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
 
 def add_loading(parser: argparse.ArgumentParser) -> None:
     """Add which data a run reads, and how much of it at a time."""
-    parser.add_argument("--data", metavar="FOLDER", help="folder of the data set, in the place of every data_root of the config")
+    parser.add_argument("data_file", nargs="?", metavar="DATA", help="data.yaml of 'mmstreet init', which says what the data is")
+    parser.add_argument(
+        "--data", metavar="FOLDER", help="folder of the data set, in the place of every data_root of the config; or a data.yaml"
+    )
     parser.add_argument("--batch-size", type=int, metavar="N", help="images per process and step")
+
+
+def settle_data(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Put a data.yaml among the arguments into ``args.data``, in whatever place it stands after the config."""
+    from mmstreet.datasets.data_file import is_data_file
+
+    if is_data_file(getattr(args, "checkpoint", None)):
+        args.checkpoint, args.data_file = args.data_file, args.checkpoint
+        if args.checkpoint is None:
+            parser.error("the following arguments are required: checkpoint")
+    if args.data_file is not None:
+        if args.data is not None:
+            parser.error(f"'{args.data_file}' and --data '{args.data}' both say what the data is; keep one")
+        if not is_data_file(args.data_file):
+            parser.error(f"'{args.data_file}' is no data.yaml with 'layout', 'splits' and 'classes'; 'mmstreet init FOLDER' writes one")
+        args.data = args.data_file
 
 
 def add_processes(parser: argparse.ArgumentParser) -> None:

@@ -26,6 +26,7 @@ GROUPS = {
         "torchvision-weights": "write torchvision's published weights as a checkpoint for the configs",
     },
     "Data": {
+        "init": "look at a data set and describe it in one data.yaml, which the other commands read",
         "verify": "check every file of a data set and count its pixels",
         "split": "write list files that split a data set into training and validation",
         "convert": "convert instance labels between Scalabel JSON, bitmasks and COCO JSON",

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmstreet.cli.arguments import CommandParser, add_cfg_options, add_loading, add_model, add_processes, read_cfg_options
+from mmstreet.cli.arguments import CommandParser, add_cfg_options, add_loading, add_model, add_processes, read_cfg_options, settle_data
 from mmstreet.datasets.layouts import SPLITS
 
 
@@ -62,7 +62,8 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     add_loading(parser)
     add_cfg_options(parser)
     add_processes(parser)
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
+    settle_data(parser, args)
     if args.refine and args.splits:
         parser.error("--refine works on the config's test set; leave out --splits")
     if args.corruptions is not None and args.splits:

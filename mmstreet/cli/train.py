@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmstreet.cli.arguments import CommandParser, add_cfg_options, add_loading, add_processes, read_cfg_options
+from mmstreet.cli.arguments import CommandParser, add_cfg_options, add_loading, add_processes, read_cfg_options, settle_data
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -59,7 +59,8 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     )
     add_cfg_options(parser)
     add_processes(parser)
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
+    settle_data(parser, args)
     if args.then and isinstance(args.resume, str):
         parser.error(f"--resume '{args.resume}' does not say which stage it belongs to; give --resume alone and every stage finds its own")
     return args

@@ -13,7 +13,9 @@ from mmstreet.files.config_files import shipped_names
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     """Read the command line."""
     parser = CommandParser(prog=prog, description="Read all images and labels; report problems, pixels per class and class weights.")
-    parser.add_argument("source", metavar="ROOT|CONFIG", help="data root in a known layout, or a config with data loaders, by file or name")
+    parser.add_argument(
+        "source", metavar="ROOT|DATA|CONFIG", help="data root in a known layout, a data.yaml, or a config with data loaders"
+    )
     parser.add_argument("--out", default="work_dirs/verify_dataset", help="folder for dataset.json and class_pixels.png")
     parser.add_argument("--workers", type=int, help="processes; default: all cores")
     parser.add_argument("--max-problems", type=int, default=10, help="problems of each kind to print; the JSON file has all")
@@ -23,7 +25,8 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return its exit code."""
     args = parse_args(argv, prog)
-    from mmstreet.datasets.inventory import inventory_of_config, inventory_of_root
+    from mmstreet.datasets.data_file import is_data_file
+    from mmstreet.datasets.inventory import inventories_of_data, inventory_of_config, inventory_of_root
     from mmstreet.datasets.verify import verify
     from mmstreet.files.atomic import write_json
     from mmstreet.losses.class_weights import compute_class_weights
@@ -31,14 +34,17 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.report.dataset_table import format_verification
 
     source = Path(args.source)
-    if source.is_file() or (source.stem in shipped_names() and not source.is_dir()):
-        inventory = inventory_of_config(args.source)
+    if is_data_file(source):
+        inventories = inventories_of_data(source)
+    elif source.is_file() or (source.stem in shipped_names() and not source.is_dir()):
+        inventories = [inventory_of_config(args.source)]
     else:
-        inventory = inventory_of_root(args.source)
-    report = verify(inventory, workers=args.workers)
+        inventories = [inventory_of_root(args.source)]
+    report = verify(*inventories, workers=args.workers)
 
-    split = "train" if "train" in report["splits"] else next(iter(report["splits"]))
-    counts = report["splits"][split]["pixels"]
+    splits = [name for name in report["splits"] if name.rpartition("/")[2] == "train"] or list(report["splits"])[:1]
+    split = ", ".join(splits)
+    counts = [sum(pixels) for pixels in zip(*(report["splits"][name]["pixels"] for name in splits))]
     if any(counts):
         settings = dict(method="inverse", normalize="mean", clip=(0.1, 10.0), zero="max")
         report["weights"] = f"from the pixels of '{split}': {', '.join(f'{key}={value}' for key, value in settings.items())}"

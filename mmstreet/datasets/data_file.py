@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class DataPart:
         table: Classes of the label files.
         mapping: Their names to those of the common table; ``None`` where both are the same.
         repeat: How often a training epoch goes through it.
+        pixels: Training pixels of each class of ``table``, by name; empty if they are not known.
     """
 
     name: str
@@ -42,6 +43,7 @@ class DataPart:
     table: LabelTable
     mapping: Mapping[str, str] | None = None
     repeat: int = 1
+    pixels: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,10 @@ def _read(path: Path, above: tuple[Path, ...]) -> DataFile:
     else:
         layout = layout_from_config(settings, name=f"layout of {where}")
     table = table.with_void(layout.void) if layout.void else table
-    part = DataPart(name, root, layout, settings, _read_splits(content["splits"], where, (path.parent, root)), table)
     target, mapping = _read_remap(content.get("remap"), table, where)
-    return DataFile(path, name, target, (part if mapping is None else _remapped(part, mapping),), image_hw)
+    splits, pixels = _read_splits(content["splits"], where, (path.parent, root)), _read_pixels(content.get("counts"))
+    part = DataPart(name, root, layout, settings, splits, table, mapping, pixels=pixels)
+    return DataFile(path, name, _with_shares(target, [part]), (part,), image_hw)
 
 
 def _read_sets(path: Path, content: dict, name: str, image_hw: tuple[int, int] | None, above: tuple[Path, ...]) -> DataFile:
@@ -152,12 +155,33 @@ def _read_sets(path: Path, content: dict, name: str, image_hw: tuple[int, int] |
             before = part.mapping or {known: known for known in part.table.names}
             joined = {source: mapping[middle] for source, middle in before.items() if middle in mapping}
             kept = {split: place for split, place in part.splits.items() if split in splits}
-            parts.append(DataPart(part.name, part.root, part.layout, part.layout_settings, kept, part.table, joined, part.repeat * repeat))
-    return DataFile(path, name, table, tuple(parts), image_hw)
+            parts.append(replace(part, splits=kept, mapping=joined, repeat=part.repeat * repeat))
+    return DataFile(path, name, _with_shares(table, parts), tuple(parts), image_hw)
 
 
-def _remapped(part: DataPart, mapping: Mapping[str, str]) -> DataPart:
-    return DataPart(part.name, part.root, part.layout, part.layout_settings, part.splits, part.table, mapping, part.repeat)
+def _with_shares(table: LabelTable, parts: Sequence[DataPart]) -> LabelTable:
+    """Return the table with each class's share of the training pixels of all parts; as it is where a part has not counted its pixels."""
+    trained = [part for part in parts if "train" in part.splits]
+    if not trained or not all(set(part.table.names) <= part.pixels.keys() for part in trained):
+        return table
+    pixels = dict.fromkeys(table.names, 0)
+    for part in trained:
+        for source in part.table.names:
+            target = source if part.mapping is None else part.mapping.get(source)
+            if target is not None:
+                pixels[target] += part.repeat * part.pixels[source]
+    total = sum(pixels.values())
+    if not total:
+        return table
+    return replace(table, labels=tuple(replace(label, share=100 * pixels[label.name] / total) for label in table.labels), is_own=True)
+
+
+def _read_pixels(counts: Any) -> dict[str, int]:
+    """Return the pixel counts that ``init`` has left; a person may have changed or taken out this part of the file."""
+    train = counts.get("train") if isinstance(counts, Mapping) else None
+    pixels = train.get("pixels") if isinstance(train, Mapping) else None
+    found = pixels if isinstance(pixels, Mapping) else {}
+    return {str(name): count for name, count in found.items() if isinstance(count, int) and count >= 0}
 
 
 def _read_remap(remap: Any, table: LabelTable, where: str) -> tuple[LabelTable, Mapping[str, str] | None]:

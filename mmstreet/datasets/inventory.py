@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from mmstreet.datasets.data_file import read_data_file
 from mmstreet.datasets.folders import describe_missing, other_pictures, read_list
 from mmstreet.datasets.layouts import SPLITS, Layout, detect_layout
 from mmstreet.datasets.pairs import Pair, look_up, require_images, split_line
 from mmstreet.files.config_files import find_config
 from mmstreet.files.dataset_parts import dataset_parts
-from mmstreet.labels import LabelTable, get_table
+from mmstreet.labels import IGNORE_INDEX, LabelTable, get_table
 
 
 @dataclass(frozen=True)
@@ -29,19 +34,44 @@ class Orphan:
         return f"{self.path}: {self.kind}; {self.why}"
 
 
-@dataclass
-class Inventory:
-    """Pairs to read, files without a partner, and how the label files are to be read.
+@dataclass(frozen=True)
+class Reading:
+    """How files are read, and what becomes of their classes.
 
-    ``images`` and ``labels`` count the files of each split; ``palette`` and ``unlisted`` are those of
-    :func:`mmstreet.formats.label_files.read_labels`, ``orientation`` that of :func:`mmstreet.files.images.read_image`.
+    ``palette`` and ``unlisted`` are those of :func:`mmstreet.formats.label_files.read_labels`, ``orientation`` that of
+    :func:`mmstreet.files.images.read_image`. ``target`` and ``mapping`` say which classes are learned, where these are others than those of
+    the files.
     """
 
-    source: str
     table: LabelTable
     palette: str = "color"
     unlisted: str = "error"
     orientation: str = "stored"
+    target: LabelTable | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def learned(self) -> LabelTable:
+        """The classes that are learned."""
+        return self.table if self.target is None else self.target
+
+    @cached_property
+    def lut(self) -> np.ndarray | None:
+        """Train ids of the classes that are learned, by those of the files, uint8 ``[256]``; ``None`` where they are the same."""
+        if self.target is None:
+            return None
+        lut = np.full(256, IGNORE_INDEX, np.uint8)
+        for source, target in self.mapping.items():
+            lut[self.table.index(source)] = self.target.index(target)
+        return lut
+
+
+@dataclass
+class Inventory:
+    """Pairs to read, files without a partner, and how they are read; ``images`` and ``labels`` count the files of each split."""
+
+    source: str
+    reading: Reading
     pairs: list[Pair] = field(default_factory=list)
     orphans: list[Orphan] = field(default_factory=list)
     images: dict[str, int] = field(default_factory=dict)
@@ -52,7 +82,42 @@ class Inventory:
         self.images[split] = self.images.get(split, 0) + images
         self.labels[split] = self.labels.get(split, 0) + labels
 
-    def add_split(self, root: Path, layout: Layout, split: str, name: str) -> None:
+    def add_listed(self, root: Path, layout: Layout, keys: list[tuple[str, str]], name: str, *, labelled: bool) -> None:
+        """Add the images of a list file.
+
+        Args:
+            root: Data root.
+            layout: Folder scheme below the root.
+            keys: Split and name of each.
+            name: The split in this inventory.
+            labelled: Whether each needs a label; otherwise they do if any has one.
+        """
+        found = look_up(root, layout, keys, labelled=True)
+        wanted = [layout.expected(root, where, stem) for where, stem in keys]
+        self.add_files(name, [stem for _, stem in keys], found, wanted, labelled=labelled or any(label for _, label in found))
+
+    def add_files(self, name: str, stems: Sequence[str], found: Sequence[tuple], wanted: Sequence[tuple], *, labelled: bool) -> None:
+        """Add images and labels of a split by their paths.
+
+        Args:
+            name: The split.
+            stems: Names of the images.
+            found: Paths of image and label, ``None`` where there is no file.
+            wanted: Where they should be; no label is wanted where that is ``None``.
+            labelled: Whether an image needs its label.
+        """
+        listings: dict = {}
+        for stem, (image, label), (image_place, label_place) in zip(stems, found, wanted):
+            if image is None:
+                why = _looked_for(image_place, stem, listings)
+                self.orphans.append(Orphan("listed image does not exist", name, str(image_place), why))
+            elif label is None and labelled and label_place is not None:
+                self.orphans.append(Orphan("image without label", name, image, _looked_for(label_place, stem, listings)))
+            else:
+                self.pairs.append(Pair(name, image, label, stem))
+        self.count(name, sum(image is not None for image, _ in found), sum(label is not None for _, label in found))
+
+    def add_split(self, root: Path, layout: Layout, split: str, name: str, *, labelled: bool | None = None) -> None:
         """Match all images and labels of one split.
 
         Args:
@@ -60,6 +125,7 @@ class Inventory:
             layout: Folder scheme below the root.
             split: The split.
             name: Its name in this inventory.
+            labelled: Whether each image needs a label; None: unless the split is called ``'test'``. Where one has a label, all need one.
         """
         images, labels, listings = layout.images(root, split), layout.labels(root, split), {}
         read = {*images.values(), *labels.values()}
@@ -67,7 +133,7 @@ class Inventory:
         if not (images or labels or others):
             return
         self.count(name, len(images), len(labels))
-        labelled = split != "test" or bool(labels)
+        labelled = bool(labels) or (split != "test" if labelled is None else labelled)
         for stem, path in images.items():
             if stem in labels or not labelled:
                 self.pairs.append(Pair(name, path, labels.get(stem), stem))
@@ -94,7 +160,7 @@ def inventory_of_root(root: str | Path, *, layout: Layout | None = None) -> Inve
     """
     root = Path(root)
     layout = layout or detect_layout(root)
-    inventory = Inventory(str(root), layout.read_table(root), layout.palette, layout.unlisted)
+    inventory = Inventory(str(root), Reading(layout.read_table(root), layout.palette, layout.unlisted))
     splits = layout.splits(root)
     for split in splits:
         inventory.add_split(root, layout, split, split)
@@ -131,13 +197,39 @@ def inventory_of_config(path: str | Path) -> Inventory:
             seen.append(files)
             reading = _reading(dataset)
             if inventory is None:
-                inventory = Inventory(str(path), **reading)
-            elif reading != {key: getattr(inventory, key) for key in reading}:
+                inventory = Inventory(str(path), reading)
+            elif reading != inventory.reading:
                 raise ValueError(f"the data sets of {path} are read in different ways; check each data root by itself instead")
             _add_dataset(inventory, dataset, split)
     if inventory is None:
         raise ValueError(f"{path} has no train_dataloader, val_dataloader or test_dataloader with a dataset; give a config that trains")
     return inventory
+
+
+def inventories_of_data(path: str | Path) -> list[Inventory]:
+    """List the data that a ``data.yaml`` describes, one inventory for each of its data sets, whose name begins the splits of several.
+
+    Raises:
+        FileNotFoundError: If there is no image.
+        ValueError: If the file is wrong.
+    """
+    data = read_data_file(path)
+    inventories = []
+    for part in data.parts:
+        target = None if part.mapping is None else data.table
+        reading = Reading(part.table, part.layout.palette, part.layout.unlisted, target=target, mapping=part.mapping or {})
+        inventory = Inventory(str(path), reading)
+        for split, place in part.splits.items():
+            name = split if len(data.parts) == 1 else f"{part.name}/{split}"
+            if place.endswith(".txt"):
+                folder = split if part.layout.image_folders(part.root, split) else "."
+                keys = [split_line(line, part.layout, folder) for line in read_list(place)]
+                inventory.add_listed(part.root, part.layout, keys, name, labelled=True)
+            else:
+                require_images(part.root, part.layout, place)
+                inventory.add_split(part.root, part.layout, place, name, labelled=split != "test")
+        inventories.append(inventory)
+    return inventories
 
 
 def _add_dataset(inventory: Inventory, dataset: Any, name: str) -> None:
@@ -148,36 +240,23 @@ def _add_dataset(inventory: Inventory, dataset: Any, name: str) -> None:
         require_images(root, layout, dataset.split)
         inventory.add_split(root, layout, dataset.split, name)
         return
-    listings: dict = {}
     if isinstance(layout, Layout):
         keys = [split_line(line, layout, dataset.split) for line in read_list(dataset.ann_file)]
-        wanted = [layout.expected(root, where, stem) for where, stem in keys]
-        found = look_up(root, layout, keys, labelled=True)
-        stems = [stem for _, stem in keys]
-    else:
-        dataset.full_init()
-        infos = [dataset.get_data_info(i) for i in range(len(dataset))]
-        wanted = [(info["img_path"], info.get("seg_map_path")) for info in infos]
-        found = [tuple(path if path and Path(path).is_file() else None for path in pair) for pair in wanted]
-        stems = [Path(image).stem for image, _ in wanted]
-    labelled = any(label for _, label in (found if isinstance(layout, Layout) and dataset.split == "test" else wanted))
-    for stem, (image, label), (image_place, label_place) in zip(stems, found, wanted):
-        if image is None:
-            inventory.orphans.append(
-                Orphan("listed image does not exist", name, str(image_place), _looked_for(image_place, stem, listings))
-            )
-        elif label is None and labelled and label_place is not None:
-            inventory.orphans.append(Orphan("image without label", name, image, _looked_for(label_place, stem, listings)))
-        else:
-            inventory.pairs.append(Pair(name, image, label, stem))
-    inventory.count(name, sum(image is not None for image, _ in found), sum(label is not None for _, label in found))
+        inventory.add_listed(root, layout, keys, name, labelled=dataset.split != "test")
+        return
+    dataset.full_init()
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+    wanted = [(info["img_path"], info.get("seg_map_path")) for info in infos]
+    found = [tuple(path if path and Path(path).is_file() else None for path in pair) for pair in wanted]
+    stems = [Path(image).stem for image, _ in wanted]
+    inventory.add_files(name, stems, found, wanted, labelled=any(label for _, label in wanted))
 
 
 def _looked_for(wanted: str | Path, stem: str, listings: dict) -> str:
     return f"looked for '{wanted}': {describe_missing(wanted, stem, listings=listings)}"
 
 
-def _reading(dataset: Any) -> dict[str, Any]:
+def _reading(dataset: Any) -> Reading:
     """How the label files of a data set are to be read: as its ``LoadLabels`` step says, otherwise as the data set does."""
     layout = getattr(dataset, "layout", None)
     reading = dict(table=None, palette="color", unlisted="error", orientation="stored")
@@ -195,7 +274,7 @@ def _reading(dataset: Any) -> dict[str, Any]:
             f"{type(dataset).__name__} does not say which class table its label files follow; "
             "load them with dict(type='mmstreet.LoadLabels', table=...)"
         )
-    return reading
+    return Reading(**reading)
 
 
 def _orientation(step: Any) -> str:

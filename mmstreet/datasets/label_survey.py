@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmstreet.datasets.label_files import LabelFileError, label_kind
 from mmstreet.files.images import ImageFileError, open_header, read_regular_file
 from mmstreet.files.parallel import available_cores, map_chunks
+from mmstreet.formats.label_files import LabelFileError, label_kind
 
 MAX_COLORS = 300
 """More colours than that in one file are a photograph's."""

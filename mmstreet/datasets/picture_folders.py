@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmstreet.datasets.label_files import LabelFileError
 from mmstreet.datasets.label_survey import survey_file
 from mmstreet.datasets.layouts import Layout
 from mmstreet.files.images import PICTURE_NAME, ImageFileError
+from mmstreet.formats.label_files import LabelFileError
 
 ROLES = {
     **dict.fromkeys(("train", "training"), "train"),

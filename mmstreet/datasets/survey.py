@@ -10,14 +10,13 @@ from typing import Any
 
 from mmstreet.datasets.class_rows import guess_classes, rows_of_table
 from mmstreet.datasets.folders import read_list
-from mmstreet.datasets.label_files import ImageFileError
 from mmstreet.datasets.label_survey import LabelSurvey, survey_labels
 from mmstreet.datasets.layouts import JPEG_ADVICE, Layout
 from mmstreet.datasets.pairs import look_up, split_line
 from mmstreet.datasets.picture_folders import ROLES
 from mmstreet.datasets.recognise import Recognised
 from mmstreet.datasets.split_lists import find_lists, split_scenes
-from mmstreet.files.images import probe_image
+from mmstreet.files.images import ImageFileError, probe_image
 
 _LOOK = 40
 """Images whose headers are read for their size."""
@@ -74,13 +73,13 @@ def survey(
         guess = guess_classes(total, seen.listed, source=source, hint=f"{layout.label_dir}/{layout.label_suffix}")
         rows, palette, void = guess.rows, guess.palette, guess.void
         doubts += guess.suspicions
-    base = found.get("train") or total
-    _add_shares(rows, base, palette, doubts)
+    pixels = _add_shares(rows, found.get("train") or total, palette, doubts)
     for split, part in found.items():
-        pixels = sum(_pixels(part, palette).values())
-        known = sum(_pixels(part, palette)[_key(row, part, palette)] for row in rows)
-        if pixels:
-            counts[split]["void_percent"] = round(100 * (1 - known / pixels), 2)
+        by_class, everything = _pixels_of(rows, part, palette), sum(_pixels(part, palette).values())
+        if everything:
+            counts[split]["void_percent"] = round(100 * (1 - sum(by_class.values()) / everything), 2)
+    if "train" in counts and "read" not in counts["train"]:
+        counts["train"]["pixels"] = pixels
     image_hw = _usual_size([image for pairs in groups.values() for image, _ in pairs if image], doubts)
     settings: dict[str, Any] = {
         "image_dir": layout.image_dir,
@@ -172,17 +171,21 @@ def _pixels(found: LabelSurvey, palette: str) -> Counter:
     return found.colors if by_color else found.ids
 
 
-def _key(row: dict, found: LabelSurvey, palette: str) -> object:
-    return tuple(row.get("color", ())) if _pixels(found, palette) is found.colors else row["id"]
+def _pixels_of(rows: list[dict], found: LabelSurvey, palette: str) -> dict[str, int]:
+    """Pixels of each class by its name."""
+    pixels = _pixels(found, palette)
+    return {row["name"]: pixels[tuple(row.get("color", ())) if pixels is found.colors else row["id"]] for row in rows}
 
 
-def _add_shares(rows: list[dict], found: LabelSurvey, palette: str, doubts: list[str]) -> None:
-    pixels = [_pixels(found, palette)[_key(row, found, palette)] for row in rows]
-    for row, count in zip(rows, pixels):
-        row["share"] = float(f"{100 * count / max(1, sum(pixels)):.4g}")
-    absent = [row["name"] for row, count in zip(rows, pixels) if not count]
+def _add_shares(rows: list[dict], found: LabelSurvey, palette: str, doubts: list[str]) -> dict[str, int]:
+    """Add each class's share of the pixels to its row; return the pixels."""
+    pixels = _pixels_of(rows, found, palette)
+    for row in rows:
+        row["share"] = float(f"{100 * pixels[row['name']] / max(1, sum(pixels.values())):.4g}")
+    absent = [name for name, count in pixels.items() if not count]
     if absent and len(absent) < len(rows):
         doubts.append(f"no training pixel is of {', '.join(absent)}: delete what cannot be learned, the rows after it keep their ids")
+    return pixels
 
 
 def _usual_size(images: list[str], doubts: list[str]) -> tuple[int, int] | None:

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from mmstreet.datasets.inventory import Inventory
+from mmstreet.datasets.inventory import Inventory, Reading
 from mmstreet.datasets.pairs import Pair
+from mmstreet.datasets.verify_sums import PairReport, SplitSums, VerifySums
 from mmstreet.files.images import SIDEWAYS, ImageFileError, probe_image, read_regular_file
+from mmstreet.files.parallel import available_cores, map_chunks
 from mmstreet.formats.label_files import decode_labels
 from mmstreet.labels import IGNORE_INDEX, LabelTable, outside_message
 
 _EXACT_IN_FLOAT32 = 1 << 24
 _WORTH_A_PROCESS = 200
 """Pairs that take about as long as the start of a process."""
-
-
-class PairReport(NamedTuple):
-    """What one pair of files holds: pixels per train id (255 is void), sizes (h, w) or None where unreadable, and problems."""
-
-    split: str
-    counts: np.ndarray | None
-    image_hw: tuple[int, int] | None
-    problems: list[dict]
 
 
 def check_pair(
@@ -102,11 +91,11 @@ def count_ids(labels: np.ndarray) -> np.ndarray:
     return cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel().astype(np.int64)
 
 
-def verify(inventory: Inventory, *, workers: int | None = None, progress: bool = True) -> dict:
-    """Read all pairs of an inventory and sum up.
+def verify(*inventories: Inventory, workers: int | None = None, progress: bool = True) -> dict:
+    """Read all pairs of a data set, or of several that are learned as one, and sum up.
 
     Args:
-        inventory: What to read and how.
+        inventories: What to read and how; of several, all remapped to the classes of one table.
         workers: Processes, at most; None takes every core that this process may use. A few files are read in this process; more
             processes than one need the caller's main module to be importable, as ``if __name__ == '__main__'`` makes it.
         progress: Show a progress bar.
@@ -116,54 +105,62 @@ def verify(inventory: Inventory, *, workers: int | None = None, progress: bool =
         ``classes`` with pixels, per cent of the labelled pixels and number of files per class, over all splits; ``problems``, each
         with ``kind``, ``split``, ``file``, ``message`` and, for an id outside the table, ``label_id``, first ``y`` and ``x``, ``count``.
     """
-    table = inventory.table
-    splits = {
-        name: dict(images=count, labels=inventory.labels[name], sizes=Counter(), pixels=np.zeros(256, np.int64))
-        for name, count in inventory.images.items()
-    }
-    files_with = np.zeros(256, np.int64)
-    problems = [dict(kind=x.kind, split=x.split, file=x.path, message=x.message) for x in inventory.orphans]
-    reading = {key: getattr(inventory, key) for key in ("table", "palette", "unlisted", "orientation")}
-    check = partial(check_pair, **reading)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(workers or cores, 1 + len(inventory.pairs) // _WORTH_A_PROCESS)
-    for report in tqdm(_map(check, inventory.pairs, workers), total=len(inventory.pairs), unit="pair", disable=not progress):
-        problems += report.problems
-        if report.image_hw is not None:
-            splits[report.split]["sizes"]["{1}x{0}".format(*report.image_hw)] += 1
-        if report.counts is not None:
-            splits[report.split]["pixels"] += report.counts
-            files_with += report.counts > 0
+    items = [(number, pair) for number, inventory in enumerate(inventories) for pair in inventory.pairs]
+    workers = min(workers or available_cores(), 1 + len(items) // _WORTH_A_PROCESS)
+    check = partial(check_some, [inventory.reading for inventory in inventories], workers > 1)
+    sums = VerifySums()
+    with tqdm(total=len(items), unit="pair", disable=not progress) as bar:
+        for part, count in map_chunks(check, items, workers=workers):
+            sums.add(part)
+            bar.update(count)
+    return summarize(inventories, sums)
+
+
+def check_some(readings: Sequence[Reading], alone: bool, items: Sequence[tuple[int, Pair]]) -> tuple[VerifySums, int]:
+    """Check some pairs.
+
+    Args:
+        readings: How the label files of each inventory are read.
+        alone: Whether this process has one core; OpenCV then starts no threads.
+        items: Pairs with the numbers of their inventories.
+
+    Returns:
+        Their sums and their number.
+    """
+    if alone:
+        cv2.setNumThreads(1)
+    sums = VerifySums()
+    for number, pair in items:
+        reading = readings[number]
+        report = check_pair(pair, table=reading.table, palette=reading.palette, unlisted=reading.unlisted, orientation=reading.orientation)
+        sums.add_pair(report, pair.label_path, reading.lut)
+    return sums, len(items)
+
+
+def summarize(inventories: Sequence[Inventory], sums: VerifySums) -> dict:
+    """Make the report of :func:`verify` from the sums over all pairs."""
+    splits: dict[str, dict] = {}
+    for inventory in inventories:
+        for name, count in inventory.images.items():
+            split = splits.setdefault(name, dict(images=0, labels=0))
+            split["images"] += count
+            split["labels"] += inventory.labels[name]
+    problems = [dict(kind=x.kind, split=x.split, file=x.path, message=x.message) for inventory in inventories for x in inventory.orphans]
+    problems += sums.problems
+    table = inventories[0].reading.learned
     if not any(problem["kind"] == "id outside the table" for problem in problems):
-        problems += [problem for name, split in splits.items() for problem in _judge_split(name, split, inventory)]
+        problems += [problem for name, split in sums.splits.items() for problem in _judge_split(name, split, table)]
     problems.sort(key=lambda problem: (problem["kind"], problem["file"], problem.get("label_id", -1)))
-    return _summary(inventory, table, splits, files_with, problems)
-
-
-def _judge_split(name: str, split: dict, inventory: Inventory) -> list[dict]:
-    """Find label files that are no label maps, although each of their ids is allowed."""
-    path = next((pair.label_path for pair in inventory.pairs if pair.split == name and pair.label_path), None)
-    present = np.flatnonzero(split["pixels"]).tolist()
-    if path is None or present not in ([IGNORE_INDEX], [0, IGNORE_INDEX]) or len(inventory.table) < 2:
-        return []
-    if present == [IGNORE_INDEX]:
-        kind, what = "nothing labelled", "not one pixel is of a class"
-    else:
-        kind, what = "black and white masks", f"there is '{inventory.table.names[0]}' (0) and void (255) only, as in masks of one object"
-    message = f"{path} and all others of '{name}': {what}; give maps that hold the ids of table '{inventory.table.name}'"
-    return [dict(kind=kind, split=name, file=path, message=message)]
-
-
-def _summary(inventory: Inventory, table: LabelTable, splits: dict, files_with: np.ndarray, problems: list[dict]) -> dict:
-    pixels = sum(split["pixels"] for split in splits.values())
+    pixels = sum((split.pixels for split in sums.splits.values()), np.zeros(256, np.int64))
     labelled = max(1, int(pixels[: len(table)].sum()))
-    for split in splits.values():
-        split["sizes"] = dict(split["sizes"].most_common())
-        split["void"] = int(split["pixels"][IGNORE_INDEX])
-        split["pixels"] = split["pixels"][: len(table)].tolist()
+    for name, split in splits.items():
+        part = sums.splits.get(name, SplitSums())
+        split["sizes"] = dict(sorted(part.sizes.items(), key=lambda item: (-item[1], item[0])))
+        split["pixels"] = part.pixels[: len(table)].tolist()
+        split["void"] = int(part.pixels[IGNORE_INDEX])
     return dict(
         ok=not problems,
-        source=inventory.source,
+        source=", ".join(dict.fromkeys(inventory.source for inventory in inventories)),
         table=table.name,
         splits=splits,
         classes=[
@@ -173,7 +170,7 @@ def _summary(inventory: Inventory, table: LabelTable, splits: dict, files_with: 
                 color=list(label.color),
                 pixels=int(pixels[label.train_id]),
                 percent=100 * int(pixels[label.train_id]) / labelled,
-                files=int(files_with[label.train_id]),
+                files=int(sums.files_with[label.train_id]),
             )
             for label in table.labels
         ],
@@ -182,10 +179,14 @@ def _summary(inventory: Inventory, table: LabelTable, splits: dict, files_with: 
     )
 
 
-def _map(check, pairs: Iterable[Pair], workers: int) -> Iterator[PairReport]:
-    """Check pairs in any order. Fresh processes, because forked ones could inherit a lock of torch or OpenCV in a held state."""
-    if workers == 1:
-        yield from map(check, pairs)
-        return
-    with multiprocessing.get_context("spawn").Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield from pool.imap_unordered(check, pairs, chunksize=8)
+def _judge_split(name: str, split: SplitSums, table: LabelTable) -> list[dict]:
+    """Find label files that are no label maps, although each of their ids is allowed."""
+    present = np.flatnonzero(split.pixels).tolist()
+    if split.first is None or present not in ([IGNORE_INDEX], [0, IGNORE_INDEX]) or len(table) < 2:
+        return []
+    if present == [IGNORE_INDEX]:
+        kind, what = "nothing labelled", "not one pixel is of a class"
+    else:
+        kind, what = "black and white masks", f"there is '{table.names[0]}' (0) and void (255) only, as in masks of one object"
+    message = f"{split.first} and all others of '{name}': {what}; give maps that hold the ids of table '{table.name}'"
+    return [dict(kind=kind, split=name, file=split.first, message=message)]

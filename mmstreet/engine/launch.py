@@ -14,26 +14,31 @@ from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from mmstreet.datasets.data_file import is_data_file, read_data_file
 from mmstreet.engine.checkpoints import find_checkpoint, is_complete, latest_checkpoint
 from mmstreet.engine.config_keys import check_keys, check_options
+from mmstreet.engine.data_config import PLACEHOLDER, fit_config
 from mmstreet.engine.errors import LaunchError
 from mmstreet.engine.run_options import set_batch_size, set_data_root, set_learning_rate, set_length, set_mixed_precision
 from mmstreet.files.config_files import find_config
+from mmstreet.files.dataset_parts import dataset_parts
 
 LAUNCHERS = ("auto", "none", "pytorch", "slurm", "mpi")
 HOOKS = ("CheckpointGuardHook", "MissedValidationHook", "ScheduleHook")
 """Hooks that every run has, whatever its config lists."""
 
 
-def read_config(path: str | Path, cfg_options: Mapping | None = None) -> Config:
+def read_config(path: str | Path, cfg_options: Mapping | None = None, *, data: str | Path | None = None) -> Config:
     """Read a config as it is built from, whatever the machine: options merged, helpers (names with an underscore first) left out.
 
     Args:
         path: Config file, or the name of a config that comes with the package.
         cfg_options: Settings by dotted key that overrule the file's.
+        data: A ``data.yaml`` that the config is fitted to, before the options; see :func:`~mmstreet.engine.data_config.fit_config`.
 
     Raises:
-        LaunchError: If the config does not exist, if nobody would read a key or an option, or if an option does not fit.
+        LaunchError: If the config does not exist, if nobody would read a key or an option, if an option does not fit, or if the data does
+            not.
     """
     try:
         path = find_config(path)
@@ -41,6 +46,8 @@ def read_config(path: str | Path, cfg_options: Mapping | None = None) -> Config:
         raise LaunchError(str(error)) from None
     check_keys(path)
     cfg = Config.fromfile(path)
+    if data is not None:
+        fit_config(cfg, read_data_file(data))
     if cfg_options:
         check_options(cfg, cfg_options)
         try:
@@ -89,7 +96,8 @@ def load_config(
         lr: Learning rate; what a schedule ends with changes in proportion.
         batch_size: Images per process and step of ``loader``.
         loader: ``'train_dataloader'`` or ``'test_dataloader'``.
-        data: Folder that every data set of the config is read from, in place of its ``data_root``.
+        data: Folder that every data set of the config is read from, in place of its ``data_root``; or a ``data.yaml``, whose data sets
+            and classes take the place of the config's.
 
     Returns:
         The config, ready for :func:`build_runner`. SyncBN has become BN where there is nothing to synchronise with or no GPU to do it.
@@ -99,7 +107,8 @@ def load_config(
             or an option, if that checkpoint is not complete, if ``ema`` is not in (0, 1), or if a setting does not fit the config; see
             :mod:`mmstreet.engine.run_options`.
     """
-    cfg = read_config(path, cfg_options)
+    described = data if is_data_file(data) else None
+    cfg = read_config(path, cfg_options, data=described)
     if "model" not in cfg:
         raise LaunchError(f"config '{path}' has no 'model'; give the config of a segmentor or a detector")
     if epochs is not None or iters is not None:
@@ -108,8 +117,13 @@ def load_config(
         set_learning_rate(cfg, lr)
     if batch_size is not None:
         set_batch_size(cfg, batch_size, loader=loader)
-    if data is not None:
+    if data is not None and described is None:
         set_data_root(cfg, data)
+    for leaf in dataset_parts((cfg.get("train_dataloader") or {}).get("dataset")):
+        if leaf.get("data_root") == PLACEHOLDER:
+            raise LaunchError(
+                f"config '{Path(path).stem}' has no data of its own; 'mmstreet init FOLDER' writes a data.yaml to name after it"
+            )
     if schedule is not None:
         _replace_hook(cfg, dict(type="mmstreet.ScheduleHook", extension=schedule))
     if ema is not None:
@@ -119,7 +133,8 @@ def load_config(
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     elif cfg.get("work_dir") is None:
-        cfg.work_dir = str(Path("./work_dirs") / Path(cfg.filename).stem)
+        name = Path(cfg.filename).stem if described is None else f"{Path(cfg.filename).stem}_{read_data_file(described).name}"
+        cfg.work_dir = str(Path("./work_dirs") / name)
     if load_from is not None:
         cfg.load_from = str(find_checkpoint(load_from) if Path(load_from).is_dir() else load_from)
     cfg.launcher = _resolve_launcher(launcher)

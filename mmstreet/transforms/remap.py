@@ -29,8 +29,8 @@ class RemapLabels(BaseTransform):
 
     Raises:
         KeyError: If a table, a class name or the pair of tables is unknown.
-        ValueError: If the mapping contradicts itself, leaves a class unnamed under ``'error'``, or leaves ``background`` without
-            a source; at run time, if a label file holds an id that ``source`` does not have.
+        ValueError: If the mapping contradicts itself, leaves a class unnamed under ``'error'``, or, being a known one, leaves
+            ``background`` without a source; at run time, if a label file holds an id that ``source`` does not have.
     """
 
     def __init__(
@@ -48,6 +48,9 @@ class RemapLabels(BaseTransform):
                 known = "; ".join(f"{a} to {b}" for a, b in REMAPS)
                 raise KeyError(f"no remap from '{pair[0]}' to '{pair[1]}' is known ({known}); pass mapping=")
             mapping = REMAPS[pair]
+            mapping = dict(mapping)
+            if unlisted == "ignore" and BACKGROUND in self.target.names and BACKGROUND not in mapping.values():
+                raise ValueError(f"class '{BACKGROUND}' of table '{self.target.name}' would get no pixel; pass unlisted='{BACKGROUND}'")
         self.mapping = _merge(mapping.items() if isinstance(mapping, Mapping) else mapping)
         self.unlisted = unlisted
         self.lut = build_remap_lut(
@@ -84,10 +87,7 @@ class RemapLabels(BaseTransform):
         return results
 
     def _unlisted_id(self) -> int:
-        named = set(self.mapping.values())
         if self.unlisted == "ignore":
-            if BACKGROUND in self.target.names and BACKGROUND not in named:
-                raise ValueError(f"class '{BACKGROUND}' of table '{self.target.name}' would get no pixel; pass unlisted='{BACKGROUND}'")
             return IGNORE_INDEX
         if self.unlisted == BACKGROUND:
             if BACKGROUND not in self.target.names:

@@ -32,7 +32,7 @@ def test_a_root_is_listed_by_split(root):
     assert inventory.images == {"train": 3, "val": 1, "test": 1}
     assert inventory.labels == {"train": 3, "val": 1, "test": 0}
     assert len(inventory.pairs) == 5
-    assert inventory.table is BDD100K_SEM19
+    assert inventory.reading.table is BDD100K_SEM19
     assert inventory.orphans == []
 
 
@@ -95,7 +95,7 @@ def test_data_sets_inside_wrappers_are_found(root, tmp_path):
 def test_the_loading_step_says_how_files_are_read(root, tmp_path):
     step = "pipeline=[dict(type='mmstreet.LoadLabels', palette='index', unlisted='ignore')]"
     inventory = inventory_of_config(write_config(tmp_path / "c.py", root, train=step, val=step))
-    assert (inventory.table.name, inventory.palette, inventory.unlisted) == ("bdd100k_sem19", "index", "ignore")
+    assert (inventory.reading.table.name, inventory.reading.palette, inventory.reading.unlisted) == ("bdd100k_sem19", "index", "ignore")
     with pytest.raises(ValueError, match="read in different ways"):
         inventory_of_config(write_config(tmp_path / "d.py", root, train=step))
 
@@ -111,7 +111,7 @@ def test_the_loading_step_says_how_files_are_read(root, tmp_path):
 )
 def test_the_loader_says_what_becomes_of_orientation_tags(step, orientation, root, tmp_path):
     config = write_config(tmp_path / "c.py", root, train=f"pipeline=[{step}]", val=f"pipeline=[{step}]")
-    assert inventory_of_config(config).orientation == orientation
+    assert inventory_of_config(config).reading.orientation == orientation
 
 
 def test_a_foreign_data_set_has_to_name_its_table(root, tmp_path):
@@ -125,7 +125,7 @@ def test_a_foreign_data_set_has_to_name_its_table(root, tmp_path):
         inventory_of_config(config)
     config.write_text(f"""train_dataloader = dict(dataset={foreign.format(step="dict(type='mmstreet.LoadLabels', table='camvid11')")})""")
     inventory = inventory_of_config(config)
-    assert (inventory.table.name, inventory.images) == ("camvid11", {"train": 3})
+    assert (inventory.reading.table.name, inventory.images) == ("camvid11", {"train": 3})
 
 
 def test_a_config_whose_data_are_elsewhere_says_where_it_looked(tmp_path):

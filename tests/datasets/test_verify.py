@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,7 +93,7 @@ def test_maps_that_hold_no_classes_are_named(values, kind, root):
 def test_unlisted_ids_can_be_void(root):
     write_labels(mask(root, "a"), np.full((24, 32), 77))
     inventory = inventory_of_root(root)
-    inventory.unlisted = "ignore"
+    inventory.reading = replace(inventory.reading, unlisted="ignore")
     report = verify(inventory, workers=1, progress=False)
     assert report["ok"]
     assert report["void"] == 24 * 32
@@ -141,7 +142,7 @@ def test_labels_of_turned_pictures_fit_where_the_loader_turns_them(root):
     inventory = inventory_of_root(root)
     kinds = {}
     for orientation in ("stored", "exif"):
-        inventory.orientation = orientation
+        inventory.reading = replace(inventory.reading, orientation=orientation)
         kinds[orientation] = [p["kind"] for p in verify(inventory, workers=1, progress=False)["problems"]]
     assert kinds == {"stored": ["orientation tag", "wrong size"], "exif": ["orientation tag"]}
 

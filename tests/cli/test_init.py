@@ -1,0 +1,149 @@
+"""``mmstreet init`` describes data sets as they are published, and the other commands read what it writes."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from mmstreet.cli.commands import main
+from mmstreet.datasets.data_file import is_data_file, read_data_file
+from mmstreet.formats.label_files import read_labels
+from tests.helpers import published_sets
+from tests.helpers.published_sets import MAPS, Pictures
+
+PIXELS = published_sets.HW[0] * published_sets.HW[1]
+EXPECTED = {
+    # kind, images and labels of train and val, number of classes, names of the classes that have training pixels
+    "cityscapes": ("Cityscapes, label ids", {"train": (3, 3), "val": (2, 2), "test": (1, 0)}, 19, "road building person car"),
+    "bdd100k_10k": ("BDD100K, 10k images", {"train": (3, 3), "val": (2, 2), "test": (1, 0)}, 19, "road building vegetation car"),
+    "bdd100k_2018": ("BDD100K, release of 2018", {"train": (3, 3), "val": (2, 2)}, 19, "road building vegetation car"),
+    "camvid": ("CamVid, 32 classes as published", {"train": (17, 17), "val": (3, 3)}, 9, "Car Road Sky"),
+    "camvid_segnet": ("CamVid, 11 classes, SegNet's folders", dict.fromkeys(("train", "val", "test"), (2, 2)), 11, "sky road car"),
+    "idd": ("India Driving Dataset, level 3 ids", {"train": (3, 3), "val": (2, 2)}, 26, "road drivable-fallback car sky"),
+    "vistas": ("Mapillary Vistas 1.2", {"train": (3, 3), "val": (2, 2), "test": (1, 0)}, 2, "road car"),
+    "wilddash2": ("WildDash 2", {"train": (8, 8), "val": (2, 2)}, 25, "road person pickup roadmarking"),
+    "acdc": ("ACDC, label ids", {"train": (8, 8), "val": (4, 4), "test": (4, 0)}, 19, "road building person car"),
+    "cvat": ("CVAT or Pascal VOC, segmentation masks", {"train": (4, 4), "val": (2, 2)}, 4, "background road car"),
+    "voc": ("CVAT or Pascal VOC, segmentation masks", {"train": (3, 3), "val": (2, 2)}, 21, "background car person"),
+    "plain_ids": ("folders of images and label maps", {"train": (4, 4), "val": (2, 2)}, 3, "road sidewalk Traffic_Light"),
+    "plain_rgb": ("folders of images and label maps", {"train": (8, 8), "val": (2, 2)}, 19, "road building car"),
+}
+
+
+def describe(folder, maker, *options):
+    maker(folder / "set")
+    assert main(["init", str(folder / "set"), "--out", str(folder / "data.yaml"), "--workers", "1", *options]) == 0
+    return yaml.safe_load((folder / "data.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_published_folders_are_described_without_a_question(name, tmp_path, capsys):
+    content = describe(tmp_path, MAPS[name])
+    kind, counts, num_classes, present = EXPECTED[name]
+    assert content["kind"] == kind
+    assert {split: (row["images"], row["labels"]) for split, row in content["counts"].items()} == counts
+    assert content["image_hw"] == list(published_sets.HW)
+    assert len(content["classes"]) == num_classes
+    shares = {row["name"].replace(" ", "-"): row["share"] for row in content["classes"]}
+    assert [row for row, share in shares.items() if share] == present.split()
+    assert sum(shares.values()) == pytest.approx(100, abs=0.1)
+    assert is_data_file(tmp_path / "data.yaml")
+    assert kind in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_verify_finds_nothing_wrong_with_what_init_describes(name, tmp_path):
+    content = describe(tmp_path, MAPS[name])
+    assert main(["verify", str(tmp_path / "data.yaml"), "--workers", "1", "--out", str(tmp_path / "out")]) == 0
+    report = json.loads((tmp_path / "out/dataset.json").read_text())
+    labelled = sum(counts["labels"] for counts in content["counts"].values())
+    assert sum(row["pixels"] for row in report["classes"]) + report["void"] == labelled * PIXELS
+    shares = {row["name"]: row["share"] for row in content["classes"]}
+    train = dict(zip((row["name"] for row in report["classes"]), report["splits"]["train"]["pixels"]))
+    assert {name: 100 * count / sum(train.values()) for name, count in train.items()} == pytest.approx(shares, abs=0.01)
+
+
+def test_every_pixel_gets_the_class_whose_colour_it_has(tmp_path):
+    describe(tmp_path, published_sets.camvid)
+    data = read_data_file(tmp_path / "data.yaml")
+    path = sorted((tmp_path / "set/LabeledApproved_full").glob("*"))[0]
+    names = {tuple(map(int, row.split()[:3])): row.split()[3] for row in published_sets.CAMVID_COLORS.splitlines()}
+    labels, colors = read_labels(path, data.parts[0].table), np.array(Image.open(path))
+    expected = np.array([[names[tuple(color)] for color in row] for row in colors])
+    assert set(np.unique(expected)) == {"Road", "Sky", "Void", "Car"}
+    assert (np.array([*data.table.names, *["Void"] * 247], object)[labels] == expected).all()
+
+
+def test_frames_of_one_film_are_not_on_both_sides(tmp_path):
+    describe(tmp_path, published_sets.camvid)
+    sides = {side: (tmp_path / f"data_splits/{side}.txt").read_text().split() for side in ("train", "val")}
+    assert {name.split("_")[0] for name in sides["val"]} == {"0016E5"}
+    assert {name.split("_")[0] for name in sides["train"]} == {"0001TP", "Seq05VD"}
+
+
+def test_unknown_things_are_listed_with_what_is_nearest(tmp_path):
+    def make(root):
+        published_sets.cvat(root)
+        Pictures(root).colors("SegmentationClass/shot0.png", [(128, 64, 128), (128, 64, 129)])
+        (root / "JPEGImages/shot5.jpg").unlink()
+
+    content = describe(tmp_path, make)
+    said = "\n".join(content["suspicions"])
+    assert "trafic light (nearest: traffic light)" in said
+    assert "colour (128, 64, 129), 12 % of the training" not in said
+    assert "colour (128, 64, 129)" in said
+    assert "nearest is (128, 64, 128) of 'road'" in said
+    assert "val: 1 labels have no image" in said
+    assert [row["name"] for row in content["classes"]][-1] == "rgb_128_64_129"
+
+
+def test_a_wrong_guess_is_one_edit_away(tmp_path, capsys):
+    def make(root):
+        for i in range(6):
+            Pictures(root).photo(f"images/{i}a.jpg")
+            Pictures(root).ids(f"masks/{i}a.png", [0, 2, 13, 255])
+
+    content = describe(tmp_path, make)
+    assert [row["name"] for row in content["classes"]] == ["class_0", "class_2", "class_13"]
+    assert "bdd100k_sem19" in "\n".join(content["suspicions"])
+    text = (tmp_path / "data.yaml").read_text()
+    start, end = text.index("classes:"), text.index("counts:")
+    (tmp_path / "data.yaml").write_text(f"{text[:start]}classes: bdd100k_sem19\n{text[end:]}")
+    assert read_data_file(tmp_path / "data.yaml").table.names[13] == "car"
+    assert main(["verify", str(tmp_path / "data.yaml"), "--workers", "1", "--out", str(tmp_path / "out")]) == 0
+    report = json.loads((tmp_path / "out/dataset.json").read_text())
+    assert [row["name"] for row in report["classes"] if row["pixels"]] == ["road", "building", "car"]
+
+
+def test_a_file_that_is_there_is_kept(tmp_path, capsys):
+    describe(tmp_path, published_sets.plain_ids)
+    (tmp_path / "data.yaml").write_text("mine")
+    assert main(["init", str(tmp_path / "set"), "--out", str(tmp_path / "data.yaml")]) == 1
+    assert "is there already; add --overwrite" in capsys.readouterr().err
+    assert (tmp_path / "data.yaml").read_text() == "mine"
+    assert main(["init", str(tmp_path / "set"), "--out", str(tmp_path / "data.yaml"), "--overwrite"]) == 0
+
+
+def test_a_folder_without_labels_is_refused_with_what_it_holds(tmp_path, capsys):
+    Pictures(tmp_path / "set").photo("pictures/a.jpg")
+    assert main(["init", str(tmp_path / "set"), "--out", str(tmp_path / "data.yaml")]) == 1
+    assert "holds no images with labels that are recognised" in capsys.readouterr().err
+    assert main(["init", str(tmp_path / "nowhere")]) == 1
+    assert "is no folder" in capsys.readouterr().err
+    assert not (tmp_path / "data.yaml").exists()
+
+
+def test_broken_files_are_counted_not_fatal(tmp_path):
+    def make(root):
+        published_sets.plain_ids(root)
+        whole = (root / "train/masks/0.png").read_bytes()
+        (root / "train/masks/0.png").write_bytes(whole[: len(whole) // 2])
+        (root / "train/masks/1.png").unlink()
+
+    content = describe(tmp_path, make)
+    said = "\n".join(content["suspicions"])
+    assert "train: 1 label files cannot be read" in said
+    assert "train: 1 images have no label, first" in said
+    assert content["counts"]["train"]["labels"] == 3
