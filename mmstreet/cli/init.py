@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     data = read_data_file(args.out)
     print(f"{args.folder}: {seen.title}")
     for split, counts in found.content["counts"].items():
-        print(f"  {split}: {', '.join(f'{value} {key}' for key, value in counts.items() if key != 'void_percent')}")
+        print(f"  {split}: {', '.join(f'{value} {key}' for key, value in counts.items() if key in ('images', 'labels', 'read'))}")
     print(f"  {len(data.table)} classes: {', '.join(data.table.names)}")
     for doubt in found.suspicions:
         print(f"  look: {doubt}")

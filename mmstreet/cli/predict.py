@@ -20,7 +20,9 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     """Read the command line."""
     parser = CommandParser(prog=prog, description=f"Predict an image, a folder, a pattern or a video. {SHARES}")
     parser.add_argument("exported", nargs="?", metavar="MODEL", help="the same as --model, for an exported file")
-    parser.add_argument("source", metavar="SOURCE", help="image, folder (searched to its depth), pattern in quotes, or video")
+    parser.add_argument(
+        "source", metavar="SOURCE", help="image, video, folder (searched to its depth), pattern in quotes, list (.txt), or data.yaml"
+    )
     parser.add_argument("--model", "-m", help="an exported .onnx or .torchscript file; default: the model that comes with mmstreet")
     parser.add_argument("--config", "-c", help="config of mmseg or mmdet: a file, or a name such as deeplabv3_bdd_v3")
     parser.add_argument("--checkpoint", "-k", help=".pth file, the folder of a run for its newest one, or a URL")
@@ -51,6 +53,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     )
     parser.add_argument("--abstain", type=float, metavar="T", help="pixels of a confidence below T, 0 to 1, become unknown, 255")
     parser.add_argument("--no-labels", action="store_true", help="write no label maps")
+    parser.add_argument("--split", choices=("train", "val", "test"), help="of a data.yaml, which images (default: test, else val)")
     add_results(parser, verb="predict")
     parser.add_argument("--trust-checkpoint", action="store_true", help="read a checkpoint that may run code; only for files of your own")
     add_cfg_options(parser)
@@ -83,7 +86,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 
     shard = current_shard()
-    sources = find_sources(args.source)
+    sources = find_sources(args.source, split=args.split)
     predictor = Predictor(
         args.model or args.config,
         args.checkpoint,

@@ -17,7 +17,7 @@ from mmstreet.labels import TABLES, are_rows_of, find_table
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     """Read the command line."""
     parser = CommandParser(prog=prog, description=f"Refine saved predictions. {SHARES}")
-    parser.add_argument("images", metavar="IMAGES", help="image, folder (searched to its depth) or pattern in quotes")
+    parser.add_argument("images", metavar="IMAGES", help="image, folder (searched to its depth), pattern in quotes, or list (.txt)")
     parser.add_argument(
         "predictions",
         type=Path,

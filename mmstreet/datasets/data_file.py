@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mmstreet.datasets.folders import read_list
 from mmstreet.datasets.layouts import LAYOUTS, SPLITS, Layout, layout_from_config
+from mmstreet.datasets.pairs import Pair, list_pairs
 from mmstreet.datasets.remap_names import check_mapping
 from mmstreet.files.text import read_text
 from mmstreet.label_table import check_keys
@@ -44,6 +46,18 @@ class DataPart:
     mapping: Mapping[str, str] | None = None
     repeat: int = 1
     pixels: Mapping[str, int] = field(default_factory=dict)
+
+    def place(self, split: str) -> tuple[str, list[str] | None]:
+        """Return the folder of a split and, if there is one, the lines of its list file."""
+        place = self.splits[split]
+        if not place.endswith(".txt"):
+            return place, None
+        return (split if self.layout.image_folders(self.root, split) else "."), read_list(place)
+
+    def pairs(self, split: str, *, labelled: bool | None = None) -> list[Pair]:
+        """Return the images of a split with their labels; see :func:`mmstreet.datasets.pairs.list_pairs`."""
+        folder, names = self.place(split)
+        return list_pairs(self.root, self.layout, folder, names, labelled=labelled)
 
 
 @dataclass(frozen=True)

@@ -219,15 +219,15 @@ def inventories_of_data(path: str | Path) -> list[Inventory]:
         target = None if part.mapping is None else data.table
         reading = Reading(part.table, part.layout.palette, part.layout.unlisted, target=target, mapping=part.mapping or {})
         inventory = Inventory(str(path), reading)
-        for split, place in part.splits.items():
+        for split in part.splits:
             name = split if len(data.parts) == 1 else f"{part.name}/{split}"
-            if place.endswith(".txt"):
-                folder = split if part.layout.image_folders(part.root, split) else "."
-                keys = [split_line(line, part.layout, folder) for line in read_list(place)]
+            folder, lines = part.place(split)
+            if lines is not None:
+                keys = [split_line(line, part.layout, folder) for line in lines]
                 inventory.add_listed(part.root, part.layout, keys, name, labelled=True)
             else:
-                require_images(part.root, part.layout, place)
-                inventory.add_split(part.root, part.layout, place, name, labelled=split != "test")
+                require_images(part.root, part.layout, folder)
+                inventory.add_split(part.root, part.layout, folder, name, labelled=split != "test")
         inventories.append(inventory)
     return inventories
 

@@ -15,7 +15,7 @@ from mmstreet.engine.errors import LaunchError
 from mmstreet.files.dataset_parts import dataset_parts
 from mmstreet.labels import LabelTable, known_class
 
-PLACEHOLDER = "data.yaml"
+_PLACEHOLDER = "data.yaml"
 """``data_root`` of a config that has no data of its own."""
 _KEPT = ("pipeline", "indices", "test_mode", "lazy_init", "serialize_data", "max_refetch", "cache")
 _MAX_CROP_HW = (512, 1024)
@@ -58,6 +58,21 @@ def fit_config(cfg: Config, data: DataFile) -> None:
             crop["prefer"] = rare_classes(table)
             if data.image_hw is not None:
                 crop["size_hw"] = crop_size(data.image_hw)
+
+
+def lacks_data(cfg: Config) -> bool:
+    """Tell whether a config waits for the data of a file, as ``street`` does."""
+    loaders = (cfg.get(f"{split}_dataloader") or {} for split in ("train", "test"))
+    return any(part.get("data_root") == _PLACEHOLDER for loader in loaders for part in dataset_parts(loader.get("dataset")))
+
+
+def set_num_classes(model: Any, num_classes: int) -> None:
+    """Give every head of a model's config another number of classes, and no class weights, for a model that is not trained."""
+    for node in _dicts(model):
+        if "num_classes" in node:
+            node["num_classes"] = num_classes
+        if "class_weight" in node:
+            node["class_weight"] = None
 
 
 def rare_classes(table: LabelTable) -> tuple[int, ...]:
@@ -104,10 +119,7 @@ def _is_labelled(part: DataPart, split: str) -> bool:
 
 
 def _data_set(leaf: Mapping, part: DataPart, split: str, table: LabelTable) -> dict:
-    place = part.splits[split]
-    is_list = place.endswith(".txt")
-    if is_list:
-        place_of_list, place = place, split if part.layout.image_folders(part.root, split) else "."
+    folder, lines = part.place(split)
     found = {key: copy.deepcopy(leaf[key]) for key in _KEPT if key in leaf}
     steps = []
     for step in found.get("pipeline", ()):
@@ -125,11 +137,11 @@ def _data_set(leaf: Mapping, part: DataPart, split: str, table: LabelTable) -> d
         found,
         type="mmstreet.StreetSemSeg",
         data_root=str(part.root),
-        split=place,
+        split=folder,
         layout=copy.deepcopy(part.layout_settings),
         classes=_rows(part.table),
         **({"table": _rows(table)} if part.mapping is not None else {}),
-        **({"ann_file": place_of_list} if is_list else {}),
+        **({} if lines is None else {"ann_file": part.splits[split]}),
         pipeline=steps,
     )
 

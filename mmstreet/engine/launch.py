@@ -17,11 +17,10 @@ from mmengine.runner import Runner
 from mmstreet.datasets.data_file import is_data_file, read_data_file
 from mmstreet.engine.checkpoints import find_checkpoint, is_complete, latest_checkpoint
 from mmstreet.engine.config_keys import check_keys, check_options
-from mmstreet.engine.data_config import PLACEHOLDER, fit_config
+from mmstreet.engine.data_config import fit_config, lacks_data
 from mmstreet.engine.errors import LaunchError
 from mmstreet.engine.run_options import set_batch_size, set_data_root, set_learning_rate, set_length, set_mixed_precision
 from mmstreet.files.config_files import find_config
-from mmstreet.files.dataset_parts import dataset_parts
 
 LAUNCHERS = ("auto", "none", "pytorch", "slurm", "mpi")
 HOOKS = ("CheckpointGuardHook", "MissedValidationHook", "ScheduleHook")
@@ -119,11 +118,6 @@ def load_config(
         set_batch_size(cfg, batch_size, loader=loader)
     if data is not None and described is None:
         set_data_root(cfg, data)
-    for leaf in dataset_parts((cfg.get("train_dataloader") or {}).get("dataset")):
-        if leaf.get("data_root") == PLACEHOLDER:
-            raise LaunchError(
-                f"config '{Path(path).stem}' has no data of its own; 'mmstreet init FOLDER' writes a data.yaml to name after it"
-            )
     if schedule is not None:
         _replace_hook(cfg, dict(type="mmstreet.ScheduleHook", extension=schedule))
     if ema is not None:
@@ -158,6 +152,10 @@ def build_runner(cfg: Config) -> Runner:
     Raises:
         LaunchError: If the launcher cannot work without a GPU.
     """
+    if lacks_data(cfg):
+        raise LaunchError(
+            f"config '{Path(cfg.filename).stem}' has no data of its own; 'mmstreet init FOLDER' writes a data.yaml, which is named after it"
+        )
     if cfg.get("launcher", "none") != "none":
         atexit.register(_leave_process_group)
         if get_device() == "cpu":

@@ -17,6 +17,7 @@ from torch import nn
 from mmstreet.engine.checkpoint_content import check_content
 from mmstreet.engine.checkpoint_fit import check_fit, plain_weights
 from mmstreet.engine.checkpoints import find_checkpoint
+from mmstreet.engine.data_config import lacks_data, set_num_classes
 from mmstreet.engine.errors import LaunchError
 from mmstreet.engine.launch import load_config
 from mmstreet.engine.pretrained import fetch_weights
@@ -59,12 +60,13 @@ def load_trained(
     check_content(content, path)
     place = choose_device(device)
     scope = cfg.get("default_scope", "mmseg")
+    trained = {str(key).lower(): value for key, value in (content.get("meta", {}).get("dataset_meta") or {}).items()}
+    if lacks_data(cfg) and trained.get("classes"):
+        set_num_classes(cfg.model, len(trained["classes"]))
     model = build_model(cfg)
     check_fit(model, content, path)
     model.load_state_dict({k: v for k, v in plain_weights(content).items() if k in model.state_dict()}, strict=False)
-    meta = {str(key).lower(): value for key, value in (content.get("meta", {}).get("dataset_meta") or {}).items()}
-    if not meta.get("classes"):
-        meta = metainfo_of_config(cfg)
+    meta = trained if trained.get("classes") else metainfo_of_config(cfg)
     width = count_classes(model)
     names = tuple(meta.get("classes") or ())
     if names[width:] == ("background",):  # a test set over the whole scene has it; the model of the six classes has not

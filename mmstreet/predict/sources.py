@@ -5,12 +5,15 @@ from __future__ import annotations
 import glob
 import hashlib
 import logging
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from mmstreet.datasets.data_file import is_data_file, read_data_file
+from mmstreet.datasets.folders import read_list
 from mmstreet.files.images import PICTURE_NAME
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2")
@@ -33,24 +36,32 @@ class Source:
     is_video: bool
 
 
-def find_sources(source: str | Path) -> list[Source]:
+def find_sources(source: str | Path, *, split: str | None = None) -> list[Source]:
     """List the images and videos of a source, sorted by path, the same on every machine that sees the same files.
 
     Pictures in a form that is not read (``.gif``, ``.heic``) are left out with a warning.
 
     Args:
-        source: An image or a video; a folder, which is searched to its depth; or a glob pattern, where ``**`` means any depth.
+        source: An image or a video; a folder, which is searched to its depth; a glob pattern, where ``**`` means any depth; a list, a
+            ``.txt`` file of paths, absolute or relative to its folder; or a ``data.yaml``.
+        split: Of a ``data.yaml``, which images: ``'train'``, ``'val'`` or ``'test'``; ``None`` takes those of the test, else of validation.
 
     Returns:
         The files, each with a name of its own, also where upper and lower case are the same: where two would share results, the suffix
         becomes part of their names, and where that is not enough, a hash of the path.
 
     Raises:
-        FileNotFoundError: If there is nothing, or nothing of a known kind; the message says what there is.
-        ValueError: If a single file is of no known kind, or the source is an address.
+        FileNotFoundError: If there is nothing, or nothing of a known kind, or a listed file does not exist; the message says what there is.
+        ValueError: If a single file is of no known kind, the source is an address, or a split is named of what has none.
     """
     refuse_address(source, "files are not fetched: download it and give its path")
     path = Path(source)
+    if is_data_file(path):
+        return _name(_images_of(path, split), None)
+    if split is not None:
+        raise ValueError(f"'{source}' has no split '{split}'; only a data.yaml has splits")
+    if path.is_file() and path.suffix.lower() == ".txt":
+        return _name(_listed(path), None)
     if path.is_file():
         if not _is_known(path):
             raise ValueError(f"'{path}' is neither an image ({', '.join(IMAGE_SUFFIXES)}) nor a video ({', '.join(VIDEO_SUFFIXES)})")
@@ -62,7 +73,7 @@ def find_sources(source: str | Path) -> list[Source]:
         if not files:
             what = "matches no file" if glob.has_magic(str(source)) else "does not exist"
             raise FileNotFoundError(f"'{source}' {what}; give an image, a folder, a pattern in quotes or a video")
-        root = _common_folder(files)
+        root = None
     files = [x for x in files if not x.name.startswith(".")]
     known = sorted(x for x in files if _is_known(x))
     if not known:
@@ -70,6 +81,26 @@ def find_sources(source: str | Path) -> list[Source]:
         raise FileNotFoundError(f"'{source}' has no image and no video ({endings or 'it is empty'}); known are {', '.join(IMAGE_SUFFIXES)}")
     _name_unread([x for x in files if PICTURE_NAME.search(x.name) and not _is_known(x)])
     return _name(known, root)
+
+
+def _listed(path: Path) -> list[Path]:
+    files = [Path(os.path.normpath(path.parent / line)) for line in read_list(path)]
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise FileNotFoundError(f"list '{path}' names {len(files)} files, and {len(missing)} of them do not exist, first '{missing[0]}'")
+    strange = [file for file in files if not _is_known(file)]
+    if strange:
+        raise ValueError(f"list '{path}' names '{strange[0]}', which is neither an image nor a video")
+    return sorted(set(files))
+
+
+def _images_of(path: Path, split: str | None) -> list[Path]:
+    data = read_data_file(path)
+    split = split or next((name for name in ("test", "val") if name in data.splits), data.splits[0])
+    if split not in data.splits:
+        raise ValueError(f"'{path}' has no split '{split}'; it has {', '.join(data.splits)}")
+    pairs = [pair for part in data.parts if split in part.splits for pair in part.pairs(split, labelled=False)]
+    return sorted({Path(pair.image_path) for pair in pairs})
 
 
 def _name_unread(pictures: Sequence[Path]) -> None:
@@ -94,8 +125,9 @@ def _common_folder(files: Sequence[Path]) -> Path:
     return folder
 
 
-def _name(files: Sequence[Path], root: Path) -> list[Source]:
+def _name(files: Sequence[Path], root: Path | None) -> list[Source]:
     """Name the results of files: by their paths without suffix; where results would collide, with suffix; where still, with a hash."""
+    root = _common_folder(files) if root is None else root
     paths = [file.relative_to(root) for file in files]
     names = [(path.parent / result_stem(path)).as_posix() for path in paths]
     hashes = [hashlib.sha256(path.as_posix().encode("utf-8", "surrogateescape")).hexdigest()[:8] for path in paths]

@@ -10,7 +10,7 @@ from mmstreet.predict.sources import find_sources
 
 @pytest.fixture
 def tree(tmp_path):
-    for name in ("b/2.jpg", "a/1.PNG", "a/1.jpg", "a/deep/3.tif", "c.mp4", "notes.txt", ".hidden.jpg"):
+    for name in ("b/2.jpg", "a/1.PNG", "a/1.jpg", "a/deep/3.tif", "c.mp4", "notes.txt", "notes.md", ".hidden.jpg"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -40,7 +40,8 @@ def test_a_single_file_is_itself(tree):
     [
         ("gone.jpg", "'.*gone.jpg' does not exist; give an image"),
         ("*.webp", "matches no file"),
-        ("notes.txt", "notes.txt' is neither an image"),
+        ("notes.txt", "notes.txt' holds no name; write one image name per line"),
+        ("notes.md", "notes.md' is neither an image"),
     ],
 )
 def test_what_is_not_there_or_unknown_is_said(tree, source, message):
@@ -82,3 +83,16 @@ def test_pictures_in_a_form_that_is_not_read_are_named(tree, caplog):
     find_sources(tree)
     (record,) = caplog.records
     assert f"left out: 3 pictures in a form that is not read (.gif, .heic), first '{tree}/b/x.GIF'" in record.getMessage()
+
+
+def test_a_list_names_files_anywhere_and_none_that_is_missing(tree):
+    (tree / "some.txt").write_text(f"# chosen\nb/2.jpg\n{tree}/a/deep/3.tif\n")
+    assert names(tree / "some.txt") == [("a/deep/3", False), ("b/2", False)]
+    (tree / "some.txt").write_text("b/2.jpg\nb/3.jpg\nb/4.jpg\n")
+    with pytest.raises(FileNotFoundError, match=r"names 3 files, and 2 of them do not exist, first '.*b/3\.jpg'"):
+        find_sources(tree / "some.txt")
+    (tree / "some.txt").write_text("notes.md\n")
+    with pytest.raises(ValueError, match=r"notes\.md', which is neither an image nor a video"):
+        find_sources(tree / "some.txt")
+    with pytest.raises(ValueError, match=r"only a data\.yaml has splits"):
+        find_sources(tree, split="val")
