@@ -59,7 +59,7 @@ METRICS = _node(
 HOOKS = _node("hook", root.HOOKS, core=("engine.hooks", "evaluation.refinement"))
 DATA_SAMPLERS = _node("data sampler", root.DATA_SAMPLERS)
 OPTIM_WRAPPERS = _node("optim_wrapper", root.OPTIM_WRAPPERS, core=("engine.amp",))
-OPTIM_WRAPPER_CONSTRUCTORS = _node("optimizer wrapper constructor", root.OPTIM_WRAPPER_CONSTRUCTORS)
+OPTIM_WRAPPER_CONSTRUCTORS = _node("optimizer wrapper constructor", root.OPTIM_WRAPPER_CONSTRUCTORS, core=("engine.param_groups",))
 
 # mmengine's root has no node for what follows the network. Build with
 # REFINERS.build(dict(type="mmstreet.VoteRefiner", source=dict(type="mmstreet.SuperpixelMasks")), default_args=dict(classes=names)).

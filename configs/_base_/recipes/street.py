@@ -8,6 +8,7 @@ param_scheduler = [dict(type="PolyLR", power=0.9, eta_min=0, by_epoch=True, conv
 optim_wrapper = dict(
     type="OptimWrapper",
     optimizer=dict(type="AdamW", lr=1e-3, weight_decay=1e-2),
+    constructor="mmstreet.MergedGroupsConstructor",
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.3)), norm_decay_mult=0.0),
     clip_grad=dict(max_norm=1.0),
 )

@@ -17,6 +17,7 @@ _v2_loss = dict(
 _v2_auxiliary_loss = dict(_v2_loss, loss_weight=0.4)
 _v2_optim_wrapper = dict(
     optimizer=dict(lr=1e-3),
+    constructor="mmstreet.MergedGroupsConstructor",
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))),
     clip_grad=dict(max_norm=1.0),
 )

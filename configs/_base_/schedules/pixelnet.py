@@ -8,5 +8,6 @@ param_scheduler = [dict(type="PolyLR", power=0.9, eta_min=0, by_epoch=True, conv
 optim_wrapper = dict(
     type="OptimWrapper",
     optimizer=dict(type="SGD", lr=1e-3, momentum=0.9, weight_decay=5e-4),
+    constructor="mmstreet.MergedGroupsConstructor",
     paramwise_cfg=dict(bias_lr_mult=2, bias_decay_mult=0, norm_decay_mult=0),
 )
