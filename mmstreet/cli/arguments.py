@@ -21,7 +21,8 @@ class CommandParser(argparse.ArgumentParser):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        self.add_argument("--verbose", action="store_true", help="show all that goes to the log file otherwise")
+        self.add_argument("--debug", action="store_true", help="the same, and the traceback of an error")
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message, and leave with exit code 2."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import os
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 
 from mmstreet import __version__
 from mmstreet.cli.failures import explain, log_traceback
+from mmstreet.cli.terminal import quiet_terminal
 
 GROUPS = {
     "Train and test": {
@@ -46,11 +48,16 @@ GROUPS = {
 }
 """Commands by group; each is the module of its name in ``mmstreet/cli/`` with ``main(argv, prog) -> exit code``."""
 
+_HIDDEN = {"train": ("mmstreet.metrics", "mmstreet.safety", "mmstreet.engine.hooks.preflight")}
+"""Modules whose log lines stay in the log file: a training prints short tables instead."""
+
 COMMANDS = {name: what for group in GROUPS.values() for name, what in group.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
+
+    What the frameworks print goes to the log file of the run, see :mod:`mmstreet.cli.terminal`, unless ``--verbose`` is given.
 
     A mistake of the user ends in one sentence on stderr. Its traceback is shown with ``--debug`` or ``MMSTREET_DEBUG=1``, and kept in the
     log file of the run where there is one. Any other exception is a bug of the program and is passed on.
@@ -77,8 +84,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"mmstreet: there is no command '{argv[0]}'; {advice}", file=sys.stderr)
         return 2
     prog = f"mmstreet {argv[0]}"
+    hidden = _HIDDEN.get(argv[0], ())
     try:
-        return importlib.import_module(f"mmstreet.cli.{argv[0].replace('-', '_')}").main(argv[1:], prog)
+        with contextlib.nullcontext() if {"--verbose", "--debug"} & set(argv) else quiet_terminal(hidden=hidden):
+            return importlib.import_module(f"mmstreet.cli.{argv[0].replace('-', '_')}").main(argv[1:], prog)
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)
         return 130

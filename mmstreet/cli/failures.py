@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import logging
 import re
-import sys
 import traceback
 from pathlib import Path
 from urllib.error import URLError
 
+from mmstreet.cli.terminal import append_to_log
 from mmstreet.deps import installed
 from mmstreet.engine.errors import TrainingStopped
 from mmstreet.engine.installation import explain_import_error
@@ -55,14 +53,7 @@ def explain(error: BaseException) -> str | None:
 
 def log_traceback(error: BaseException) -> None:
     """Append the traceback of an exception to the log file of the run, if mmengine has opened one."""
-    if "mmengine.logging" in sys.modules:
-        from mmengine.logging import MMLogger
-
-        for logger in MMLogger._instance_dict.values():
-            for handler in (handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)):
-                with contextlib.suppress(OSError, ValueError):  # a full disk is what the sentence says, a closed log is no news
-                    handler.stream.write("".join(traceback.format_exception(error)))
-                    handler.flush()
+    append_to_log("".join(traceback.format_exception(error)))
 
 
 def _message(error: BaseException) -> str:

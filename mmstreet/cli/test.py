@@ -80,6 +80,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     args = parse_args(argv, prog)
     from mmengine.dist import is_main_process
 
+    from mmstreet.cli.progress import shown_progress
     from mmstreet.cli.report import show_run
     from mmstreet.engine.launch import build_runner, load_config
     from mmstreet.engine.safe_load import safe_loading
@@ -125,9 +126,10 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             if runner is None:
                 run_splits(cfg, args.splits, out=out, worst=args.worst, examples=args.examples)
             else:
-                run_test(runner, out=out, worst=args.worst)
-                if kinds is not None:
-                    run_corruptions(runner, kinds, out=out, quick=args.quick)
+                with shown_progress(runner, shown=not (args.verbose or args.debug)):
+                    run_test(runner, out=out, worst=args.worst)
+                    if kinds is not None:
+                        run_corruptions(runner, kinds, out=out, quick=args.quick)
         if is_main_process():
             show_run(home or out, ResultFolder(out, cfg.get("load_from")))
     return 0

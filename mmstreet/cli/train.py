@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,6 +72,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     args = parse_args(argv, prog)
     from mmengine.dist import is_main_process
 
+    from mmstreet.cli.progress import format_end, shown_progress
     from mmstreet.cli.report import show_run
     from mmstreet.engine.launch import build_runner
     from mmstreet.engine.run_options import check_steps
@@ -87,11 +89,13 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             validation = path_inside(cfg.work_dir, "validation")
             runner = build_runner(cfg)
             check_steps(runner)
-            with claimed(cfg.work_dir), recorded(cfg, command_line(argv, prog), kind="train", folder=cfg.work_dir):
+            began, progress = time.monotonic(), shown_progress(runner, shown=not (args.verbose or args.debug))
+            with claimed(cfg.work_dir), recorded(cfg, command_line(argv, prog), kind="train", folder=cfg.work_dir), progress:
                 runner.train()
                 if is_main_process():
                     write_validation(runner, out=validation)
             if is_main_process():
+                print(format_end(runner, time.monotonic() - began))
                 show_run(cfg.work_dir)
             before = cfg
     return 0
