@@ -87,7 +87,7 @@ def test_warnings_of_others_are_one_line_and_those_of_frameworks_are_in_the_log(
         module("mmcv.cnn").warn("no deformable attention")
         module("my_project.data").warn("two\nlines")
     assert capsys.readouterr().out == "warning: two lines\n"
-    assert "mmcv/cnn/x.py:5: UserWarning: no deformable attention" in path.read_text()
+    assert "mmcv/cnn/x.py:4: UserWarning: no deformable attention" in path.read_text()
 
 
 def test_a_line_stays_when_a_bar_is_drawn_after_it(capsys):
