@@ -52,6 +52,7 @@ setup(
         "crf": ["pydensecrf2==1.1"],
         "superpixel": ["scikit-image>=0.22"],
         "parquet": ["pyarrow>=14"],
+        "tools": ["supervision>=0.22"],
         "export": ["onnx>=1.16", "onnxruntime>=1.18", "opencv-python>=4.5"],
         "test": [
             "pytest>=8",

@@ -20,7 +20,11 @@ def _node(name: str, parent: root.Registry, *, core: tuple = (), mmseg: tuple = 
 
 
 DATASETS = _node(
-    "dataset", root.DATASETS, core=("datasets.remapped", "datasets.class_uniform"), mmseg=("datasets.sem_seg",), mmdet=("datasets.ins_seg",)
+    "dataset",
+    root.DATASETS,
+    core=("datasets.remapped", "datasets.class_uniform"),
+    mmseg=("datasets.sem_seg", "datasets.shards"),
+    mmdet=("datasets.ins_seg",),
 )
 TRANSFORMS = _node(
     "transform",

@@ -21,7 +21,9 @@ _OPTIONS = {
     "label_suffix": ("--from", ("semantic",)),
     "palette": ("--from", ("semantic",)),
     "no_overlaps": ("--to", ("scalabel",)),
-    "copy_images": ("--to", ("yolo", "cityscapes")),
+    "copy_images": ("--to", ("yolo", "cityscapes", "fiftyone")),
+    "with_predictions": ("--to", ("fiftyone",)),
+    "scores": ("--to", ("fiftyone",)),
 }
 """Options that only some formats know."""
 
@@ -49,7 +51,11 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument("--palette", choices=("color", "index"), help="with --from semantic: what pixels of palette images are")
     parser.add_argument("--predictions", type=Path, help="with --from coco: COCO results that take the place of the annotations")
     parser.add_argument("--no-overlaps", action="store_true", help="with --to scalabel: each pixel belongs to one instance, by score")
-    parser.add_argument("--copy-images", action="store_true", help="with --to yolo or cityscapes: put the images where these have them")
+    parser.add_argument("--copy-images", action="store_true", help="with --to yolo, cityscapes or fiftyone: put the images there, too")
+    parser.add_argument(
+        "--with-predictions", type=Path, metavar="PATH", help="with --to fiftyone: predictions beside the labels, any format"
+    )
+    parser.add_argument("--scores", type=Path, help="with --to fiftyone: per_image.npz of mmstreet test, for each image's scores")
     parser.add_argument("--overwrite", action="store_true", help="replace a folder that is not empty")
     parser.add_argument("--workers", type=int, help="processes (default: one per core)")
     parser.add_argument("--strict", action="store_true", help="stop at the first label that cannot be converted")
@@ -77,7 +83,12 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         "palette": args.palette,
     }
     reader = reader_type(args.input, table, args.images, **{name: value for name, value in told.items() if value})
-    writer = writer_type(args.output, table, **({"overlaps": False} if args.no_overlaps else {}))
+    more = {"overlaps": False} if args.no_overlaps else {"scores": args.scores} if args.scores else {}
+    if args.with_predictions:
+        source = _recognise(args.with_predictions)
+        found = get_reader(source).find_table(args.with_predictions)
+        more["predictions"] = get_reader(source)(args.with_predictions, table if found is None else found, None)
+    writer = writer_type(args.output, table, **more)
     report = convert(reader, writer, workers=args.workers, strict=args.strict, overwrite=args.overwrite, copy_images=args.copy_images)
     report.write(args.output.with_suffix(".report.json"))
     print(f"{args.source} → {args.target}, {len(table)} classes of {table.name}")

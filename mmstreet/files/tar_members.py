@@ -7,8 +7,7 @@ import tarfile
 from pathlib import Path
 from typing import NamedTuple
 
-INDEX = "index.json"
-_ADDRESS = re.compile(r"(.+\.tar):(.+)@(\d+)\+(\d+)", re.DOTALL)
+_ADDRESS = re.compile(r"(.+\.tar)/@(\d+)\+(\d+)/(.+)", re.DOTALL)
 _KEY = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)", re.DOTALL)
 
 
@@ -21,13 +20,13 @@ class Member(NamedTuple):
 
 
 def address_of(shard: str | Path, member: Member) -> str:
-    """Return the text that stands for a member in the place of a path; :func:`read_member` reads it."""
-    return f"{shard}:{member.name}@{member.offset}+{member.size}"
+    """Return the text that stands for a member in the place of a path, and ends with its name; :func:`read_member` reads it."""
+    return f"{shard}/@{member.offset}+{member.size}/{member.name}"
 
 
 def is_address(path: str | Path) -> bool:
     """Whether a path is an address of a member of a tar archive."""
-    return ".tar:" in (text := str(path)) and _ADDRESS.fullmatch(text) is not None
+    return ".tar/@" in (text := str(path)) and _ADDRESS.fullmatch(text) is not None
 
 
 def read_member(address: str | Path) -> bytes:
@@ -37,12 +36,12 @@ def read_member(address: str | Path) -> bytes:
         FileNotFoundError: If there is no such archive.
         ValueError: If it is shorter than the address says; it was changed or cut off.
     """
-    shard, name, offset, size = _ADDRESS.fullmatch(str(address)).groups()
+    shard, offset, size, name = _ADDRESS.fullmatch(str(address)).groups()
     with open(shard, "rb") as file:
         file.seek(int(offset))
         data = file.read(int(size))
     if len(data) != int(size):
-        raise ValueError(f"{shard} ends inside '{name}': it was cut off or written anew; fetch it again, or delete {INDEX} beside it")
+        raise ValueError(f"{shard} ends inside '{name}': it was cut off or written anew; fetch it again")
     return data
 
 

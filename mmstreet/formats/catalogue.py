@@ -36,6 +36,8 @@ FORMATS: Mapping[str, Format] = {
     "cvat": Format("CVAT's segmentation masks 1.1, Pascal VOC's layout, a .zip file", "cvat:CvatReader", "cvat:CvatWriter"),
     "parquet": Format("parquet, columns image and label, for Hugging Face", "parquet:ParquetReader", "parquet:ParquetWriter"),
     "webdataset": Format("WebDataset's tar shards", "shards:ShardReader", "shards:ShardWriter"),
+    "predictions": Format("a folder of mmstreet predict", "predictions:PredictionReader", None),
+    "fiftyone": Format("a data set on disk for FiftyOne's app", None, "fiftyone_folder:FiftyOneWriter"),
 }
 
 READERS = tuple(name for name, row in FORMATS.items() if row.reader)

@@ -165,10 +165,12 @@ def _draw(raw: Any, size_hw: tuple[int, int]) -> np.ndarray:
         raise rules.RecordError("malformed polygon", "its polygon has no point")
     low = np.clip(np.floor(points.min(0)), 0, size_hw[::-1]).astype(int)
     high = np.clip(np.ceil(points.max(0)) + 1, low, size_hw[::-1]).astype(int)
-    canvas = Image.new("1", tuple((high - low).tolist()))
-    corners = [tuple(point) for point in (points - low).tolist()]
+    # Not moved to the corner of the canvas: Pillow rounds where edges cross rows, and a polygon that is moved may differ by a pixel.
+    canvas = Image.new("L", tuple(high.tolist()))
+    corners = [tuple(point) for point in points.tolist()]
     ImageDraw.Draw(canvas).polygon(corners if len(corners) > 1 else corners * 2, fill=1)
-    return counts_from_runs(runs_from_mask(np.asarray(canvas), origin_xy=tuple(low.tolist()), size_hw=size_hw), size_hw)
+    mask = np.asarray(canvas.crop((*low.tolist(), *high.tolist()))) > 0
+    return counts_from_runs(runs_from_mask(mask, origin_xy=tuple(low.tolist()), size_hw=size_hw), size_hw)
 
 
 def _cut(instance: InstanceRecord, counts: np.ndarray, size_hw: tuple[int, int]) -> InstanceRecord | None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -55,27 +57,32 @@ class _Files:
     def names(self) -> list[str]:
         if Path(self.path).is_dir():
             return sorted(path.relative_to(self.path).as_posix() for path in Path(self.path).rglob("*") if path.is_file())
-        with self._archive() as archive:
-            return sorted(name for name in archive.namelist() if not name.endswith("/"))
+        return sorted(name for name in self._archive().namelist() if not name.endswith("/"))
 
     def read(self, name: str) -> bytes:
         if Path(self.path).is_dir():
             return read_regular_file(Path(self.path) / name)
-        with self._archive() as archive:
-            try:
-                if archive.getinfo(name).file_size > _MAX_MEMBER:
-                    raise ValueError(f"{self.path}: '{name}' has {archive.getinfo(name).file_size} bytes, at most {_MAX_MEMBER} are read")
-                return archive.read(name)
-            except KeyError as error:
-                raise FileNotFoundError(f"{self.path} holds no '{name}'") from error
-            except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
-                raise ValueError(f"{self.path}: '{name}' is damaged or encrypted ({error})") from error
+        archive = self._archive()
+        try:
+            if archive.getinfo(name).file_size > _MAX_MEMBER:
+                raise ValueError(f"{self.path}: '{name}' has {archive.getinfo(name).file_size} bytes, at most {_MAX_MEMBER} are read")
+            return archive.read(name)
+        except KeyError as error:
+            raise FileNotFoundError(f"{self.path} holds no '{name}'") from error
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError) as error:
+            raise ValueError(f"{self.path}: '{name}' is damaged or encrypted ({error})") from error
 
     def _archive(self) -> zipfile.ZipFile:
-        try:
-            return zipfile.ZipFile(self.path)
-        except zipfile.BadZipFile as error:
-            raise ValueError(f"{self.path} is no whole zip archive ({error}); fetch or write it again") from error
+        return _open_archive(self.path, os.stat(self.path).st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _open_archive(path: Path, _changed: int) -> zipfile.ZipFile:
+    """Open an archive; it stays open, for its table of contents is read anew each time."""
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path} is no whole zip archive ({error}); fetch or write it again") from error
 
 
 def read_labelmap(path: str | Path) -> dict[tuple[int, int, int], str]:

@@ -50,6 +50,7 @@ def _detect_folder(path: Path) -> str | None:
     endings = {file.suffix.lower() for file in files}
     jsons = sorted(path.glob("*.json"))
     for name, is_there in (
+        ("predictions", (path / "run.json").is_file() and (path / "records").is_dir()),
         ("cityscapes", any(re.search(r"_(polygons\.json|instanceIds\.png|labelIds\.png)$", file.name) for file in files)),
         ("cvat", (path / "SegmentationClass").is_dir()),
         ("parquet", ".parquet" in endings),

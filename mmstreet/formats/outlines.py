@@ -125,7 +125,8 @@ def _without_straight(loop: Polygon) -> Polygon:
     points = np.array(loop)
     steps = np.sign(np.roll(points, -1, 0) - points)
     kept = (steps != np.roll(steps, 1, 0)).any(1)
-    return [tuple(point) for point in points[kept].tolist()] if kept.any() else loop[:1]
+    corners = [tuple(point) for point in points[kept].tolist()] if kept.any() else loop[:1]
+    return corners + corners[-1:] * (3 - len(corners))  # one pixel, or a line: Cityscapes' tools refuse a polygon of fewer points
 
 
 def _trace_loops(mask: np.ndarray) -> list[Polygon]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from mmstreet.deps import require
@@ -98,7 +100,7 @@ class ParquetReader(Reader):
         where = f"{path}, row {row} of group {group} ('{task.name}')"
         report.images_in += 1
         try:
-            cells = _read_group(path, group)[row]
+            cells = _read_group(path, group, os.stat(path).st_mtime_ns)[row]
             picture, label = ((cells[name] or {}).get("bytes") for name in ("image", "label"))
             if picture is None or label is None:
                 raise rules.RecordError("row without the bytes of image or label", "expected both pictures with their bytes")
@@ -115,15 +117,10 @@ class ParquetReader(Reader):
         return rules.build_image(task.name, labels.shape, {}, instances, report, picture=picture)
 
 
-_last: dict[tuple[str, int], list[dict]] = {}
-
-
-def _read_group(path: str, group: int) -> list[dict]:
-    """Read a row group; the last one is kept, since its rows are asked for one after the other."""
-    if (path, group) not in _last:
-        _last.clear()
-        _last[path, group] = _open(Path(path)).read_row_group(group, columns=["image", "label"]).to_pylist()
-    return _last[path, group]
+@lru_cache(maxsize=1)
+def _read_group(path: str, group: int, _changed: int) -> list[dict]:
+    """Read a row group, which is kept, since its rows are asked for one after the other."""
+    return _open(Path(path)).read_row_group(group, columns=["image", "label"]).to_pylist()
 
 
 @dataclass(frozen=True)

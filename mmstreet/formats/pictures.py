@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Generic, TypeVar
 
 from mmstreet.files.atomic import write_bytes
 from mmstreet.files.images import PICTURE_NAME, ImageFileError, open_header, read_regular_file
 from mmstreet.formats.records import ImageRecord
 from mmstreet.formats.rules import RecordError
+
+Item = TypeVar("Item")
 
 
 def image_names(stems: Iterable[str], image_root: Path | None, suffix: str) -> list[str]:
@@ -99,3 +102,28 @@ def split_of(name: str) -> str:
     """Return the split that an image's path says, ``'train'`` if it says none."""
     first = name.partition("/")[0]
     return {"validation": "val", "testing": "test", "training": "train"}.get(first, first if first in ("train", "val", "test") else "train")
+
+
+class ByEnd(Generic[Item]):
+    """Things of images, found by the longest end of an image's path that belongs to one of them alone; endings of names do not count.
+
+    Example:
+        >>> places = ByEnd({"run/a/1.png": "first", "run/b/1.png": "second"})
+        >>> places.get("val/a/1.jpg"), places.get("1.jpg")
+        ('first', None)
+    """
+
+    def __init__(self, items: Mapping[str, Item]) -> None:
+        self._found: dict[str, Item | None] = {}
+        for path, item in items.items():
+            for end in _ends(path):
+                self._found[end] = None if end in self._found else item
+
+    def get(self, path: str) -> Item | None:
+        """Return what belongs to an image, ``None`` if nothing does, or several do."""
+        return next((self._found[end] for end in _ends(path) if end in self._found), None)
+
+
+def _ends(path: str) -> list[str]:
+    parts = PurePosixPath(path.replace("\\", "/")).with_suffix("").parts
+    return ["/".join(parts[start:]) for start in range(len(parts))]

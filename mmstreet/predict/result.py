@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 
+from mmstreet.deps import require
 from mmstreet.files.instances import Instances
 from mmstreet.files.label_ids import IGNORE_INDEX
+from mmstreet.files.rle import counts_from_mask, encode_counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +81,58 @@ class Result:
             for mask in self.instances.masks:
                 overlay[_contour(mask)] = 255
         return overlay
+
+    def found(self) -> Instances:
+        """Return the objects; from a semantic model one region for each class, in the order of the classes.
+
+        The score of a region is the mean of its pixels' confidence, or of the class's probability, where one of them is kept; else 1.
+        """
+        if self.instances is not None:
+            return self.instances
+        ids = np.flatnonzero(self.pixels)
+        masks = self.labels == ids[:, None, None]
+        sure = self.confidence if self.confidence is not None else None if self.probs is None else self.probs.max(0)
+        return Instances.from_masks(masks, ids, None if sure is None else [float(sure[mask].mean()) for mask in masks])
+
+    def to_supervision(self) -> Any:
+        """Return ``supervision.Detections`` of :meth:`found`, with the class names as ``data['class_name']``.
+
+        Raises:
+            ImportError: If supervision is not installed; the message says how to install it.
+        """
+        found = self.found()
+        return require("supervision", extra="tools").Detections(
+            xyxy=found.boxes_xyxy,
+            mask=found.masks,
+            confidence=found.scores,
+            class_id=found.class_ids.astype(int),
+            data={"class_name": np.array([self.classes[i] for i in found.class_ids], np.str_)},
+        )
+
+    def to_coco(self, image_id: int | str, *, category_ids: Sequence[int] | None = None) -> list[dict]:
+        """Return :meth:`found` as COCO results, one row per object: what ``COCO.loadRes`` and ``mmstreet convert --predictions`` read.
+
+        Args:
+            image_id: Id of the image in the COCO file.
+            category_ids: Id in the COCO file of each class; default: 1, 2, 3, … in the order of the classes.
+
+        Raises:
+            ValueError: If there is not one category id for each class.
+        """
+        category_ids = range(1, len(self.classes) + 1) if category_ids is None else category_ids
+        if len(category_ids) != len(self.classes):
+            raise ValueError(f"expected {len(self.classes)} category ids, one for each class, got {len(category_ids)}")
+        found = self.found()
+        return [
+            {
+                "image_id": image_id,
+                "category_id": int(category_ids[class_id]),
+                "segmentation": {"size": list(mask.shape), "counts": encode_counts(counts_from_mask(mask))},
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "score": float(score),
+            }
+            for mask, (x1, y1, x2, y2), class_id, score in zip(found.masks, found.boxes_xyxy.tolist(), found.class_ids, found.scores)
+        ]
 
     def to_dict(self) -> dict:
         """The result as plain data without the arrays of pixels: size, class shares, objects, changes."""

@@ -1,9 +1,12 @@
 """What a result says of its label map, and what it draws."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from mmstreet.files.colors import check_palette
+from mmstreet.files.instances import Instances
 from mmstreet.predict.result import Result
 from tests.predict.test_views import objects
 
@@ -57,3 +60,52 @@ def test_classes_without_colours_get_different_ones():
     assert made.min() >= 50
     np.testing.assert_array_equal(check_palette([[1, 2, 3]], 1), [[1, 2, 3]])
     assert len(check_palette([[1, 2, 3]], 2)) == 2
+
+
+def small_result(**more):
+    labels = np.zeros((6, 8), np.uint8)
+    labels[2:4, 3:6], labels[0, 0] = 2, 255
+    return Result(labels, ("road", "sky", "car"), np.zeros((3, 3), np.uint8), **more)
+
+
+def test_regions_of_a_semantic_result_have_the_mean_of_their_certainty():
+    certain = np.full((6, 8), 0.5, np.float32)
+    certain[2:4, 3:6] = 0.75
+    found = small_result(confidence=certain).found()
+    assert (found.class_ids.tolist(), found.scores.tolist()) == ([0, 2], [0.5, 0.75])
+    assert found.masks.sum((1, 2)).tolist() == [6 * 8 - 7, 6]
+    assert small_result().found().scores.tolist() == [1, 1]
+
+
+def test_coco_rows_are_what_pycocotools_scores(tmp_path):
+    tools = pytest.importorskip("pycocotools.coco")
+    objects = Instances.from_masks(np.pad(np.ones((1, 2, 3), bool), ((0, 0), (1, 3), (1, 4))), [2], [0.5])
+    rows = small_result(instances=objects).to_coco(7, category_ids=[4, 5, 6])
+    assert [(x["image_id"], x["category_id"], x["bbox"], x["score"]) for x in rows] == [(7, 6, [1, 1, 3, 2], 0.5)]
+    api = tools.COCO()
+    api.dataset = {"images": [{"id": 7, "height": 6, "width": 8}], "categories": [{"id": 6, "name": "car"}], "annotations": []}
+    api.createIndex()
+    (annotation,) = api.loadRes(rows).anns.values()
+    np.testing.assert_array_equal(api.annToMask(annotation), objects.masks[0])
+    with pytest.raises(ValueError, match="expected 3 category ids, one for each class, got 1"):
+        small_result().to_coco(7, category_ids=[1])
+
+
+def test_supervision_gets_masks_boxes_and_names(monkeypatch):
+    given = {}
+    monkeypatch.setattr(
+        "mmstreet.predict.result.require", lambda name, extra: SimpleNamespace(Detections=lambda **more: given.update(more))
+    )
+    small_result().to_supervision()
+    assert given["xyxy"].tolist() == [[0, 0, 8, 6], [3, 2, 6, 4]]
+    assert given["mask"].dtype == bool
+    assert given["mask"].shape == (2, 6, 8)
+    assert given["data"]["class_name"].tolist() == ["road", "car"]
+    assert given["class_id"].tolist() == [0, 2]
+
+
+def test_supervision_itself_takes_them():
+    pytest.importorskip("supervision")
+    found = small_result().to_supervision()
+    assert (len(found), found.area.tolist()) == (2, [41, 6])
+    assert len(Result(np.full((4, 4), 255, np.uint8), ("road",), np.zeros((1, 3), np.uint8)).to_supervision()) == 0

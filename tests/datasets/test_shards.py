@@ -1,0 +1,88 @@
+"""Shards give the samples that the files give, in the same order, whatever the number of workers and wherever a run was stopped."""
+
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import DATASETS
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler
+
+from mmstreet.datasets.sem_seg import BDD100KSemSeg
+from mmstreet.datasets.shards import ShardedSemSeg
+from mmstreet.engine.replay import SeededBatches, seeded_loader
+from mmstreet.files.images import write_image
+from mmstreet.files.tar_members import Member, address_of, index_tar, is_address, read_member
+from mmstreet.formats import shards
+from mmstreet.formats.convert import convert
+from mmstreet.formats.semantic import SemanticReader
+from mmstreet.formats.shards import ShardWriter
+
+LOAD = [dict(type="mmstreet.LoadImage"), dict(type="mmstreet.LoadLabels")]
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for name in (*(f"train/{i}" for i in range(5)), "val/0"):
+        write_image(rng.integers(0, 256, (24, 32, 3), np.uint8), root / f"files/images/10k/{name}.jpg")
+        write_image(rng.choice([0, 7, 18, 255], (24, 32)).astype(np.uint8), root / f"files/labels/sem_seg/masks/{name}.png")
+    reader = SemanticReader(root / "files/labels/sem_seg/masks", image_root=root / "files/images/10k")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "MAX_BYTES", 9000)  # several archives
+        convert(reader, ShardWriter(root / "shards"), workers=1, progress=False)
+    assert len(list((root / "shards").glob("train-*.tar"))) > 1
+    return root / "files", root / "shards"
+
+
+def test_samples_are_those_of_the_files(roots):
+    files, packed = (kind(data_root=str(root), pipeline=LOAD) for kind, root in zip((BDD100KSemSeg, ShardedSemSeg), roots))
+    assert (len(packed), packed.metainfo["classes"]) == (5, files.metainfo["classes"])
+    for one, other in zip(files, packed):
+        np.testing.assert_array_equal(one["img"], other["img"])
+        np.testing.assert_array_equal(one["gt_seg_map"], other["gt_seg_map"])
+        assert other["img_path"].endswith(one["img_path"].rpartition("/")[2])
+    assert len(DATASETS.build(dict(type="mmstreet.ShardedSemSeg", data_root=str(roots[1]), split="val"))) == 1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_order_and_random_numbers_depend_on_seed_and_place_alone(roots, workers):
+    def names(skip, number):
+        data = ShardedSemSeg(data_root=str(roots[1]), pipeline=[*LOAD, dict(type="RandomFlip", prob=0.5)])
+        sampler = RandomSampler(data, generator=torch.Generator().manual_seed(3))
+        batches = SeededBatches(BatchSampler(sampler, 1, drop_last=False), seed=7, rank=0, world_size=1)
+        batches.skip = skip
+        loader = seeded_loader(DataLoader(data, batch_size=1, num_workers=number, collate_fn=list), batches)
+        return [(sample["img_path"], sample["flip"]) for batch in loader for sample in batch]
+
+    whole = names(0, 0)
+    assert len({path for path, _ in whole}) == 5
+    assert names(0, workers) == whole
+    assert names(3, workers) == whole[3:]
+
+
+def test_what_no_shard_is_is_named(roots, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no 'test-\*\.tar' in .* holds"):
+        ShardedSemSeg(data_root=str(roots[1]), split="test")
+    (tmp_path / "train-0.tar").write_bytes(b"no archive")
+    (tmp_path / "train-1.tar").write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match=r"no classes\.json"):
+        ShardedSemSeg(data_root=str(tmp_path))
+    with pytest.raises(ValueError, match=r"train-0\.tar is no whole, uncompressed tar archive"):
+        ShardedSemSeg(data_root=str(tmp_path), classes=[dict(name="road")])
+
+
+def test_a_member_is_read_by_its_address(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"content")
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        for name in ("d.e/k.txt", "d.e/k.cls.json"):
+            archive.add(tmp_path / "a.txt", name)
+    members = index_tar(tmp_path / "x.tar")
+    assert {key: set(found) for key, found in members.items()} == {"d.e/k": {"txt", "cls.json"}}
+    address = address_of(tmp_path / "x.tar", members["d.e/k"]["txt"])
+    assert is_address(address)
+    assert not is_address(tmp_path / "x.tar")
+    assert read_member(address) == b"content"
+    with pytest.raises(ValueError, match=r"ends inside 'a\.txt'"):
+        read_member(address_of(tmp_path / "x.tar", Member("a.txt", 10**6, 7)))
