@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import nn
 
-from benchmarks.host_waits import HostWait, cpu_waits, cuda_waits
+from benchmarks.host_waits import HostWait, as_on_device, cpu_waits, cuda_waits
 from benchmarks.tiny_clip import save_tiny_clip
 from mmstreet.engine.hooks.finite_loss import FiniteLossHook
 from mmstreet.engine.launch import load_config
@@ -142,7 +143,8 @@ def count_waits(device: torch.device) -> Iterator[Callable[[], list[dict]]]:
 
 def _count(what: str, make: Callable, device: torch.device) -> list[dict]:
     step, tensors = make()
-    step(), step()  # the first steps check and build what later ones keep
+    with nullcontext() if device.type == "cuda" else as_on_device():
+        step(), step()  # the first steps check and build what later ones keep
     with cuda_waits() if device.type == "cuda" else cpu_waits(tensors) as waits:
         step()
     return [describe_waits(what, waits)]

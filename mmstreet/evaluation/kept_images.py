@@ -117,6 +117,7 @@ class KeepImagesHook(Hook):
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: Sequence | None = None) -> None:
         """Look at one batch."""
+        self.metric.flush()
         for (image, counts, _), sample in zip(self.metric.results[-len(outputs) :], outputs, strict=True):
             score = self.metric.score_image(counts)
             bad = not np.isnan(score) and (len(self._worst) < self.worst or (bool(self._worst) and score < self._worst[-1].score))

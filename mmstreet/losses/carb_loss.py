@@ -117,27 +117,27 @@ class CARBLoss(BatchLoss):
     def factor(self) -> Tensor:
         """Return the present λ, a scalar."""
         if self.balance is not None:
-            return self.queue.new_tensor(self.balance)
+            return torch.full_like(self.queue[0, 0], self.balance)
         return balance_factor(self.queue, self.queue_length, coeff=self.coeff, limit=self.balance_limit)
 
-    def _next_factor(self, sums: Tensor, pixels: Tensor) -> Tensor | None:
-        """Count the step, log it, and return its λ, None in the warm-up; ``sums`` and ``pixels`` are those of the whole view's regions."""
+    def _next_factor(self, sums: Tensor, pixels: Tensor) -> Tensor:
+        """Count the step, log it, and return its λ, nan in the warm-up; ``sums`` and ``pixels`` are those of the whole view's regions."""
         if self.training:
             self.iterations += 1
-        warm_up = bool(self.iterations <= self.warmup_iters)
-        if self.training and not warm_up:
-            self._remember(sums, pixels)
-        factor = sums.new_ones(()) if warm_up else self.factor().to(sums.dtype)
-        self._log(sums, pixels, factor)
-        return None if warm_up else factor
+        warm_up = self.iterations <= self.warmup_iters
+        if self.training:
+            self._remember(sums, pixels, ~warm_up)
+        factor = self.factor().to(sums.dtype)
+        self._log(sums, pixels, torch.where(warm_up, 1, factor))
+        return torch.where(warm_up, torch.nan, factor)
 
-    def _remember(self, sums: Tensor, pixels: Tensor) -> None:
-        """Push the mean losses ``[2]`` of the whole view's regions over all processes; nothing is pushed where a region is empty."""
+    def _remember(self, sums: Tensor, pixels: Tensor, counts: Tensor | bool = True) -> None:
+        """Push the mean losses ``[2]`` of the whole view's regions over all processes, if the step counts and no region is empty."""
         shared = torch.cat([sums.double(), pixels.double()])  # counts beyond 2^24 must stay exact
         all_reduce(shared)
         sums, pixels = shared[:2], shared[2:]
         pushed = torch.cat([self.queue[:, 1:], region_means(sums, pixels)[:, None].to(self.queue.dtype)], 1)
-        push = (pixels > 0).all()
+        push = (pixels > 0).all() & counts
         self.queue.copy_(torch.where(push, pushed, self.queue))
         self.queue_length.copy_((self.queue_length + push).clamp_max(self.queue.shape[1]))
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmstreet.files.label_ids import check_label_ids
+from mmstreet.readback import check_later, to_device
 
 
 def check_shapes(logits: Tensor, labels: Tensor) -> None:
@@ -49,8 +50,7 @@ def is_valid(labels: Tensor, ignore_index: int) -> Tensor:
 def split_ignored(labels: Tensor, *, num_classes: int, ignore_index: int = 255) -> tuple[Tensor, Tensor]:
     """Tell the valid pixels from the ignored ones, and check the ids of the valid ones.
 
-    On an accelerator the check of the ids waits for the
-    device once; mmseg's accuracy, computed next to every loss, waits in the same way.
+    Within :meth:`mmstreet.readback.Watch.step` no accelerator is waited for: a stray id counts as ignored, and raises in the next step.
 
     Args:
         labels: Class ids, integer, any shape; each in ``[0, num_classes)`` or ``ignore_index``.
@@ -64,13 +64,23 @@ def split_ignored(labels: Tensor, *, num_classes: int, ignore_index: int = 255) 
     Raises:
         ValueError: If a label is neither a class nor ``ignore_index``; the message names it.
     """
-    labels = labels.long()
-    valid = is_valid(labels, ignore_index)
-    targets = labels.clamp(0, num_classes - 1)
-    stray = valid & (targets != labels)
-    if stray.any():
-        check_label_ids(labels, num_classes=num_classes, ignore_index=ignore_index)
+    targets, valid, stray = find_targets(labels, num_classes=num_classes, ignore_index=ignore_index)
+    check_stray(labels, stray.any(), num_classes=num_classes, ignore_index=ignore_index)
     return targets, valid
+
+
+def find_targets(labels: Tensor, *, num_classes: int, ignore_index: int = 255) -> tuple[Tensor, Tensor, Tensor]:
+    """Return ``targets`` and ``valid`` as :func:`split_ignored` does, and which labels are stray, bool; nothing is checked."""
+    labels = labels.long()
+    targets = labels.clamp(0, num_classes - 1)
+    inside = targets == labels
+    valid = is_valid(labels, ignore_index)
+    return targets, valid & inside, valid & ~inside
+
+
+def check_stray(labels: Tensor, any_stray: Tensor, *, num_classes: int, ignore_index: int = 255) -> None:
+    """Refuse labels of which some are stray, as :func:`split_ignored` says."""
+    check_later(any_stray, lambda: check_label_ids(labels, num_classes=num_classes, ignore_index=ignore_index))
 
 
 def select_valid(logits: Tensor, labels: Tensor, pixel_weight: Tensor | None = None, *, ignore_index: int = 255) -> tuple[Tensor, ...]:
@@ -178,8 +188,9 @@ def check_focal_dice(logits: Tensor, class_weight: Tensor | Sequence[float] | No
         if not value >= 0:
             raise ValueError(f"{name} must be >= 0, got {value}")
     num_classes = logits.shape[1]
-    weights = [1.0] * num_classes if class_weight is None else class_weight
-    weights = torch.as_tensor(weights, dtype=loss_dtype(logits), device=logits.device)
+    if class_weight is None:
+        return torch.ones(num_classes, dtype=loss_dtype(logits), device=logits.device)
+    weights = to_device(torch.as_tensor(class_weight, dtype=loss_dtype(logits)), logits.device)
     if weights.shape != (num_classes,):
         raise ValueError(f"class_weight has {weights.numel()} entries, but the logits have {num_classes} classes")
     return weights

@@ -9,12 +9,15 @@ from torch import Tensor, nn
 
 from mmstreet.losses.class_weights import resolve_class_weight
 from mmstreet.losses.functional import tversky_loss
-from mmstreet.losses.slabs import focal_dice_loss
+from mmstreet.losses.slabs import measured_focal_dice
+from mmstreet.readback import Watch
 from mmstreet.registry import MODELS
 
 
 class BatchLoss(nn.Module):
     """A loss that is one number for the batch, called as mmseg's heads call theirs; a subclass gives :meth:`compute` and ``settings``.
+
+    On an accelerator no call waits for it: a label that is no class counts as ignored, and raises at the next call or at ``watch.read()``.
 
     Args:
         loss_weight: Factor of the whole.
@@ -26,6 +29,7 @@ class BatchLoss(nn.Module):
         self.loss_weight = loss_weight
         self.loss_name = loss_name
         self.settings: dict[str, float | str] = {}
+        self.watch = Watch()
 
     def forward(
         self,
@@ -57,7 +61,8 @@ class BatchLoss(nn.Module):
                 f"{type(self).__name__} gives one number for the batch and cannot reduce by '{reduction_override}'; "
                 "an OHEM sampler works with it when its 'thresh' is set"
             )
-        return self.loss_weight * self.compute(logits, labels, pixel_weight=weight, ignore_index=ignore_index, **more)
+        with self.watch.step():
+            return self.loss_weight * self.compute(logits, labels, pixel_weight=weight, ignore_index=ignore_index, **more)
 
     def compute(self, logits: Tensor, labels: Tensor, *, pixel_weight: Tensor | None, ignore_index: int) -> Tensor:
         """Compute the loss without its factor; see :meth:`forward`."""
@@ -88,6 +93,9 @@ class FocalDiceLoss(BatchLoss):
         loss_weight: Factor of the whole.
         loss_name: Name in the log; see :class:`BatchLoss`.
 
+    Attributes:
+        accuracy: Per cent of the valid pixels of the last batch whose label has the highest score, ``[1]``; heads of this package log it.
+
     Raises:
         ValueError: If ``class_weight`` cannot be read.
 
@@ -111,12 +119,15 @@ class FocalDiceLoss(BatchLoss):
         weights = resolve_class_weight(class_weight)
         self.register_buffer("class_weight", None if weights is None else torch.tensor(weights), persistent=False)
         self.settings = dict(gamma=gamma, dice_weight=dice_weight, eps=eps)
+        self.accuracy: Tensor | None = None
 
     def compute(self, logits: Tensor, labels: Tensor, *, pixel_weight: Tensor | None, ignore_index: int) -> Tensor:
-        """Call :func:`mmstreet.losses.slabs.focal_dice_loss`."""
-        return focal_dice_loss(
+        """Call :func:`mmstreet.losses.slabs.measured_focal_dice`."""
+        loss, right = measured_focal_dice(
             logits, labels, class_weight=self.class_weight, pixel_weight=pixel_weight, ignore_index=ignore_index, **self.settings
         )
+        self.accuracy = 100 * right.reshape(1)
+        return loss
 
     def extra_repr(self) -> str:
         """Show the settings, with the weights as computed."""

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from mmstreet.losses.functional import check_shapes, is_valid, loss_dtype, split_ignored
 
 Factor = float | Tensor | Callable[[Tensor, Tensor], Tensor | None] | None
-"""λ; or None, for regions that are not told apart; or what gives either from the whole view's region sums and pixels, ``[2]`` each."""
+"""λ; None or nan, for regions that are not told apart; or what gives any of these from the whole view's region sums and pixels, ``[2]``."""
 
 
 def carb_loss(
@@ -36,8 +36,9 @@ def carb_loss(
     Args:
         logits: Raw scores of the whole view, float ``[B, C, H, W]``.
         labels: Its pseudo-labels, integer ``[B, H, W]``, each in ``[0, C)`` or ``ignore_index``.
-        factor: λ, the weight of inconsistent regions, >= 0. ``None`` is the warm-up: the mean cross entropy of all valid pixels. A function
-            is called with the sums and the pixels of the whole view's regions, ``[2]`` each, consistent first, and returns either.
+        factor: λ, the weight of inconsistent regions, >= 0. ``None``, or nan on the device, is the warm-up: the mean cross entropy of all
+            valid pixels. A function is called with the sums and the pixels of the whole view's regions, ``[2]`` each, consistent first, and
+            returns any of these.
         present: Which classes each image shows, bool ``[B, C]``; ``None`` allows every class.
         local_labels: Pseudo-labels of a patch of the view, integer ``[B, h, w]``.
         local_offset_yx: Upper left corner of the patch, px.
@@ -127,10 +128,14 @@ def balance_regions(losses: Tensor, labels: Tensor, preds: Tensor, *, factor: Fa
     pixels = torch.stack([(agree & valid).flatten(1).sum(1), (~agree & valid).flatten(1).sum(1)], 1)
     if callable(factor):
         factor = factor(sums[0].detach(), pixels[0])
+    whole = region_means(sums.sum(1), pixels.sum(1)).sum()
     if factor is None:
-        return region_means(sums.sum(1), pixels.sum(1)).sum()
+        return whole
     consistent, inconsistent = region_means(sums, pixels).sum(0)
-    return consistent + factor * inconsistent
+    if not torch.is_tensor(factor):
+        return consistent + factor * inconsistent
+    apart = ~factor.isnan()
+    return torch.where(apart, consistent + torch.where(apart, factor, 0) * inconsistent, whole)
 
 
 def region_means(sums: Tensor, pixels: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from mmstreet.labels import find_table, get_table
 from mmstreet.metrics import functional as F
 from mmstreet.metrics.slices import Slicer, format_slices, list_slices, summarize_slices
 from mmstreet.metrics.summary import format_summary, summarize, summarize_images
+from mmstreet.readback import Readback, on_host
 from mmstreet.registry import METRICS
 
 SCOPES = ("labelled", "scene")
@@ -33,7 +35,7 @@ class StreetIoUMetric(BaseMetric):
     scalars, so that a log is valid JSON and no absent class shows as 0.
 
     Every image adds one int64 confusion matrix; predictions are not kept. Samples that a distributed sampler repeats to fill its last
-    batch are counted once.
+    batch are counted once. On a GPU the counts of a batch are read with the next one, and its errors raise then, so that no batch waits.
 
     **Scope.** A model of the six classes is trained on pixels of the six only; the rest of the scene is ignored. ``scope='labelled'``
     scores it on those pixels, and a false alarm on the road costs nothing. ``scope='scene'`` scores it over the whole scene: the data set
@@ -102,6 +104,7 @@ class StreetIoUMetric(BaseMetric):
         :func:`~mmstreet.metrics.summary.summarize_images` return, and ``images``, the worst first, each with ``img_path`` and ``mIoU``."""
         self.by_image: ImageConfusions | None = None
         """Counts of each image of the last evaluation."""
+        self._waiting: tuple[Readback, list[tuple]] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -152,24 +155,52 @@ class StreetIoUMetric(BaseMetric):
             ValueError: If a sample has no labels, or labels that cannot be scored, and the message names the file; if a class of ``by`` is
                 unknown.
         """
+        self.flush()
         names, background = self.names, self.counts_background
+        rules = dict(num_classes=len(names), ignore_index=self.ignore_index, background=background)
+        counted: list[torch.Tensor] = []
+        images: list[tuple] = []
         self.slicer.check_classes(names)
         inputs = data_batch["inputs"] if self.slicer.needs_images else [None] * len(data_samples)
         for sample, pixels in zip(data_samples, inputs, strict=True):
-            image = str(sample.get("img_path") or f"image {len(self.results)}")
+            image = str(sample.get("img_path") or f"image {len(self.results) + len(images)}")
             if "gt_sem_seg" not in sample:
                 raise ValueError(f"{image} has no labels to score against; add LoadAnnotations to the pipeline of this data set")
             preds, labels = sample["pred_sem_seg"]["data"], sample["gt_sem_seg"]["data"]
             preds, labels = preds.reshape(preds.shape[-2:]), labels.reshape(labels.shape[-2:]).to(preds.device)
             if preds.is_floating_point():  # mmseg's answer of a one-channel head: 0.0 and 1.0
                 preds = preds.to(torch.int64)
-            rules = dict(num_classes=len(names), ignore_index=self.ignore_index, background=background)
-            try:
-                counts = F.confusion_matrix(labels, preds, **rules)
-            except ValueError as error:
-                raise ValueError(f"{sample.get('seg_map_path') or image}: {error}") from error
-            measured = self.slicer.measure(pixels, labels, preds, rules)
-            self.results.append((image, counts.cpu().numpy(), measured))
+            count = F.confusion_matrix if on_host(preds) else F.count_pairs
+            where = sample.get("seg_map_path") or image
+            with _named(where):
+                counts = count(labels, preds, **rules)
+            counted.append(counts.flatten())
+            images.append((image, self.slicer.measure(pixels, labels, preds, rules), (where, labels, preds, rules)))
+        if images:
+            self._waiting = Readback(torch.stack(counted)), images
+            if on_host(counted[0]):
+                self.flush()
+
+    def flush(self) -> None:
+        """Add the counts of the last batch, which a GPU may still have been computing, to :attr:`results`.
+
+        Raises:
+            ValueError: As :meth:`process`, about that batch.
+        """
+        waiting, self._waiting = self._waiting, None
+        if waiting is None:
+            return
+        counted, size = waiting[0].read().numpy(), len(self.names) + 1
+        for counts, (image, measured, (where, labels, preds, rules)) in zip(counted, waiting[1]):
+            if counts[size * size :].any():
+                with _named(where):
+                    F.confusion_matrix(labels.cpu(), preds.cpu(), **rules)
+            self.results.append((image, counts[: size * size].reshape(size, size).copy(), measured))
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Add the counts of the last batch and compute the scalars; see :class:`mmengine.evaluator.BaseMetric`."""
+        self.flush()
+        return super().evaluate(size)
 
     def score_image(self, confusion: np.ndarray) -> float:
         """Return the mIoU of one image, in per cent, by the same convention and scope; nan for an image without a scored pixel."""
@@ -210,3 +241,12 @@ class StreetIoUMetric(BaseMetric):
         text = f"{format_summary(report)}\n{format_slices(report['slices'], names)}".rstrip()
         print_log(f"results on {len(results)} images ({self.scope} pixels)\n{text}", logger="current")
         return {name: value for name, value in report["metrics"].items() if value is not None}
+
+
+@contextmanager
+def _named(where: object) -> Iterator[None]:
+    """Put the file into the message of an error about its labels."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error

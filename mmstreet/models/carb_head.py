@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import torch
 from mmcv.cnn import ConvModule
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from mmseg.models.losses import accuracy
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmstreet.labels import get_table
+from mmstreet.models.decode_losses import decode_losses, pixel_accuracy
 from mmstreet.models.text_embeddings import check_text_embeddings, load_text_embeddings
+from mmstreet.readback import to_device
 from mmstreet.registry import MODELS
 
 _BATCH_NORM = dict(type="BN")
@@ -136,7 +137,7 @@ class CARBHead(BaseDecodeHead):
             ValueError: If an ``img_label`` has another length than there are classes.
         """
         if isinstance(self.loss_decode, nn.ModuleList) or not hasattr(self.loss_decode, "log_vars"):
-            return super().loss_by_feat(seg_logits, batch_data_samples)
+            return decode_losses(self, seg_logits, batch_data_samples)
         labels = self._stack_batch_gt(batch_data_samples).squeeze(1)  # [B, H, W]
         logits = F.interpolate(seg_logits, labels.shape[1:], mode="bilinear", align_corners=self.align_corners)
         local = {}
@@ -146,7 +147,7 @@ class CARBHead(BaseDecodeHead):
         present = stack_image_labels([sample.metainfo for sample in batch_data_samples], self.num_classes, device=logits.device)
         loss = self.loss_decode(logits, labels, ignore_index=self.ignore_index, present=present, **local)
         measured = {self.loss_decode.loss_name: loss, **self.loss_decode.log_vars}
-        return {**measured, "acc_seg": accuracy(logits, labels, ignore_index=self.ignore_index)}
+        return {**measured, "acc_seg": pixel_accuracy(logits, labels, ignore_index=self.ignore_index)}
 
     def predict(self, inputs: tuple[Tensor, ...], batch_img_metas: list[dict], test_cfg: dict) -> Tensor:
         """Compute logits at the size of the network's input, float ``[B, num_classes, H, W]``.
@@ -194,4 +195,5 @@ def stack_image_labels(metas: Sequence[dict], num_classes: int, *, device: torch
                 f"image '{meta.get('img_path', '?')}' has an img_label of {len(vector)} classes, but the head predicts {num_classes}; "
                 "use labels and a head of one class table"
             )
-    return torch.stack([torch.as_tensor(vector) for vector in vectors]).bool().to(device)
+    stacked = torch.stack([torch.as_tensor(vector) for vector in vectors]).bool()
+    return stacked if device is None else to_device(stacked, device)

@@ -49,7 +49,7 @@ def pseudo_labels(
         scores = F.interpolate(scores.float(), size_hw, mode="bilinear", align_corners=False)
         # after the interpolation, which would make nan of infinite scores
         labels = scores.masked_fill(~present[:, :, None, None], -torch.inf).argmax(1)
-        labels[~present.any(1)] = ignore_index
+        labels = torch.where(present.any(1)[:, None, None], labels, ignore_index)
     for label, (height, width) in zip(labels, valid_hw or ()):
         label[height:] = ignore_index
         label[:, width:] = ignore_index

@@ -10,6 +10,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmstreet.models.decode_losses import decode_losses
 from mmstreet.registry import MODELS
 
 
@@ -47,6 +48,10 @@ class ThinAwareHead(BaseDecodeHead):
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Score every class at every position of the features, float ``[B, num_classes, h, w]``, from the backbone's outputs."""
         return self.cls_seg(self.extract_features(inputs))
+
+    def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
+        """Compute the losses of the class logits; see :func:`~mmstreet.models.decode_losses.decode_losses`."""
+        return decode_losses(self, seg_logits, batch_data_samples)
 
     def loss(self, inputs: Sequence[Tensor], batch_data_samples: Sequence[SegDataSample], train_cfg: dict) -> dict[str, Tensor]:
         """Compute the losses of the class logits and the terms that there are, ``loss_boundary`` and ``loss_skeleton``.

@@ -10,12 +10,13 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "mmstreet"
 
 GROUND = {"files"}
-SHARED = {"files", "labels", "label_table", "deps", "registry"}
+SHARED = {"files", "labels", "label_table", "deps", "registry", "readback"}
 STAGES = {"datasets", "transforms", "models", "losses", "metrics", "refine", "safety"}
 MAY_IMPORT = {
     **{stage: SHARED for stage in STAGES},
     "files": set(),
     "deps": set(),
+    "readback": set(),
     "label_table": {"files"},
     "labels": {"files", "label_table"},
     "registry": {"deps"},

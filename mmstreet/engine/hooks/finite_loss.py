@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 
 from mmstreet.engine.checkpoints import latest_checkpoint
 from mmstreet.engine.errors import NonFiniteError
+from mmstreet.readback import Readback, Watch, on_host
 from mmstreet.registry import HOOKS
 
 
@@ -20,6 +21,9 @@ class FiniteLossHook(Hook):
     The message names the loss, the iteration, the image files of the batch and the last good checkpoint. A finite loss can still leave
     broken weights behind (its gradient overflowed); so weights are looked through before each checkpoint, and a broken one is not
     written. The checkpoint before it stays.
+
+    On a GPU the losses of an iteration are read in the next one, and before a checkpoint and at the end, so that no iteration waits. The
+    label checks of this package's losses are read then too.
 
     Args:
         interval: Look at the loss every so many iterations.
@@ -32,29 +36,57 @@ class FiniteLossHook(Hook):
         if interval < 1:
             raise ValueError(f"interval must be at least 1 iteration, not {interval}")
         self.interval = interval
+        self._waiting: tuple[Readback, list[str], str] | None = None
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: dict | None = None) -> None:
-        """Look at the losses of this iteration."""
+        """Look at the losses of this iteration, on a GPU at those of the one before."""
         if not self.every_n_train_iters(runner, self.interval) or not outputs:
             return
-        values = {name: torch.as_tensor(value).item() for name, value in outputs.items() if "loss" in name}
-        broken = {name: value for name, value in values.items() if not math.isfinite(value)}
+        self._read(runner)
+        losses = {name: torch.as_tensor(value).detach().double() for name, value in outputs.items() if "loss" in name}
+        if losses:
+            values = torch.stack([value.reshape(()) for value in losses.values()])
+            place = f"in iteration {runner.iter + 1} (epoch {runner.epoch + 1}) on {_files(data_batch)}"
+            self._waiting = Readback(values), list(losses), place
+            if on_host(values):
+                self._read(runner)
+
+    def after_train(self, runner: Runner) -> None:
+        """Look at the losses of the last iteration."""
+        self._read(runner)
+        read_watches(runner.model)
+
+    def _read(self, runner: Runner) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is None:
+            return
+        values, names, place = waiting
+        broken = {name: value for name, value in zip(names, values.read().tolist()) if not math.isfinite(value)}
         if broken:
             # The sum is broken whenever a part is; the part says more.
             name = min(broken, key=lambda name: name == "loss")
             raise NonFiniteError(
-                f"loss '{name}' is {broken[name]} in iteration {runner.iter + 1} (epoch {runner.epoch + 1}) on {_files(data_batch)}; "
+                f"loss '{name}' is {broken[name]} {place}; "
                 f"{_last_good(runner)}; lower the learning rate, clip the gradient, or look at these files"
             )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Refuse to save weights that are not finite."""
+        """Refuse to save weights that are not finite, or that come from a broken loss or wrong labels."""
+        self._read(runner)
+        read_watches(runner.model)
         for name, value in checkpoint["state_dict"].items():
             if torch.is_tensor(value) and value.is_floating_point() and not torch.isfinite(value).all():
                 raise NonFiniteError(
                     f"weight '{name}' is not finite after {checkpoint['meta']['iter']} iterations, so no checkpoint is written; "
                     f"{_last_good(runner)}; lower the learning rate or clip the gradient"
                 )
+
+
+def read_watches(model: torch.nn.Module) -> None:
+    """Raise what the label checks of a model's losses and heads still have to say."""
+    for module in model.modules():
+        if isinstance(getattr(module, "watch", None), Watch):
+            module.watch.read()
 
 
 def _files(data_batch: object) -> str:
