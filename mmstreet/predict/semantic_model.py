@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmseg.models import EncoderDecoder
 from mmseg.models.segmentors import BaseSegmentor
-from mmseg.models.utils import resize
 from torch import Tensor, nn
 
-from mmstreet.files.argmax import first_argmax
 from mmstreet.predict.binary import check_scores
+from mmstreet.predict.label_resizing import label_resized
 from mmstreet.predict.trained_model import TrainedModel
 
 
@@ -34,46 +34,47 @@ class SemanticModel(TrainedModel):
 
     def predict_probs(self, images: Sequence[np.ndarray], *, scale: float = 1.0) -> list[np.ndarray]:
         """Return probabilities, float32 ``[C, H, W]``, of RGB images, seen at ``scale`` times the usual size."""
-        return self._run(images, scale, lambda logits: _to_probs(check_scores(logits.float())).cpu().numpy())
+        return self._run(images, scale, self._to_probs)
 
     @torch.inference_mode()
-    def _run(self, images: Sequence[np.ndarray], scale: float, finish: Callable[[Tensor], np.ndarray]) -> list[np.ndarray]:
+    def _run(self, images: Sequence[np.ndarray], scale: float, finish: Callable[[Tensor, tuple], np.ndarray]) -> list[np.ndarray]:
         found: list = [None] * len(images)
         for chosen, batch in self.make_batches(images, scale):
             for i, logits in zip(chosen, self._logits(batch["inputs"], batch["data_samples"])):
-                found[i] = finish(logits)
+                found[i] = finish(check_scores(logits), images[i].shape[:2])
         return found
 
     def _logits(self, inputs: Tensor, samples: Sequence) -> Iterator[Tensor]:
-        """Give the logits ``[C, H, W]`` of each image at its own size, of a binary head the one channel."""
+        """Give the logits ``[C, h, w]`` of each image without its padding, of a binary head the one channel."""
         if not self._is_plain:
             for sample in self.model.predict(inputs, samples):
                 scores = sample.seg_logits.data
                 yield scores.logit() if len(scores) == 1 else scores  # of one channel mmseg gives the probability
             return
-        # As EncoderDecoder.predict, but for its argmax over the first axis, which on a CPU takes as long as a small network.
+        # As EncoderDecoder.predict, but for what it does at the size of the image: several times the work of a small network.
         for scores, sample in zip(self.model.inference(inputs, [sample.metainfo for sample in samples]), samples):
             meta = sample.metainfo
             left, right, top, bottom = meta.get("img_padding_size", meta.get("padding_size", (0, 0, 0, 0)))
-            scores = scores[None, :, top : scores.shape[1] - bottom, left : scores.shape[2] - right]
-            yield resize(scores, size=meta["ori_shape"], mode="bilinear", align_corners=self.model.align_corners, warning=False)[0]
+            yield scores[:, top : scores.shape[1] - bottom, left : scores.shape[2] - right]
 
     @property
     def _is_plain(self) -> bool:
         kind = type(self.model)
         return kind.predict is EncoderDecoder.predict and kind.postprocess_result is BaseSegmentor.postprocess_result
 
-    def _to_labels(self, logits: Tensor) -> np.ndarray:
-        check_scores(logits)
+    def _resize(self, logits: Tensor, size_hw: tuple[int, int]) -> Tensor:
+        return F.interpolate(logits[None], size_hw, mode="bilinear", align_corners=self.model.align_corners)[0]
+
+    def _to_labels(self, logits: Tensor, size_hw: tuple[int, int]) -> np.ndarray:
         if self.threshold is not None:
-            return (logits[0].sigmoid() > self.threshold).to(torch.uint8).cpu().numpy()
+            return (self._resize(logits, size_hw)[0].sigmoid() > self.threshold).to(torch.uint8).cpu().numpy()
         if logits.is_cuda:
-            return logits.argmax(0).to(torch.uint8).cpu().numpy()
-        return first_argmax(logits.float().numpy())
+            return self._resize(logits, size_hw).argmax(0).to(torch.uint8).cpu().numpy()
+        return label_resized(logits, size_hw, align_corners=self.model.align_corners)
 
-
-def _to_probs(logits: Tensor) -> Tensor:
-    if len(logits) > 1:
-        return logits.softmax(0)
-    prob = logits.sigmoid()
-    return torch.cat([1 - prob, prob])
+    def _to_probs(self, logits: Tensor, size_hw: tuple[int, int]) -> np.ndarray:
+        scores = self._resize(logits, size_hw).float()
+        if len(scores) == 1:
+            prob = scores.sigmoid()
+            return torch.cat([1 - prob, prob]).cpu().numpy()
+        return scores.softmax(0).cpu().numpy()

@@ -76,7 +76,7 @@ class TrainedModel:
         samples = []
         for image in images:
             # OpenMMLab's own loaders hand BGR to the pipeline; which order the network wants is the preprocessor's setting.
-            array = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if self.reading.grey else np.ascontiguousarray(image[..., ::-1])
+            array = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY if self.reading.grey else cv2.COLOR_RGB2BGR)
             array = array.astype(np.float32) if self.reading.to_float32 else array
             shape = image.shape[:2]
             samples.append(

@@ -1,0 +1,157 @@
+"""The class of the highest score at the size of an image, without the scores of every class at that size.
+
+Bilinear scores of a pixel are means of those of four neighbours. Where one class wins at all four, it wins at the pixel too, since means
+keep the order. So scores are taken to the size of the image only where the four disagree, along the borders of regions. The labels are
+those of ``first_argmax(interpolate(scores))`` at every pixel: where two scores are as near to each other as rounding could move them,
+the maps of these classes are resized in torch's own order.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmstreet.files.argmax import first_argmax
+
+_ROUNDING = 20 / 2**24
+"""What rounding can move the difference of two scores by, per unit of the largest: of each of the two at most four roundings of float32 in
+torch's order of the sum and six in the one here."""
+_DENSE_FROM = 0.2
+"""From this share of disputed pixels on, resizing all of them takes less time."""
+
+_FEW, _SMALL = 4, 128
+"""Of fewer channels torch rounds in another order. Up to this sum of height and width, and where channels lie last in memory, it takes
+several channels at a time, and a channel's order depends on its place."""
+
+
+def label_resized(scores: Tensor, size_hw: tuple[int, int], *, align_corners: bool = False) -> np.ndarray:
+    """Return ``first_argmax`` of scores that ``torch.nn.functional.interpolate`` has resized bilinearly.
+
+    Args:
+        scores: Finite, ``[C, h, w]``, on the CPU; ``C`` from 1 to 256.
+        size_hw: Height and width of the image.
+        align_corners: As in torch.
+
+    Returns:
+        uint8 ``[H, W]``.
+    """
+    if scores.shape[1:] == size_hw:
+        return first_argmax(scores.float().numpy())
+    found = None
+    if scores.dtype == torch.float32 and scores.shape[1] * scores.shape[2] < size_hw[0] * size_hw[1]:
+        found = _label_by_borders(scores, size_hw, align_corners)
+    return first_argmax(_resize(scores, size_hw, align_corners)) if found is None else found
+
+
+def _resize(scores: Tensor, size_hw: tuple[int, int], align_corners: bool) -> np.ndarray:
+    return F.interpolate(scores[None], size_hw, mode="bilinear", align_corners=align_corners)[0].float().numpy()
+
+
+def _label_by_borders(scores: Tensor, size_hw: tuple[int, int], align_corners: bool) -> np.ndarray | None:
+    """Return the labels, or None if too many pixels are disputed."""
+    maps = scores.numpy()
+    tolerance = _ROUNDING * float(max(maps.max(), -maps.min()))
+    winner, lead = _winner_and_lead(maps)
+    rows, columns = (_neighbours(old, new, align_corners) for old, new in zip(maps.shape[1:], size_hw, strict=True))
+    split = ~_agree(winner) | _spread(lead <= tolerance)
+    labels, disputed = (x.take(rows.first, 0).take(columns.first, 1) for x in (winner, split))
+    places = np.flatnonzero(disputed)
+    if len(places) > _DENSE_FROM * disputed.size:
+        return None
+    here = _scores_at(maps, np.flatnonzero(split), rows, columns, *np.divmod(places, size_hw[1]))
+    winner, lead = _winner_and_lead(here)
+    near = np.flatnonzero(lead <= tolerance)
+    if len(near):
+        is_rival = (here[:, near] >= here[:, near].max(0) - tolerance).any(1)
+        if is_rival.sum() < _FEW:
+            is_rival[:_FEW] = True
+        if sum(size_hw) <= _SMALL or scores[None].is_contiguous(memory_format=torch.channels_last):
+            is_rival[:] = True
+        rivals = np.flatnonzero(is_rival)
+        exact = _resize(scores if is_rival.all() else scores[rivals], size_hw, align_corners).reshape(len(rivals), -1)
+        winner[near] = rivals[first_argmax(exact[:, places[near]])]
+    labels.reshape(-1)[places] = winner
+    return labels
+
+
+def _scores_at(maps: np.ndarray, cells: np.ndarray, rows: _Neighbours, columns: _Neighbours, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return the bilinear scores of some pixels, float32 ``[C, N]``, up to rounding.
+
+    Args:
+        maps: Scores, float32 ``[C, h, w]``.
+        cells: The old positions, flat, that are the first neighbours of these pixels: their four scores are read once.
+        rows: Neighbours of all rows.
+        columns: Neighbours of all columns.
+        y: Rows of the pixels.
+        x: Columns of the pixels.
+    """
+    height, width = maps.shape[1:]
+    top, left = np.divmod(cells, width)
+    below, right = np.minimum(top + 1, height - 1), np.minimum(left + 1, width - 1)
+    corners = [
+        maps.reshape(len(maps), -1).take(at, 1).T for at in (cells, top * width + right, below * width + left, below * width + right)
+    ]
+    number = np.zeros(height * width, np.intp)
+    number[cells] = np.arange(len(cells))
+    cell = number.take(rows.first[y] * width + columns.first[x])
+    across, down = columns.weight[x], rows.weight[y]
+    shares = ((1 - down) * (1 - across), (1 - down) * across, down * (1 - across), down * across)
+    mixed = np.zeros((len(cell), len(maps)), np.float32)
+    for corner, share in zip(corners, shares):
+        part = np.ascontiguousarray(corner).take(cell, 0)
+        part *= share[:, None]
+        mixed += part
+    return np.ascontiguousarray(mixed.T)
+
+
+def _winner_and_lead(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the class of the highest score, uint8 ``[h, w]``, and by how much it leads over all others."""
+    best, winner = maps[0].copy(), np.zeros(maps.shape[1:], np.uint8)
+    second = np.full_like(best, -np.inf)
+    for k, score in enumerate(maps[1:], 1):
+        np.copyto(winner, k, where=score > best)
+        np.maximum(second, np.minimum(best, score), out=second)
+        np.maximum(best, score, out=best)
+    return winner, best - second
+
+
+def _agree(winner: np.ndarray) -> np.ndarray:
+    """Whether pixel, right, lower and lower right neighbour are of one class; beyond the edge the neighbour is the pixel itself."""
+    alike = np.ones(winner.shape, bool)
+    alike[:, :-1] = winner[:, :-1] == winner[:, 1:]
+    down = np.ones(winner.shape, bool)
+    down[:-1] = winner[:-1] == winner[1:]
+    alike[:-1] &= alike[1:]
+    return alike & down
+
+
+def _spread(near: np.ndarray) -> np.ndarray:
+    """Whether the pixel or one of those three neighbours is true."""
+    if not near.any():
+        return near
+    near = near.copy()
+    near[:, :-1] |= near[:, 1:]
+    near[:-1] |= near[1:]
+    return near
+
+
+class _Neighbours(NamedTuple):
+    """The first and second old position beside each new one along a side, int64 ``[new]``, and the weight of the second."""
+
+    first: np.ndarray
+    second: np.ndarray
+    weight: np.ndarray
+
+
+@functools.lru_cache(maxsize=16)
+def _neighbours(old: int, new: int, align_corners: bool) -> _Neighbours:
+    """Read the weights off what torch makes of one unit per old position, so that they are its own to the last bit."""
+    units = F.interpolate(torch.eye(old)[None, :, :, None], (new, 1), mode="bilinear", align_corners=align_corners)[0, :, :, 0].numpy()
+    first = (units > 0).argmax(0)
+    second = np.minimum(first + 1, old - 1)
+    return _Neighbours(first, second, np.where(second > first, units[second, np.arange(new)], np.float32(0)))
