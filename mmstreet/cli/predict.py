@@ -23,7 +23,12 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument(
         "source", metavar="SOURCE", help="image, video, folder (searched to its depth), pattern in quotes, list (.txt), or data.yaml"
     )
-    parser.add_argument("--model", "-m", help="an exported .onnx or .torchscript file; default: the model that comes with mmstreet")
+    parser.add_argument(
+        "--model",
+        "-m",
+        help="an exported .onnx or .torchscript file, or a model of transformers: a folder, or a name on the hub; default: the "
+        "model that comes with mmstreet",
+    )
     parser.add_argument("--config", "-c", help="config of mmseg or mmdet: a file, or a name such as deeplabv3_bdd_v3")
     parser.add_argument("--checkpoint", "-k", help=".pth file, the folder of a run for its newest one, or a URL")
     parser.add_argument("--out", "-o", help="folder for the results; default: work_dirs/predict/<name of the source>")
@@ -66,7 +71,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         parser.error(f"two models, '{args.exported}' and '{args.model}'; give one")
     args.model = args.model or args.exported
     if args.model is not None and (args.config or args.checkpoint):
-        parser.error("an exported model needs neither --config nor --checkpoint")
+        parser.error("--model needs neither --config nor --checkpoint")
     if (args.config is None) != (args.checkpoint is None):
         parser.error("--config and --checkpoint go together")
     return args
@@ -78,7 +83,6 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.labels import find_table
     from mmstreet.predict.folder import SUMMARY, PredictionFolder
     from mmstreet.predict.job import predict_sources
-    from mmstreet.predict.named_models import describe_model, shipped_model
     from mmstreet.predict.predictor import Predictor
     from mmstreet.predict.sharding import current_shard, publish
     from mmstreet.predict.sources import find_sources, result_stem
@@ -103,9 +107,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         trust=args.trust_checkpoint,
         cfg_options=read_cfg_options(args.cfg_options),
     )
-    about = describe_model(args.model or shipped_model()) if args.config is None else None
-    if about and shard.index == 0:
-        print(f"model: {about}")
+    if predictor.about and shard.index == 0:
+        print(f"model: {predictor.about}")
     own = find_table({"label_rows": predictor.model.label_rows})
     names = {"classes": predictor.classes} if own is None else {"table": own}
     analyzer = RoadSafetyAnalyzer(**names) if args.safety else None

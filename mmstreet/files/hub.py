@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -25,16 +26,21 @@ def load_local_first(load: Callable[..., T], model: str | os.PathLike, *, files:
         ImportError: From ``load``, which lacks a package.
         OSError: If the model cannot be had; one sentence, which names the files to fetch.
     """
+    damaged = "is damaged or was downloaded in part only: fetch it again, "
     try:
         return load(str(model), local_files_only=True)
     except ImportError:
         raise
     except Exception as error:  # a dozen types, with the same remedy
+        broken = _is_damage(error)
         if os.path.isdir(model):
             raise OSError(
-                f"folder '{model}' holds no such model ({type(error).__name__}); it should contain {', '.join(files)}: "
-                f"`hf download NAME {' '.join(files)} --local-dir {model}`"
+                f"folder '{model}' {damaged if broken else 'holds no such model '}({type(error).__name__}); it should contain "
+                f"{', '.join(files)}: `hf download NAME {' '.join(files)} --local-dir {model}`"
             ) from error
+        if broken:
+            raise OSError(f"'{model}' in the local cache {damaged}`hf download {model} {' '.join(files)} --force-download`") from error
+    fetch = f"`hf download {model} {' '.join(files)} --local-dir FOLDER`"
     try:
         from huggingface_hub import HfApi, constants
 
@@ -42,8 +48,37 @@ def load_local_first(load: Callable[..., T], model: str | os.PathLike, *, files:
             HfApi().model_info(str(model), timeout=TIMEOUT_S)
         return load(str(model))
     except Exception as error:
+        if "Gated" in type(error).__name__ or "gated repo" in str(error):
+            raise OSError(
+                f"'{model}' is gated: accept its terms at https://huggingface.co/{model}, log in with `hf auth login`, and repeat; or run "
+                f"{fetch} where you are logged in, copy FOLDER here and give it as the model"
+            ) from error
         raise OSError(
             f"'{model}' is neither a folder nor in the local cache, and the Hugging Face hub does not have it or cannot be reached "
-            f"({type(error).__name__}); on a machine with network run `hf download {model} {' '.join(files)} --local-dir FOLDER`, "
-            "copy FOLDER here and give it as the model"
+            f"({type(error).__name__}); on a machine with network run {fetch}, copy FOLDER here and give it as the model"
         ) from error
+
+
+def check_place(model: str | os.PathLike) -> None:
+    """Refuse what can be neither a model's folder nor a name on the hub.
+
+    Raises:
+        OSError: If a path does not exist, or a folder has no ``config.json``.
+    """
+    text = str(model)
+    if os.path.isdir(model):
+        if not os.path.isfile(os.path.join(model, "config.json")):
+            raise OSError(f"folder '{model}' has no config.json; expected a model saved by transformers (save_pretrained)")
+    elif os.path.isabs(model) or text.startswith((".", "~")) or text.count("/") > 1:
+        raise OSError(f"weights folder '{model}' does not exist; give a folder with config.json, or a name on the hub")
+
+
+def _is_damage(error: BaseException | None) -> bool:
+    """Whether an exception, or what caused it, says that a file is there but broken."""
+    while error is not None:
+        if "Safetensor" in type(error).__name__ or isinstance(error, json.JSONDecodeError | UnicodeDecodeError | EOFError):
+            return True
+        if isinstance(error, OSError) and "not a valid JSON file" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

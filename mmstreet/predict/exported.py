@@ -16,6 +16,7 @@ from mmstreet.files.argmax import first_argmax
 from mmstreet.files.colors import check_palette
 from mmstreet.labels import are_rows_of
 from mmstreet.predict.binary import check_scores, shift_probs
+from mmstreet.predict.named_models import describe_model
 from mmstreet.predict.scaling import fit_size, resize_scores
 from mmstreet.predict.sources import refuse_address
 
@@ -83,7 +84,7 @@ class ExportedModel:
         self.run = run
         self.metadata = metadata
         self.path = Path(path)
-        self.name = self.path.name
+        self.name, self.about = self.path.name, describe_model(self.path)
         self.fingerprint = fingerprint_of(self.path.read_bytes())
         self.threshold = metadata.get("threshold")
         self.temperature = metadata.get("temperature")
@@ -158,7 +159,7 @@ def _load_onnx(path: Path, device: str | None) -> ExportedModel:
     elif device not in (None, "cpu"):
         raise ValueError(f"this onnxruntime has no support for '{device}'; install onnxruntime-gpu or use the CPU")
     options = runtime.SessionOptions()
-    options.log_severity_level = 3  # its warnings are about constants that it folds
+    options.log_severity_level = 4  # its warnings are about constants that it folds, and its errors are raised besides
     try:
         session = runtime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # onnxruntime's errors share no other base class

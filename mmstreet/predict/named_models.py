@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mmstreet.files.config_files import SUFFIXES, find_config
 from mmstreet.predict.identity import read_object
 
 SHIPPED = Path(__file__).parent / "shipped" / "street.onnx"
@@ -22,6 +23,15 @@ def shipped_model() -> Path:
             "checkpoint"
         )
     return SHIPPED
+
+
+def is_config(name: str | Path) -> bool:
+    """Tell whether a name means a config: a file of one, or one that comes with the package; neither a folder nor a name on the hub."""
+    try:
+        find_config(name)
+    except FileNotFoundError:
+        return Path(name).suffix in SUFFIXES
+    return True
 
 
 def describe_model(path: str | Path) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import warnings
@@ -36,8 +35,9 @@ def write_onnx(graph: nn.Module, example: Tensor, path: Path, metadata: Mapping,
     require("onnxruntime", extra="export")
     axes = {0: "batch"} if metadata["size_hw"] else {0: "batch", 2: "height", 3: "width"}
     # Two images, so that no size of one is taken for a constant that broadcasts.
-    with warnings.catch_warnings(), torch.no_grad(), contextlib.nullcontext() if metadata["size_hw"] else open_sizes():
+    with warnings.catch_warnings(), torch.no_grad(), open_sizes():
         warnings.simplefilter("ignore")
+        torch._C._jit_set_onnx_log_enabled(False)  # of a network that it cannot export it prints every operator
         # The exporter on torch.export needs another package and fixes sizes that mmseg computes; this one traces.
         torch.onnx.export(
             graph,

@@ -14,8 +14,8 @@ from mmstreet.deps import require
 from mmstreet.files.images import ORIENTATIONS, as_rgb
 from mmstreet.predict.binary import labels_of, shift_probs
 from mmstreet.predict.confidence import abstain_below, measure_entropy, temper_probs
-from mmstreet.predict.exported import is_exported, load_exported
-from mmstreet.predict.named_models import shipped_model
+from mmstreet.predict.exported import SUFFIXES, is_exported, load_exported
+from mmstreet.predict.named_models import is_config, shipped_model
 from mmstreet.predict.result import Result
 from mmstreet.predict.sources import refuse_address
 from mmstreet.predict.views import make_views, mean_scores, unite_instances
@@ -30,8 +30,9 @@ class Predictor:
     """Predicts images with a trained or an exported model, semantic or of instances; results are in the coordinates of the image.
 
     Args:
-        config: Config file of mmseg or mmdet, or an exported ``.onnx`` or ``.torchscript`` file, which needs no OpenMMLab; default: the
-            model that comes with the package, which is such a file.
+        config: Config file of mmseg or mmdet; or, without a checkpoint, an exported ``.onnx`` or ``.torchscript`` file, which needs no
+            OpenMMLab, or a segmentation model of transformers, by its folder or its name on the Hugging Face hub; default: the model that
+            comes with the package, which is an exported file.
         checkpoint: A ``.pth`` file, the folder of a run for its newest one, or a URL whose file name carries a hash; none for an exported
             file.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'`` …; default: a GPU if there is one.
@@ -59,6 +60,7 @@ class Predictor:
         palette: RGB of each class, uint8 ``[C, 3]``.
         kind: ``'semantic'`` or ``'instance'``.
         name: File name of the model or of its config.
+        about: What is known of a model that has no config: scores, licence; else ``None``.
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class Predictor:
         self.min_score = min_score
         self.model = _load(shipped_model() if config is None else config, checkpoint, device=device, trust=trust, cfg_options=cfg_options)
         self.classes, self.palette, self.kind = self.model.classes, self.model.palette, self.model.kind
-        self.name = self.model.name
+        self.name, self.about = self.model.name, self.model.about
         if orientation not in (None, *ORIENTATIONS):
             raise ValueError(f"orientation must be 'stored' or 'exif', not {orientation!r}")
         self.orientation = orientation or self.model.orientation
@@ -193,11 +195,15 @@ def _load(config: str | Path, checkpoint: str | Path | None, **settings) -> obje
         if settings["cfg_options"]:
             raise ValueError(f"'{config}' has no config to overrule; leave out the options {', '.join(settings['cfg_options'])}")
         return load_exported(config, device=settings["device"])
-    if checkpoint is None:
+    if checkpoint is None and is_config(config):
         raise ValueError(
-            f"'{config}' needs a checkpoint; only exported files ({', '.join(('.onnx', '.torchscript'))}) hold their own weights"
+            f"'{config}' needs a checkpoint; exported files ({', '.join(SUFFIXES)}) and models of the hub have their own weights"
         )
     require("mmengine", extra="onedl")
+    if checkpoint is None:
+        from mmstreet.predict.hub_model import load_hub_model
+
+        return load_hub_model(str(config), device=settings["device"], cfg_options=settings["cfg_options"])
     from mmstreet.predict.inference import load_trained
 
     return load_trained(config, checkpoint, **settings)

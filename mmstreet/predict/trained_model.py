@@ -30,6 +30,7 @@ class TrainedModel:
         fingerprint: Names what decides its results.
         label_rows: Rows of the class table, if it is one of the user's.
         temperature: Makes confidences mean something; ``None`` where none was fitted.
+        about: What is known of a published model.
     """
 
     def __init__(
@@ -43,10 +44,11 @@ class TrainedModel:
         fingerprint: str,
         label_rows: Sequence[Mapping] = (),
         temperature: float | None = None,
+        about: str | None = None,
     ) -> None:
         self.model = model
         self.cfg = cfg
-        self.name = Path(cfg.filename).name
+        self.name, self.about = Path(cfg.filename).name, about
         self.classes = classes
         self.palette = check_palette(palette, len(classes))
         self.device = device

@@ -11,7 +11,7 @@ from types import ModuleType
 import torch
 
 from mmstreet.deps import require
-from mmstreet.files.hub import load_local_first
+from mmstreet.files.hub import check_place, load_local_first
 from mmstreet.refine.official_sam import load_official, official_type
 
 _FILES = ("config.json", "model.safetensors")
@@ -41,7 +41,7 @@ def read_model_type(weights: str | Path, *, expected: Mapping[str, str]) -> str:
     if Path(weights).is_file():
         found = official_type(weights)
     else:
-        _check_place(weights)
+        check_place(weights)
         found = load_local_first(transformers().PreTrainedConfig.get_config_dict, weights, files=_FILES)[0].get("model_type")
     if found not in expected:
         raise ValueError(f"'{weights}' holds a model of type '{found}', expected one of: {', '.join(expected)}; give other weights")
@@ -63,7 +63,7 @@ def load_model(weights: str | Path, *, class_name: str, device: torch.device) ->
     """
     if Path(weights).is_file():
         return _finish(load_official(weights), weights, device)
-    _check_place(weights)
+    check_place(weights)
     read = functools.partial(getattr(transformers(), class_name).from_pretrained, dtype=torch.float32, output_loading_info=True)
     model, info = load_local_first(read, weights, files=_FILES)
     lacking = sorted({*info["missing_keys"], *(str(key) for key, *_ in info.get("mismatched_keys", ()))})
@@ -116,12 +116,3 @@ def fingerprint(weights: str | Path) -> str:
     paths = [folder] if folder.is_file() else [path for path in folder.iterdir() if path.is_file()]
     files = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
     return hashlib.sha256(repr(files).encode()).hexdigest()
-
-
-def _check_place(weights: str | Path) -> None:
-    path, text = Path(weights), str(weights)
-    if path.is_dir():
-        if not (path / "config.json").is_file():
-            raise OSError(f"folder '{weights}' has no config.json; expected a model saved by transformers (save_pretrained)")
-    elif path.is_absolute() or text.startswith((".", "~")) or text.count("/") > 1:
-        raise OSError(f"weights folder '{weights}' does not exist; give a folder with config.json, or a name on the hub")

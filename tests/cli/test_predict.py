@@ -178,7 +178,7 @@ def test_mistakes_are_answered_in_one_line(model, streets, tmp_path, monkeypatch
     [
         (["a.png", "--config", "c.py"], "--config and --checkpoint go together"),
         (["c.py", "a.png"], "'c.py' is no exported model"),
-        (["m.onnx", "a.png", "--config", "c.py"], "an exported model needs neither"),
+        (["m.onnx", "a.png", "--config", "c.py"], "--model needs neither"),
     ],
 )
 def test_a_command_line_that_makes_no_sense_shows_the_usage(capsys, arguments, message):
