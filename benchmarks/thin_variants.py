@@ -48,7 +48,8 @@ _DICE = dict(type="mmstreet.TverskyLoss", alpha=0.5, beta=0.5, loss_name="loss_d
 def apply_changes(cfg: Config, names: Sequence[str], *, crop_hw: tuple[int, int]) -> Config:
     """Turn the config ``street_camvid`` into the baseline of the bench with these changes, in place.
 
-    The baseline is the pretrained network with focal and Dice loss and square-root weights, on crops drawn evenly.
+    The baseline is the pretrained network with focal and Dice loss and square-root weights, on crops drawn evenly. All are scored at the
+    frames' own size.
 
     Args:
         cfg: The config, as :func:`mmstreet.engine.launch.load_config` returns it.
@@ -68,6 +69,8 @@ def apply_changes(cfg: Config, names: Sequence[str], *, crop_hw: tuple[int, int]
         head.sampler = dict(type="OHEMPixelSampler", thresh=0.7, min_kept=crop_hw[0] * crop_hw[1] // 16)
     head.boundary_weight = 0.2 if "boundary" in names else 0.0
     head.skeleton_weight = 1.0 if "skeleton" in names else 0.0
+    cfg.val_dataloader.dataset.pipeline = [step for step in cfg.val_dataloader.dataset.pipeline if step.type != "Resize"]
+    cfg.model.data_preprocessor.test_cfg = None
     steps = loader.dataset.pipeline
     crop = next(step for step in steps if step.type == "mmstreet.RandomScaleCrop")
     crop.update(size_hw=crop_hw, prefer=tuple(THIN.values()) if "rare_in_view" in names else ())

@@ -160,9 +160,11 @@ def _replace_root(node: object, old: str, new: str, seen: set[int]) -> None:
         return
     seen.add(id(node))
     for key, value in list(node.items() if isinstance(node, dict) else enumerate(node)):
-        if isinstance(value, dict | list | tuple):
-            if isinstance(value, tuple):
-                node[key] = value = list(value)
+        if isinstance(value, tuple):
+            parts = list(value)
+            _replace_root(parts, old, new, seen)
+            node[key] = tuple(parts)
+        elif isinstance(value, dict | list):
             _replace_root(value, old, new, seen)
         elif key == "data_root":
             node[key] = new

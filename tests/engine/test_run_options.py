@@ -46,7 +46,8 @@ def test_every_data_set_and_metric_reads_from_the_other_folder(tmp_path):
         return dict(type="D", data_root="data/set", **more)
 
     paste = dict(type="Paste", images="data/set/images", other="data/settings/x")
-    wrapped = dict(type="Concat", datasets=[data(pipeline=(paste,)), dict(type="Repeat", dataset=data(ann_file="a.json"))])
+    steps = paste, dict(type="Resize", scale=(8, 4))
+    wrapped = dict(type="Concat", datasets=[data(pipeline=steps), dict(type="Repeat", dataset=data(ann_file="a.json"))])
     shared = dict(dataset=data())
     cfg = Config(dict(train_dataloader=dict(dataset=wrapped), val_dataloader=shared, test_dataloader=shared))
     cfg.val_evaluator = dict(type="CocoMetric", ann_file="data/set/val.json")
@@ -56,6 +57,8 @@ def test_every_data_set_and_metric_reads_from_the_other_folder(tmp_path):
     first, second = cfg.train_dataloader.dataset.datasets
     assert first.data_root == second.dataset.data_root == str(new)
     assert first.pipeline[0] == dict(type="Paste", images=f"{new}/images", other="data/settings/x")
+    assert first.pipeline[1]["scale"] == (8, 4)  # mmcv takes no list for a size
+    assert isinstance(first.pipeline, tuple)
     assert second.dataset.ann_file == "a.json"
     assert cfg.val_dataloader.dataset.data_root == cfg.test_dataloader.dataset.data_root == str(new)
     assert cfg.val_evaluator.ann_file == f"{new}/val.json"

@@ -9,7 +9,8 @@ model = dict(
         bgr_to_rgb=True,
         pad_val=0,
         seg_pad_val=255,
-        size_divisor=1,  # images of one batch are of one size already
+        size_divisor=1,  # crops of one batch are of one size already
+        test_cfg=dict(size_divisor=32),  # maps of all strides then lie exactly over each other
     ),
     backbone=dict(type="mmstreet.EfficientNetLite", depth=0),
     decode_head=dict(type="mmstreet.LadderHead", in_channels=(24, 40, 112, 320), channels=96, num_classes=19),
