@@ -133,21 +133,22 @@ def _measure_config(name: str, device: torch.device, *, quick: bool) -> list[dic
 def count_waits(device: torch.device) -> Iterator[Callable[[], list[dict]]]:
     """Give one job per kind of step: its waits for the device, ours and those of the packages below."""
     for what, make in (
-        ("v3", lambda: _config_step("deeplabv3_bdd_v3", device)),
+        ("v3", lambda: config_step("deeplabv3_bdd_v3", device, shrink=8)),
         ("CARB", lambda: carb_step(device)),
-        ("PixelNet", lambda: _config_step("pixelnet_mini", device)),
+        ("PixelNet", lambda: config_step("pixelnet_mini", device)),
         ("metric update", lambda: metric_step(device)),
     ):
-        yield lambda what=what, make=make: _count(what, make, device)
+        yield lambda what=what, make=make: [count_step(what, make, device)]
 
 
-def _count(what: str, make: Callable, device: torch.device) -> list[dict]:
+def count_step(what: str, make: Callable, device: torch.device) -> dict:
+    """Count the waits of the third step."""
     step, tensors = make()
     with nullcontext() if device.type == "cuda" else as_on_device():
         step(), step()  # the first steps check and build what later ones keep
     with cuda_waits() if device.type == "cuda" else cpu_waits(tensors) as waits:
         step()
-    return [describe_waits(what, waits)]
+    return describe_waits(what, waits)
 
 
 def describe_waits(what: str, waits: list[HostWait]) -> dict:
@@ -175,9 +176,9 @@ def training_step(model: nn.Module, wrapper: OptimWrapper, batch: dict) -> tuple
     return step, [*model.parameters(), *model.buffers(), *data]
 
 
-def _config_step(name: str, device: torch.device) -> tuple[Callable[[], None], list[torch.Tensor]]:
-    cfg = load_config(CONFIGS / f"{name}.py", launcher="none")
-    return training_step(*make_step(cfg, device, shrink=1 if "mini" in name else 8))
+def config_step(name: str, device: torch.device, *, shrink: int = 1) -> tuple[Callable[[], None], list[torch.Tensor]]:
+    """Return a step of a config on random images, ``shrink`` times smaller."""
+    return training_step(*make_step(load_config(CONFIGS / f"{name}.py", launcher="none"), device, shrink=shrink))
 
 
 def carb_step(device: torch.device) -> tuple[Callable[[], None], list[torch.Tensor]]:

@@ -13,7 +13,10 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmstreet.files.label_ids import check_label_ids
+from mmstreet.models.decode_losses import decode_losses
+from mmstreet.models.device_sampling import sample_class_balanced_batch, sample_hard_batch, sample_uniform_batch
 from mmstreet.models.hypercolumn import dense_logits, sample_class_balanced, sample_hard, sample_levels, sample_uniform
+from mmstreet.readback import Watch, check_later, on_host
 from mmstreet.registry import MODELS
 
 SAMPLING = ("uniform", "class_balanced", "hard")
@@ -92,6 +95,7 @@ class PixelNetHead(BaseDecodeHead):
             init_cfg=init_cfg
             or [{"type": "Kaiming", "layer": "Linear"}, {"type": "Normal", "std": 0.01, "override": {"name": "conv_seg"}}],
         )
+        self.watch = Watch()
         self.num_pixels = num_pixels
         self.sampling = sampling
         self.hard_oversample = hard_oversample
@@ -112,21 +116,35 @@ class PixelNetHead(BaseDecodeHead):
 
         Returns:
             The losses by name and ``acc_seg`` over the sampled pixels. Images without a labelled pixel are left out;
-            where none has any, every value is 0, the losses attached to the graph.
+            where none has any, every value is 0, the losses attached to the graph. On an accelerator, where asking for
+            them would wait, such images give ignored pixels instead, and a wrong label raises in the next step.
         """
         feats = self._transform_inputs(inputs)
         labels = self._stack_batch_gt(batch_data_samples).squeeze(1)  # [B, H, W]
-        check_label_ids(labels, num_classes=self.num_classes, ignore_index=self.ignore_index)
-        size_hw, labelled = labels.shape[1:], (labels != self.ignore_index).flatten(1).any(dim=1)
-        if not labelled.any():
-            return self._no_loss(feats)
-        if not labelled.all():
-            feats, labels = [feat[labelled] for feat in feats], labels[labelled]
-        with torch.no_grad():
-            pixels = torch.stack([self._sample([feat[i : i + 1] for feat in feats], label) for i, label in enumerate(labels)])
+        rules = dict(num_classes=self.num_classes, ignore_index=self.ignore_index)
+        stray = (labels != self.ignore_index) & ((labels < 0) | (labels >= self.num_classes))
+        with self.watch.step():
+            check_later(stray.any(), lambda given=labels: check_label_ids(given, **rules))
+        size_hw = labels.shape[1:]
+        if on_host(labels):
+            labelled = (labels != self.ignore_index).flatten(1).any(dim=1)
+            if not labelled.any():
+                return self._no_loss(feats)
+            if not labelled.all():
+                feats, labels = [feat[labelled] for feat in feats], labels[labelled]
+            with torch.no_grad():
+                pixels = torch.stack([self._sample([feat[i : i + 1] for feat in feats], label) for i, label in enumerate(labels)])
+        else:
+            labels = torch.where(stray, self.ignore_index, labels)
+            with torch.no_grad():
+                pixels = self._sample_batch(feats, labels)
         logits = self.classify(sample_levels(feats, pixels, size_hw).flatten(0, 1))
         chosen = labels.flatten(1).gather(1, pixels).view(1, -1, 1)
         return self.loss_by_feat(logits, [SegDataSample(gt_sem_seg=PixelData(data=chosen))])
+
+    def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list[SegDataSample]) -> dict[str, Tensor]:
+        """Compute the losses of sampled pixels; see :func:`~mmstreet.models.decode_losses.decode_losses`."""
+        return decode_losses(self, seg_logits, batch_data_samples)
 
     def classify(self, columns: Tensor) -> Tensor:
         """Compute logits ``[1, num_classes, M, 1]`` of hypercolumns ``[M, sum of in_channels]``, in the present mode."""
@@ -164,15 +182,32 @@ class PixelNetHead(BaseDecodeHead):
         if self.sampling == "class_balanced":
             return sample_class_balanced(labels, self.num_pixels, ignore_index=self.ignore_index)
 
-        def cross_entropy(pixels: Tensor) -> Tensor:
-            scores = sample_levels(feats, pixels[None], labels.shape)[0]
-            for i, (weight, bias) in enumerate(self._layers()):
-                scores = F.linear(F.relu(scores) if i else scores, weight, bias)
-            return F.cross_entropy(scores.float(), labels.flatten()[pixels], reduction="none")
-
         return sample_hard(
-            labels, self.num_pixels, cross_entropy, oversample=self.hard_oversample, share=self.hard_share, ignore_index=self.ignore_index
+            labels,
+            self.num_pixels,
+            lambda pixels: self._score(feats, labels[None], pixels[None])[0],
+            oversample=self.hard_oversample,
+            share=self.hard_share,
+            ignore_index=self.ignore_index,
         )
+
+    def _sample_batch(self, feats: list[Tensor], labels: Tensor) -> Tensor:
+        """Draw flat pixel indices ``[B, num_pixels]`` without a wait, from maps ``[B, C_l, H_l, W_l]`` and labels ``[B, H, W]``."""
+        flat, rules = labels.flatten(1), dict(ignore_index=self.ignore_index)
+        if self.sampling == "uniform":
+            return sample_uniform_batch(flat, self.num_pixels, **rules)
+        if self.sampling == "class_balanced":
+            return sample_class_balanced_batch(flat, self.num_pixels, **rules)
+        rules |= dict(oversample=self.hard_oversample, share=self.hard_share)
+        return sample_hard_batch(flat, self.num_pixels, lambda pixels: self._score(feats, labels, pixels), **rules)
+
+    def _score(self, feats: list[Tensor], labels: Tensor, pixels: Tensor) -> Tensor:
+        """Compute the cross entropy in evaluation mode of pixels ``[B, K]``; 0 at ignored ones."""
+        scores = sample_levels(feats, pixels, labels.shape[1:])
+        for i, (weight, bias) in enumerate(self._layers()):
+            scores = F.linear(F.relu(scores) if i else scores, weight, bias)
+        truth = labels.flatten(1).gather(1, pixels)
+        return F.cross_entropy(scores.float().movedim(-1, 1), truth, ignore_index=self.ignore_index, reduction="none")
 
     def _no_loss(self, feats: list[Tensor]) -> dict[str, Tensor]:
         """Zero for each loss, attached to every parameter so that distributed training does not wait for a gradient."""
