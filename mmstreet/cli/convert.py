@@ -13,6 +13,8 @@ from pathlib import Path
 from mmstreet.cli.arguments import CommandParser
 from mmstreet.formats.catalogue import FORMATS, READERS, WRITERS, get_reader, get_writer
 
+DATA = "data.yaml"
+"""What an input is called that is no label format but describes data."""
 _OPTIONS = {
     "bitmasks": ("--from", ("scalabel",)),
     "size": ("--from", ("scalabel",)),
@@ -38,7 +40,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         "has no place for is counted, on the screen and in OUTPUT.report.json.",
         epilog="formats:\n" + "\n".join(f"  {name:<{width}}  {row.summary}" for name, row in FORMATS.items()),
     )
-    parser.add_argument("input", type=Path, help="file or folder of labels")
+    parser.add_argument("input", type=Path, help="file or folder of labels, or a data.yaml of mmstreet init")
     parser.add_argument("output", type=Path, help="file or folder to write")
     parser.add_argument("--from", dest="source", choices=READERS, metavar="FORMAT", help="format of the input (default: recognised)")
     parser.add_argument("--to", dest="target", required=True, choices=WRITERS, metavar="FORMAT", help="format of the output")
@@ -56,11 +58,14 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         "--with-predictions", type=Path, metavar="PATH", help="with --to fiftyone: predictions beside the labels, any format"
     )
     parser.add_argument("--scores", type=Path, help="with --to fiftyone: per_image.npz of mmstreet test, for each image's scores")
+    parser.add_argument("--split", choices=("train", "val", "test"), help="of a data.yaml, one split (default: all)")
     parser.add_argument("--overwrite", action="store_true", help="replace a folder that is not empty")
     parser.add_argument("--workers", type=int, help="processes (default: one per core)")
     parser.add_argument("--strict", action="store_true", help="stop at the first label that cannot be converted")
     args = parser.parse_args(argv)
     args.source = args.source or _recognise(args.input)
+    if args.split and args.source != DATA:
+        parser.error("--split goes with a data.yaml")
     for option, (side, formats) in _OPTIONS.items():
         if getattr(args, option) and (args.source if side == "--from" else args.target) not in formats:
             parser.error(f"--{option.replace('_', '-')} goes with {side} {' or '.join(formats)}")
@@ -72,8 +77,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     args = parse_args(argv, prog)
     from mmstreet.formats.convert import convert
 
-    reader_type, writer_type = get_reader(args.source), get_writer(args.target)
-    table = _choose_table(args.classes, reader_type.find_table(args.input), FORMATS[args.source].table)
+    reader_type, writer_type = _reader_of(args.source), get_writer(args.target)
+    table = _choose_table(args.classes, reader_type.find_table(args.input), "" if args.source == DATA else FORMATS[args.source].table)
     told = {
         "bitmask_root": args.bitmasks,
         "default_size_hw": args.size and tuple(args.size),
@@ -81,6 +86,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         "image_suffix": args.image_suffix,
         "label_suffix": args.label_suffix,
         "palette": args.palette,
+        "split": args.split,
     }
     reader = reader_type(args.input, table, args.images, **{name: value for name, value in told.items() if value})
     more = {"overlaps": False} if args.no_overlaps else {"scores": args.scores} if args.scores else {}
@@ -96,7 +102,19 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     return 0
 
 
+def _reader_of(name: str):
+    if name != DATA:
+        return get_reader(name)
+    from mmstreet.datasets.data_reader import DataReader
+
+    return DataReader
+
+
 def _recognise(path: Path) -> str:
+    from mmstreet.datasets.data_file import is_data_file
+
+    if is_data_file(path):
+        return DATA
     from mmstreet.formats.detect import detect_format
 
     return detect_format(path)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmstreet.cli.arguments import CommandParser
+
+if TYPE_CHECKING:
+    from mmstreet.datasets.survey import Survey
 
 
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
@@ -17,7 +21,14 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         "doubtful. train, test, verify, predict and convert read that file.",
     )
     parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="data set: a published one, COCO, YOLO, VOC or CVAT, or images and masks"
+        "folder",
+        type=Path,
+        nargs="+",
+        metavar="FOLDER",
+        help="a published data set, COCO, YOLO, VOC, CVAT, or images and masks; or data.yaml files to join as one data set",
+    )
+    parser.add_argument(
+        "--classes", metavar="TABLE", help="of files that are joined: the known table that is learned; default: the first's"
     )
     parser.add_argument("--out", "-o", type=Path, default=Path("data.yaml"), help="file to write (default: data.yaml in this folder)")
     parser.add_argument("--name", help="name of the data, for the folders of results; default: that of the folder")
@@ -29,6 +40,11 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         parser.error(f"--out '{args.out}' must end in .yaml")
     if args.sample is not None and args.sample < 1:
         parser.error("--sample must be 1 or more")
+    args.join = all(path.suffix.lower() in (".yaml", ".yml") for path in args.folder)
+    if len(args.folder) > 1 and not args.join:
+        parser.error("several data sets are joined by their data.yaml files; describe each folder by itself first")
+    if args.classes and not args.join:
+        parser.error("--classes goes with data.yaml files that are joined; the classes of a folder are corrected in the file")
     return args
 
 
@@ -37,24 +53,40 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     args = parse_args(argv, prog)
     from mmstreet.datasets.data_file import read_data_file
     from mmstreet.datasets.data_text import write_data_file
-    from mmstreet.datasets.recognise import nothing_found, recognise_maps
-    from mmstreet.datasets.survey import survey
+    from mmstreet.datasets.join import join_data
 
-    if not args.folder.is_dir():
-        raise FileNotFoundError(f"'{args.folder}' is no folder; give the folder of a data set, unpacked")
     if args.out.exists() and not args.overwrite:
         raise FileExistsError(f"'{args.out}' is there already; add --overwrite to replace it, or choose another --out")
-    seen = recognise_maps(args.folder)
-    if seen is None:
-        raise nothing_found(args.folder)
-    found = survey(args.folder, seen, out=args.out, name=args.name, workers=args.workers, sample=args.sample)
+    if args.join:
+        found = join_data(args.folder, out=args.out, classes=args.classes, name=args.name)
+    else:
+        found = _look(args.folder[0], args)
     written = write_data_file(found, args.out)
     data = read_data_file(args.out)
-    print(f"{args.folder}: {seen.title}")
-    for split, counts in found.content["counts"].items():
+    print(f"{', '.join(map(str, args.folder))}: {found.content['kind']}")
+    for split, counts in found.content.get("counts", {}).items():
         print(f"  {split}: {', '.join(f'{value} {key}' for key, value in counts.items() if key in ('images', 'labels', 'read'))}")
     print(f"  {len(data.table)} classes: {', '.join(data.table.names)}")
     for doubt in found.suspicions:
         print(f"  look: {doubt}")
     print("\n".join(str(path) for path in written))
     return 0
+
+
+def _look(folder: Path, args: argparse.Namespace) -> Survey:
+    from mmstreet.datasets.drawn_labels import draw_maps
+    from mmstreet.datasets.recognise import nothing_found, recognise_maps
+    from mmstreet.datasets.shape_sets import recognise_shapes
+    from mmstreet.datasets.survey import survey
+
+    if not folder.is_dir():
+        raise FileNotFoundError(f"'{folder}' is no folder; give the folder of a data set, unpacked")
+    seen, lost = recognise_maps(folder, plain=False), []
+    if seen is None and (shapes := recognise_shapes(folder)) is not None:
+        seen, lost = draw_maps(shapes, folder, args.out, workers=args.workers, overwrite=args.overwrite)
+    seen = seen or recognise_maps(folder)
+    if seen is None:
+        raise nothing_found(folder)
+    found = survey(folder, seen, out=args.out, name=args.name, workers=args.workers, sample=args.sample)
+    found.suspicions[:0] = lost
+    return found

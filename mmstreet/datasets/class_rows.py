@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from mmstreet.datasets.class_names import VOC20, Row, is_void
 from mmstreet.datasets.label_survey import LabelSurvey
+from mmstreet.files.colors import spread_palette
 from mmstreet.labels import IGNORE_INDEX, TABLES, LabelTable, get_table, known_class, plain_name
 
 _MANY = 5
@@ -51,7 +52,7 @@ def guess_classes(found: LabelSurvey, listed: list[Row] | None, *, source: str =
     else:
         guess.palette = "index" if kind == "palette" else "color"
         _rows_by_id(guess, found, listed, source=source, hint=hint)
-    _fill_rows(guess)
+    guess.rows = fill_rows(guess.rows, guess.suspicions)
     return guess
 
 
@@ -124,12 +125,13 @@ def _names_without_list(guess: ClassGuess, found: LabelSurvey, used: list[int], 
     return [{"name": f"class_{value}", "id": value} | ({"color": palette[value]} if value in palette else {}) for value in used]
 
 
-def _fill_rows(guess: ClassGuess) -> None:
-    """Add group, countability and colour of known classes; name classes that are not known with the nearest that is."""
-    taken = {tuple(row["color"]) for row in guess.rows if "color" in row}
+def fill_rows(rows: list[Row], suspicions: list[str]) -> list[Row]:
+    """Return rows with group, countability and colour of the known classes that they mean; name those that mean none, with the nearest."""
+    taken = {tuple(row["color"]) for row in rows if "color" in row}
+    spare = (tuple(color) for color in spread_palette(4 * len(rows) + 256) if tuple(color) not in taken)
     known = sorted({name for table in TABLES.values() for name in table.names})
     strange = []
-    for row in guess.rows:
+    for row in rows:
         like = known_class(row["name"])
         if like is None:
             near = difflib.get_close_matches(plain_name(row["name"]), known, 1, 0.75)
@@ -137,13 +139,13 @@ def _fill_rows(guess: ClassGuess) -> None:
                 strange.append(f"{row['name']} (nearest: {near[0]})" if near else row["name"])
             continue
         row["group"], row["thing"] = row.get("group", like.group), row.get("thing", like.is_thing)
-        if "color" not in row and tuple(like.color) not in taken:
-            row["color"] = tuple(like.color)
+        if "color" not in row:
+            row["color"] = next(spare) if tuple(like.color) in taken else tuple(like.color)
             taken.add(row["color"])
     if strange:
-        guess.suspicions.append(f"names that are not known, of group 'other' unless their rows say more: {', '.join(strange)}")
+        suspicions.append(f"names that are not known, of group 'other' unless their rows say more: {', '.join(strange)}")
     order = ("name", "id", "color", "group", "thing")
-    guess.rows = [{key: row[key] for key in order if key in row} for row in guess.rows]
+    return [{key: row[key] for key in order if key in row} for row in rows]
 
 
 def _known_colors(used: Counter) -> dict[tuple, str]:

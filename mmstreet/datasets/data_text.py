@@ -18,6 +18,7 @@ _REMARKS = {
     "splits": "a folder's name, or a list file",
     "image_hw": "height and width of most images",
     "classes": "in the order of the ids that the model learns; share: per cent of the training pixels",
+    "remap": "what is learned instead, by names; a class that is not named keeps its name, and is void where there is none",
     "counts": "as found; pixels, in rows of these names, give the shares where classes are remapped or sets are joined",
     "suspicions": "to be looked at; nothing reads this",
     "sets": "data sets that are trained as one; a class that is left out of remap keeps its name, null makes it void",

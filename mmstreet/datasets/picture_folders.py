@@ -100,7 +100,7 @@ def _groups(root: Path) -> Iterator[_Group]:
                 by_end[extension].append(stem)
         if not by_end:
             continue
-        parts, word = _split_word(Path(directory).relative_to(root).parts)
+        parts, word = split_word(Path(directory).relative_to(root).parts)
         for extension, stems in by_end.items():
             for some in _by_token(stems):
                 likes = _judge(directory, sorted(some), extension)
@@ -116,7 +116,8 @@ def _by_token(stems: list[str]) -> list[list[str]]:
     return list(groups.values()) if len(groups) <= max(1, min(6, len(stems) // 2)) else [stems]
 
 
-def _split_word(parts: Sequence[str]) -> tuple[tuple[str, ...], str]:
+def split_word(parts: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """Return the parts of a path with the first word of a split as ``{split}``, and that word, nothing if there is none."""
     for i, part in enumerate(parts):
         found = _WORD.fullmatch(part)
         if found:

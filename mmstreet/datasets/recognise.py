@@ -35,20 +35,35 @@ _SAMPLE = 12
 
 @dataclass(frozen=True)
 class Recognised:
-    """A data set: what it is, its folders, its class table if it is a known one, the file that names its classes, and their rows."""
+    """A data set.
+
+    Attributes:
+        title: What it is.
+        layout: Where its files lie.
+        table: Its class table, if it is a known one.
+        list_path: The file that names its classes.
+        listed: The rows of that file.
+        drawn: Whether the label maps are drawn from outlines; ``listed`` then holds the rows of their classes.
+        remap: What ``remap`` in the description says.
+        lists: Names of the images of each split, where label files say that and folders do not.
+    """
 
     title: str
     layout: Layout
     table: LabelTable | None = None
     list_path: Path | None = None
     listed: list[Row] | None = None
+    drawn: bool = False
+    remap: dict | None = None
+    lists: dict[str, list[str]] | None = None
 
 
-def recognise_maps(root: str | Path) -> Recognised | None:
+def recognise_maps(root: str | Path, *, plain: bool = True) -> Recognised | None:
     """Recognise a data set whose labels are PNG maps.
 
     Args:
         root: Its folder.
+        plain: Also folders that no published data set has.
 
     Returns:
         What it is; ``None`` if there are no pairs of images and label maps.
@@ -58,7 +73,7 @@ def recognise_maps(root: str | Path) -> Recognised | None:
         splits = [split for split in layout.splits(root) if layout.image_folders(root, split)]
         if any(layout.has_labels(root, split) for split in splits) and (name not in _PLAIN_FOLDERS or _fits(layout, root, splits)):
             return Recognised(_TITLES[name], layout, layout.read_table(root))
-    layout = pair_folders(root)
+    layout = pair_folders(root) if plain else None
     if layout is None:
         return None
     found = find_class_list(root)

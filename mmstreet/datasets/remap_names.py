@@ -51,7 +51,7 @@ def suggest_mapping(source: Iterable[str], target: Iterable[str]) -> dict[str, s
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """Return the name that looks most like another, ``None`` if none does."""
-    return next(iter(difflib.get_close_matches(str(name), list(names), 1)), None)
+    return next(iter(difflib.get_close_matches(str(name), list(names), 1, 0.7)), None)
 
 
 def _check_name(name: object, names: tuple[str, ...], *, where: str, table: str) -> None:

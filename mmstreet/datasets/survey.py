@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mmstreet.datasets.class_rows import guess_classes, rows_of_table
-from mmstreet.datasets.folders import read_list
 from mmstreet.datasets.label_survey import LabelSurvey, survey_labels
 from mmstreet.datasets.layouts import JPEG_ADVICE, Layout
-from mmstreet.datasets.pairs import look_up, split_line
-from mmstreet.datasets.picture_folders import ROLES
 from mmstreet.datasets.recognise import Recognised
-from mmstreet.datasets.split_lists import find_lists, split_scenes
+from mmstreet.datasets.survey_splits import find_splits
 from mmstreet.files.images import ImageFileError, probe_image
 
 _LOOK = 40
@@ -50,13 +47,13 @@ def survey(
     """
     root = Path(root)
     layout, doubts = seen.layout, []
-    groups, lists = _find_splits(root, layout, out, doubts)
+    groups, lists = find_splits(root, layout, out, doubts, given=seen.lists)
     found, counts = {}, {}
     for split, pairs in groups.items():
-        labels = [label for image, label in pairs if image and label]
+        labels = [label for _, image, label in pairs if image and label]
         some = labels if sample is None else labels[:: max(1, len(labels) // max(1, sample))]
         found[split] = survey_labels(some, workers=workers)
-        counts[split] = {"images": sum(image is not None for image, _ in pairs), "labels": len(labels)}
+        counts[split] = {"images": sum(image is not None for _, image, _ in pairs), "labels": len(labels)}
         if len(some) < len(labels):
             counts[split]["read"] = len(some)
         _doubt_pairs(split, pairs, layout, found[split], doubts)
@@ -68,6 +65,8 @@ def survey(
         raise ValueError(f"no label file below '{root}' can be read: {problem}")
     if seen.table is not None:
         rows, palette, void = rows_of_table(seen.table), layout.palette, list(seen.table.void_ids)
+    elif seen.drawn:
+        rows, palette, void = list(seen.listed or ()), layout.palette, []
     else:
         source = "" if seen.list_path is None else f"'{seen.list_path.name}'"
         guess = guess_classes(total, seen.listed, source=source, hint=f"{layout.label_dir}/{layout.label_suffix}")
@@ -80,7 +79,7 @@ def survey(
             counts[split]["void_percent"] = round(100 * (1 - sum(by_class.values()) / everything), 2)
     if "train" in counts and "read" not in counts["train"]:
         counts["train"]["pixels"] = pixels
-    image_hw = _usual_size([image for pairs in groups.values() for image, _ in pairs if image], doubts)
+    image_hw = _usual_size([image for pairs in groups.values() for _, image, _ in pairs if image], doubts)
     settings: dict[str, Any] = {
         "image_dir": layout.image_dir,
         "label_dir": layout.label_dir,
@@ -99,66 +98,18 @@ def survey(
         "splits": {split: lists[split][0] if split in lists else _folder_of(layout, root, split) for split in groups},
         "image_hw": None if image_hw is None else list(image_hw),
         "classes": rows,
+        "remap": seen.remap,
         "counts": counts,
     }
     return Survey(content, {path: names for path, names in lists.values() if names}, doubts)
 
 
-def _find_splits(root: Path, layout: Layout, out: Path, doubts: list[str]) -> tuple[dict, dict[str, tuple[str, list[str]]]]:
-    """Return image and label of each file by split, and by split its list file with the lines to write into it, none if it is there."""
-    folders = ["."] if layout.flat else layout.splits(root)
-    if not layout.flat and (others := [split for split in folders if split not in ("train", "val", "test")]):
-        named = {split: ROLES.get(split.lower()) for split in others}
-        doubts += [
-            f"folder '{split}' is no split that is known (train, val, test) and is left out"
-            for split, role in named.items()
-            if role is None
-        ]
-        folders = [split for split in folders if split not in named]
-    if folders and folders != ["."]:
-        pairs = {split: _pairs_of(root, layout, split) for split in folders}
-        labelled = {split: [pair for pair in some if pair[2]] for split, some in pairs.items()}
-        if "train" in pairs and not labelled.get("val") and len(labelled["train"]) > 1:
-            return _split_anew(layout, "train", pairs, out, doubts)
-        return {split: [pair[1:] for pair in some] for split, some in pairs.items()}, {}
-    everything = _pairs_of(root, layout, ".")
-    lists = find_lists(root, (name for name, *_ in everything), layout)
-    if lists:
-        groups = {}
-        for split, path in lists.items():
-            keys = [split_line(line.split()[0], layout, ".") for line in read_list(path)]
-            groups[split] = look_up(root, layout, keys, labelled=True)
-        if "val" in lists or "train" not in lists:
-            return groups, {split: (os.path.relpath(path, out.parent), []) for split, path in lists.items()}
-    return _split_anew(layout, ".", {".": everything}, out, doubts)
-
-
-def _split_anew(layout: Layout, split: str, pairs: dict, out: Path, doubts: list[str]) -> tuple[dict, dict]:
-    by_name = {name: (image, label) for name, image, label in pairs[split] if image and label}
-    if len(by_name) < 2:
-        return {"train": [pair[1:] for pair in pairs[split]]}, {}
-    train, val, how = split_scenes(by_name)
-    doubts.append(f"there is no split for validation: {how}; the list files beside this file say which")
-    groups = {"train": [by_name[name] for name in train], "val": [by_name[name] for name in val]}
-    groups |= {other: [pair[1:] for pair in some] for other, some in pairs.items() if other not in (split, "val")}
-    missing = [(image, label) for _, image, label in pairs[split] if not (image and label)]
-    groups["train"] += missing
-    prefix = "" if split == "." else f"{split}/"
-    folder = f"{out.stem}_splits"
-    return groups, {side: (f"{folder}/{side}.txt", [prefix + name for name in names]) for side, names in (("train", train), ("val", val))}
-
-
-def _pairs_of(root: Path, layout: Layout, split: str) -> list[tuple[str, str | None, str | None]]:
-    images, labels = layout.images(root, split), layout.labels(root, split)
-    return [(name, images.get(name), labels.get(name)) for name in sorted({*images, *labels})]
-
-
 def _doubt_pairs(split: str, pairs: list, layout: Layout, found: LabelSurvey, doubts: list[str]) -> None:
-    alone = [image for image, label in pairs if image and not label]
+    alone = [image for _, image, label in pairs if image and not label]
     if alone and (split != "test" or len(alone) < len(pairs)):
         jpeg = f"; {JPEG_ADVICE}" if layout.label_suffix.lower().endswith(("jpg", "jpeg")) else ""
         doubts.append(f"{split}: {len(alone)} images have no label, first '{alone[0]}'{jpeg}")
-    lost = [label for image, label in pairs if label and not image]
+    lost = [label for _, image, label in pairs if label and not image]
     if lost:
         doubts.append(f"{split}: {len(lost)} labels have no image, first '{lost[0]}'")
     if found.problems:

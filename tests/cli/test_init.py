@@ -9,6 +9,8 @@ from PIL import Image
 
 from mmstreet.cli.commands import main
 from mmstreet.datasets.data_file import is_data_file, read_data_file
+from mmstreet.datasets.inventory import inventories_of_data
+from mmstreet.datasets.verify import verify
 from mmstreet.formats.label_files import read_labels
 from tests.helpers import published_sets
 from tests.helpers.published_sets import MAPS, Pictures
@@ -56,13 +58,12 @@ def test_published_folders_are_described_without_a_question(name, tmp_path, caps
 @pytest.mark.parametrize("name", MAPS)
 def test_verify_finds_nothing_wrong_with_what_init_describes(name, tmp_path):
     content = describe(tmp_path, MAPS[name])
-    assert main(["verify", str(tmp_path / "data.yaml"), "--workers", "1", "--out", str(tmp_path / "out")]) == 0
-    report = json.loads((tmp_path / "out/dataset.json").read_text())
+    report = verify(*inventories_of_data(tmp_path / "data.yaml"), workers=1, progress=False)
+    assert report["problems"] == []
     labelled = sum(counts["labels"] for counts in content["counts"].values())
     assert sum(row["pixels"] for row in report["classes"]) + report["void"] == labelled * PIXELS
-    shares = {row["name"]: row["share"] for row in content["classes"]}
     train = dict(zip((row["name"] for row in report["classes"]), report["splits"]["train"]["pixels"]))
-    assert {name: 100 * count / sum(train.values()) for name, count in train.items()} == pytest.approx(shares, abs=0.01)
+    assert train == content["counts"]["train"]["pixels"]
 
 
 def test_every_pixel_gets_the_class_whose_colour_it_has(tmp_path):
@@ -147,3 +148,122 @@ def test_broken_files_are_counted_not_fatal(tmp_path):
     assert "train: 1 label files cannot be read" in said
     assert "train: 1 images have no label, first" in said
     assert content["counts"]["train"]["labels"] == 3
+
+
+LEARNED = {
+    # kind, learned classes with training pixels and the share of each
+    "cityscapes_polygons": ("Cityscapes, polygons", {"road", "sky", "car"}),
+    "idd_polygons": ("India Driving Dataset, polygons", {"road", "sky", "car", "autorickshaw", "drivable fallback", "person"}),
+    "coco": ("COCO instances", {"background", "car", "person"}),
+    "coco_panoptic": ("COCO panoptic", {"road", "car"}),
+    "yolo": ("YOLO, segmentation", {"background", "car", "person"}),
+}
+
+
+def expected_map(name, root):
+    """The map of one training image, as class names, drawn the obvious way."""
+    height, width = published_sets.HW
+    names = np.full((height, width), "void", object)
+    if name.endswith("polygons"):
+        content = json.loads(sorted((root / "gtFine/train").rglob("*.json"))[0].read_text())
+        single = {"parking": "drivable fallback", "animal": "person", "static": "void"}
+        labels = sorted({single.get(item["label"], item["label"]) for item in content["objects"]})
+        drawn = published_sets.draw_polygons(
+            content, {item["label"]: labels.index(single.get(item["label"], item["label"])) for item in content["objects"]}
+        )
+        return np.array([*labels, *["void"] * (256 - len(labels))], object)[drawn]
+    if name == "coco":
+        names[:] = "background"
+        names[4:20, 4:20], names[10:30, 10:16] = "car", "person"
+    elif name == "coco_panoptic":
+        names[:, 16:32], names[:, 32:] = "road", "car"
+    else:
+        names[:] = "background"
+        names[8:24, 12:24], names[:, 36:] = "car", "person"
+    return names
+
+
+@pytest.mark.parametrize("name", published_sets.SHAPES)
+def test_outlines_are_drawn_pixel_by_pixel(name, tmp_path):
+    content = describe(tmp_path, published_sets.SHAPES[name])
+    kind, present = LEARNED[name]
+    assert content["kind"] == f"{kind}; label maps are drawn to data_maps"
+    assert {split: row["labels"] for split, row in content["counts"].items() if split != "test"} == {"train": 3, "val": 2}
+    data = read_data_file(tmp_path / "data.yaml")
+    assert {row.name for row in data.table.labels if row.share} == present
+    (part,) = data.parts
+    pair = part.pairs("train")[0]
+    learned = {source: (part.mapping or {}).get(source, "void" if part.mapping else source) for source in part.table.names}
+    names = np.array([*(learned[source] for source in part.table.names), *["void"] * (256 - len(part.table))], object)
+    assert (names[read_labels(pair.label_path, part.table)] == expected_map(name, tmp_path / "set")).all()
+    assert verify(*inventories_of_data(tmp_path / "data.yaml"), workers=1, progress=False)["ok"]
+
+
+def test_images_on_which_nothing_is_are_background(tmp_path):
+    def make(root):
+        published_sets.yolo(root)
+        Pictures(root).photo("images/train/empty.jpg")
+
+    content = describe(tmp_path, make)
+    assert content["counts"]["train"] == {**content["counts"]["train"], "images": 4, "labels": 4}
+    assert (np.array(Image.open(tmp_path / "data_maps/train/empty.png")) == 2).all()
+
+
+def test_two_coco_files_of_one_image_folder_become_lists(tmp_path):
+    def make(root):
+        published_sets.coco(root)
+        (root / "train2017").rename(root / "images")
+        for path in sorted((root / "val2017").iterdir()):
+            path.rename(root / "images" / f"v{path.name}")
+        path = root / "annotations/instances_val2017.json"
+        path.write_text(path.read_text().replace('"file_name": "', '"file_name": "v'))
+
+    content = describe(tmp_path, make)
+    assert content["layout"]["image_dir"] == "images"
+    assert {split: row["images"] for split, row in content["counts"].items()} == {"train": 3, "val": 2}
+    assert sorted((tmp_path / "data_splits/val.txt").read_text().split()) == [f"v{i:012d}" for i in range(2)]
+
+
+def test_a_folder_in_the_way_of_the_maps_is_kept(tmp_path, capsys):
+    published_sets.yolo(tmp_path / "set")
+    Pictures(tmp_path).photo("data_maps/mine.png")
+    assert main(["init", str(tmp_path / "set"), "--out", str(tmp_path / "data.yaml")]) == 1
+    assert "data_maps" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "data_maps").iterdir()] == ["mine.png"]
+    assert not (tmp_path / "data.yaml").exists()
+
+
+def test_files_are_joined_with_a_remap_by_meaning(tmp_path, capsys):
+    for name in ("bdd100k_10k", "camvid_segnet"):
+        MAPS[name](tmp_path / name)
+        assert main(["init", str(tmp_path / name), "--out", str(tmp_path / f"{name}.yaml"), "--workers", "1"]) == 0
+    files = [str(tmp_path / f"{name}.yaml") for name in ("bdd100k_10k", "camvid_segnet")]
+    assert main(["init", *files, "--out", str(tmp_path / "both.yaml")]) == 0
+    content = yaml.safe_load((tmp_path / "both.yaml").read_text())
+    assert content["sets"][0] == {"data": "bdd100k_10k.yaml"}
+    expected = {"pavement": "sidewalk", "tree": "vegetation", "signsymbol": "traffic sign", "pedestrian": "person", "bicyclist": None}
+    assert content["sets"][1] == {"data": "camvid_segnet.yaml", "remap": expected}
+    assert "bicyclist (nearest: bicycle)" in capsys.readouterr().out
+    data = read_data_file(tmp_path / "both.yaml")
+    pixels = {"road": 3 * 320 + 2 * 384, "building": 3 * 320, "vegetation": 3 * 320, "car": 3 * 320 + 2 * 384, "sky": 2 * 384}
+    assert {x.name: x.share for x in data.table.labels if x.share} == pytest.approx(
+        {name: 100 * count / sum(pixels.values()) for name, count in pixels.items()}
+    )
+    assert main(["init", *files, "--out", str(tmp_path / "six.yaml"), "--classes", "street6"]) == 0
+    assert read_data_file(tmp_path / "six.yaml").table.names == ("bicycle", "motorcycle", "pole", "car", "person", "vegetation")
+
+
+def test_what_is_described_is_converted(tmp_path):
+    describe(tmp_path, published_sets.camvid)
+    text = (tmp_path / "data.yaml").read_text()
+    (tmp_path / "data.yaml").write_text(f"{text}remap: {{to: [road, car], classes: {{LaneMkgsDriv: road}}}}\n")
+    command = ["convert", str(tmp_path / "data.yaml"), str(tmp_path / "out"), "--to", "semantic", "--split", "val", "--workers", "1"]
+    assert main(command) == 0
+    found = sorted((tmp_path / "out").rglob("*.png"))
+    assert [path.relative_to(tmp_path / "out").as_posix() for path in found] == [
+        f"701_StillsRaw_full/0016E5_0{i:04d}.png" for i in range(3)
+    ]
+    colors = np.array(Image.open(tmp_path / f"set/LabeledApproved_full/{found[0].stem}_L.png"))
+    ids = {(128, 64, 128): 0, (64, 0, 128): 1}
+    assert np.array(Image.open(found[0])).tolist() == [[ids.get(tuple(color), 255) for color in row] for row in colors]
+    assert main([*command[:3], "--to", "coco", "--split", "test"]) == 1

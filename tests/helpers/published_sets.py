@@ -69,11 +69,12 @@ def cityscapes(root: Path, *, kinds: tuple[str, ...] = ("labelIds", "labelTrainI
                     make.text(f"gtFine/{stem}_gtFine_polygons.json", polygons())
 
 
-def polygons() -> dict:
+def polygons(*more: str) -> dict:
     def box(label: str, left: int, top: int, right: int, bottom: int) -> dict:
         return {"label": label, "polygon": [[left, top], [right, top], [right, bottom], [left, bottom]]}
 
     objects = [box("road", 0, 16, 47, 31), box("sky", 0, 0, 47, 15), box("car", 4, 14, 13, 23), box("static", 40, 0, 47, 7)]
+    objects += [box(label, 20, 4 * i, 30, 4 * i + 6) for i, label in enumerate(more)]
     return {"imgHeight": HW[0], "imgWidth": HW[1], "objects": objects}
 
 
@@ -125,7 +126,7 @@ def idd(root: Path, *, drawn: bool = True) -> None:
         for i in range(count):
             stem = f"{split}/{200 + i}/frame{i:04d}"
             make.photo(f"leftImg8bit/{stem}_leftImg8bit.jpg")
-            make.text(f"gtFine/{stem}_gtFine_polygons.json", polygons())
+            make.text(f"gtFine/{stem}_gtFine_polygons.json", polygons("autorickshaw", "parking", "animal"))
             if drawn:
                 make.ids(f"gtFine/{stem}_gtFine_labellevel3Ids.png", [0, 1, 9, 25, 255])
 
@@ -281,7 +282,19 @@ MAPS: dict[str, Callable[[Path], None]] = {
     )
 }
 """Sets whose labels are maps."""
-SHAPES: dict[str, Callable[[Path], None]] = {maker.__name__: maker for maker in (coco, coco_panoptic, yolo)}
+
+
+def cityscapes_polygons(root: Path) -> None:
+    cityscapes(root, kinds=("polygons",))
+
+
+def idd_polygons(root: Path) -> None:
+    idd(root, drawn=False)
+
+
+SHAPES: dict[str, Callable[[Path], None]] = {
+    maker.__name__: maker for maker in (cityscapes_polygons, idd_polygons, coco, coco_panoptic, yolo)
+}
 """Sets whose labels are outlines or segments of objects."""
 
 
