@@ -19,6 +19,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         "Exit code 1 if training cannot work.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--offline", action="store_true", help="do not look in the network for a compiled mmcv that fits")
     return parser.parse_args(argv)
 
 
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.engine.installation import as_json, examine, training_works
 
     with contextlib.redirect_stdout(sys.stderr):  # some frameworks print while they are imported
-        findings = examine()
+        findings = examine(look_up=not args.offline)
     if args.json:
         print(json.dumps(as_json(findings), indent=2))
     else:

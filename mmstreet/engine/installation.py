@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata as metadata
-import importlib.util
 import platform
 import sys
 import warnings
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from mmstreet.deps import installed
+from mmstreet.engine.compiled_ops import NO_OPS, find_prebuilt, has_ops
 
 FRAMEWORKS = ("torch", "mmengine", "mmcv", "mmseg", "mmdet", "numpy", "cv2")
 FAMILIES = {
@@ -24,11 +24,6 @@ FAMILIES = {
 
 _LITE = "mmcv-lite"
 """mmcv without its compiled ops; it goes with either family."""
-NO_OPS = (
-    "mmcv has no compiled ops here (mmcv-lite, or mmcv built before torch was there): semantic segmentation works without them, instance "
-    "segmentation needs them; run: pip uninstall mmcv-lite, then pip install --no-build-isolation onedl-mmcv==2.3.6"
-)
-
 EXTRAS = {
     "instances": "pycocotools",
     "superpixel": "skimage",
@@ -49,13 +44,18 @@ class Finding:
     detail: str
 
 
-def examine() -> list[Finding]:
-    """Run every check and return the findings in order; never raises, a check that breaks is itself a finding."""
+def examine(*, look_up: bool = False) -> list[Finding]:
+    """Run every check and return the findings in order; never raises, a check that breaks is itself a finding.
+
+    Args:
+        look_up: Where mmcv has no compiled ops, also look in the network for a wheel that fits.
+    """
     findings = [Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}")]
     checks: list[tuple[str, Callable[[], list[Finding]]]] = [
         ("families", _families),
         ("imports", _imports),
         ("mmcv ops", _mmcv_ops),
+        ("mmcv wheel", lambda: [Finding("mmcv wheel", "note", find_prebuilt())] if look_up and not has_ops() else []),
         ("extras", _extras),
         ("device", _device),
         ("semantic task", _semantic_task),
@@ -143,11 +143,6 @@ def explain_import_error(message: str) -> str:
     if "incompatible" in message:
         return f"{message}; install the versions of one file in constraints/"
     return message
-
-
-def has_ops() -> bool:
-    """Tell whether mmcv brings its compiled ops, without importing them."""
-    return installed("mmcv") and importlib.util.find_spec("mmcv._ext") is not None
 
 
 def _mmcv_ops() -> list[Finding]:

@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 
 from mmstreet.datasets.data_file import is_data_file, read_data_file
 from mmstreet.engine.checkpoints import find_checkpoint, is_complete, latest_checkpoint
+from mmstreet.engine.compiled_ops import check_ops, explain_instances
 from mmstreet.engine.config_keys import check_keys, check_options
 from mmstreet.engine.data_config import fit_config, lacks_data
 from mmstreet.engine.errors import LaunchError
@@ -44,7 +45,12 @@ def read_config(path: str | Path, cfg_options: Mapping | None = None, *, data: s
     except FileNotFoundError as error:
         raise LaunchError(str(error)) from None
     check_keys(path)
-    cfg = Config.fromfile(path)
+    try:
+        cfg = Config.fromfile(path)
+    except ModuleNotFoundError as error:
+        if "mmdet" in str(error) and (said := explain_instances(path)):
+            raise LaunchError(said) from error
+        raise
     if data is not None:
         fit_config(cfg, read_data_file(data))
     if cfg_options:
@@ -110,6 +116,7 @@ def load_config(
     cfg = read_config(path, cfg_options, data=described)
     if "model" not in cfg:
         raise LaunchError(f"config '{path}' has no 'model'; give the config of a segmentor or a detector")
+    check_ops(cfg, path)
     if epochs is not None or iters is not None:
         set_length(cfg, "max_epochs" if iters is None else "max_iters", epochs if iters is None else iters)
     if lr is not None:

@@ -17,6 +17,7 @@ from mmengine.config import Config
 from mmstreet.cli.commands import main
 from mmstreet.engine.launch import build_runner, load_config
 from mmstreet.engine.safe_load import read_checkpoint
+from tests.helpers.ops import needs_ops
 from tests.helpers.plain_config import plain_config_text  # noqa: F401
 from tests.helpers.tiny_detection import tiny_detection, write_coco
 from tests.helpers.tiny_segmentation import tiny_segmentation, write_dataset
@@ -140,8 +141,8 @@ def test_a_second_stage_starts_from_the_first_and_resumes_its_own(config, tmp_pa
     assert "does not say which stage it belongs to" in capsys.readouterr().err
 
 
+@needs_ops
 def test_a_detector_resumes_exactly_too(tmp_path, run, refusal):
-    pytest.importorskip("mmdet")
     path = tmp_path / "tiny_detector.py"
     tiny_detection(write_coco(tmp_path / "data")).dump(path)
     run("train", path, "--work-dir", tmp_path / "whole")

@@ -3,12 +3,15 @@
 import copy
 
 import cv2
-import mmdet.registry
 import numpy as np
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
+
+pytest.importorskip("mmcv.ops", reason="needs MMDetection and mmcv's compiled ops: make instances")
+
+import mmdet.registry
 
 from mmstreet.engine.pretrained import fit_weights
 from mmstreet.models.torchvision_weights import PUBLISHED, find_layout, rename_tensors

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mmdet
 import mmseg
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from PIL import Image
 
 from mmstreet.labels import STREET6
 from tests.helpers.doc_blocks import DOCS, write_blocks
+from tests.helpers.ops import needs_ops
 
 ROOT = Path(__file__).parents[2]
 SMALL = [
@@ -122,7 +122,10 @@ def test_mmsegs_own_script_trains_remapped_classes(tmp_path):
     assert tuple(checkpoint["meta"]["dataset_meta"]["classes"]) == STREET6.names
 
 
+@needs_ops
 def test_mmdets_own_script_trains_the_config_of_the_document(tmp_path):
+    import mmdet
+
     write_coco(tmp_path / "data/coco")
     rows = train_as_printed(Path(mmdet.__file__).parent / ".mim/tools/train.py", "my_mask_rcnn.py", tmp_path, SMALL_INSTANCES)
     assert rows[0]["loss_mask"] > 0

@@ -15,6 +15,7 @@ from mmstreet.engine.errors import LaunchError
 from mmstreet.engine.launch import build_runner, load_config, read_config
 from mmstreet.labels import get_table
 from tests.helpers import published_sets
+from tests.helpers.ops import needs_ops
 
 NO_WORKERS = [f"{name}_dataloader.{key}" for name in ("train", "val", "test") for key in ("num_workers=0", "persistent_workers=False")]
 COMMON = ("road", "sky", "vehicle", "person")
@@ -118,8 +119,8 @@ def test_a_config_of_other_classes_is_fitted_too(tmp_path):
         read_config("carb_cityscapes", data=tmp_path / "plain_ids.yaml")
 
 
+@needs_ops
 def test_a_detector_is_not_fitted_to_label_maps(tmp_path):
-    pytest.importorskip("mmdet")
     describe(tmp_path, "plain_ids")
     with pytest.raises(LaunchError, match="finds objects"):
         read_config("mask_rcnn_mini", data=tmp_path / "plain_ids.yaml")

@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 from mmstreet.engine import installation as doctor
+from tests.helpers.ops import HERE
 
 
 def test_two_families_at_once_are_a_failure():
@@ -51,10 +52,10 @@ def test_without_compiled_ops_semantic_training_works_and_instances_say_what_the
 
 def test_the_tool_prints_pure_json_and_both_tasks_run():
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "mmstreet", "doctor", "--json"], capture_output=True, text=True, check=False
+        [sys.executable, "-W", "ignore", "-m", "mmstreet", "doctor", "--json", "--offline"], capture_output=True, text=True, check=False
     )
     report = json.loads(done.stdout)
     levels = {f["check"]: f["level"] for f in report["findings"]}
     assert levels["semantic task"] == "ok"
-    assert levels["instance task"] == "ok"
+    assert levels["instance task"] == ("ok" if HERE else "note")
     assert report["ok"] == (done.returncode == 0)

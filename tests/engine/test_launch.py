@@ -8,6 +8,7 @@ from mmstreet.engine import launch, run_options
 from mmstreet.engine.amp import CpuAmpOptimWrapper
 from mmstreet.engine.errors import LaunchError
 from mmstreet.engine.launch import build_runner, load_config, sync_bn_to_bn
+from tests.helpers.ops import needs_ops
 from tests.helpers.tiny_runs import tiny_config
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="about machines without a GPU")
@@ -110,6 +111,7 @@ def test_amp_refuses_a_wrapper_that_it_does_not_know(config_file):
         load_config(config_file("optim_wrapper = dict(type='MyWrapper')\n"), amp=True)
 
 
+@needs_ops
 def test_amp_on_cpu_is_refused_for_detectors(config_file, monkeypatch):
     path = config_file("default_scope = 'mmdet'\n")
     monkeypatch.setattr(run_options, "get_device", lambda: "cpu")

@@ -2,10 +2,12 @@
 
 import copy
 import functools
+import re
 from pathlib import Path
 
 from mmengine.config import Config
 
+from mmstreet.deps import installed
 from tests.helpers.config_binding import bases_of
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -29,10 +31,18 @@ def chains(path: Path) -> list[list[Path]]:
 
 
 def _family(name: str) -> str:
-    cfg = _read(CONFIGS / f"{name}.py")
-    return "instances" if cfg.default_scope == "mmdet" else "carb" if cfg.model.type == "mmstreet.CARBSegmentor" else "semantic"
+    path = CONFIGS / f"{name}.py"
+    if needs_mmdet(path):
+        return "instances"
+    return "carb" if _read(path).model.type == "mmstreet.CARBSegmentor" else "semantic"
+
+
+def needs_mmdet(path: Path) -> bool:
+    """Whether a config, or one that it inherits, is one of MMDetection."""
+    return any(re.search(r"['\"]mmdet(?:::|['\"])", file.read_text()) for chain in chains(path) for file in chain)
 
 
 LEAVES = sorted(path.stem for path in CONFIGS.glob("*.py"))
 INSTANCES, CARB, SEMANTIC = ([name for name in LEAVES if _family(name) == kind] for kind in ("instances", "carb", "semantic"))
+READABLE = LEAVES if installed("mmdet") else [name for name in LEAVES if name not in INSTANCES]
 SMALL = [name for name in SEMANTIC if name.split("_")[1] in ("mini", "camvid")]

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from mmdet.structures import DetDataSample
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from mmengine.structures import InstanceData
 from torch import nn
+
+pytest.importorskip("mmcv.ops", reason="needs MMDetection and mmcv's compiled ops: make instances")
+
+from mmdet.structures import DetDataSample
 
 from mmstreet.__main__ import main
 from mmstreet.engine.errors import LaunchError

@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmengine.registry import TRANSFORMS
 
-pytest.importorskip("mmdet")
+pytest.importorskip("mmcv.ops", reason="needs MMDetection and mmcv's compiled ops: make instances")
 
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
