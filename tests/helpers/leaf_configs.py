@@ -45,4 +45,4 @@ def needs_mmdet(path: Path) -> bool:
 LEAVES = sorted(path.stem for path in CONFIGS.glob("*.py"))
 INSTANCES, CARB, SEMANTIC = ([name for name in LEAVES if _family(name) == kind] for kind in ("instances", "carb", "semantic"))
 READABLE = LEAVES if installed("mmdet") else [name for name in LEAVES if name not in INSTANCES]
-SMALL = [name for name in SEMANTIC if name.split("_")[1] in ("mini", "camvid")]
+SMALL = [name for name in SEMANTIC if name.split("_")[1:2] in (["mini"], ["camvid"])]
