@@ -12,10 +12,6 @@ import numpy as np
 from mmstreet.files.colors import spread_palette
 from mmstreet.files.label_ids import IGNORE_INDEX
 
-COMMON_SHARE = 5.0
-"""Classes with at least this share of the pixels, in per cent, are 'common'."""
-RARE_SHARE = 0.5
-"""Classes with less than this share of the pixels, in per cent, are 'rare'; the ones between are 'medium'."""
 OTHER_GROUP = "other"
 """Group of a class of one's own that names none."""
 
@@ -43,13 +39,6 @@ class Label:
     is_thing: bool
     share: float | None = None
     role: str | None = None
-
-    @property
-    def frequency(self) -> str | None:
-        """``'common'``, ``'medium'`` or ``'rare'``, by :data:`COMMON_SHARE` and :data:`RARE_SHARE`; ``None`` if the share is not known."""
-        if self.share is None:
-            return None
-        return "common" if self.share >= COMMON_SHARE else "rare" if self.share < RARE_SHARE else "medium"
 
 
 @dataclass(frozen=True)
@@ -125,11 +114,6 @@ class LabelTable:
         for label in self.labels:
             members.setdefault(label.group, []).append(label.train_id)
         return members
-
-    @cached_property
-    def frequencies(self) -> dict[str, list[int]]:
-        """Train ids of the common, medium and rare classes; classes of unknown share are in none."""
-        return {kind: [x.train_id for x in self.labels if x.frequency == kind] for kind in ("common", "medium", "rare")}
 
     def index(self, name: str) -> int:
         """Return the train id of class ``name``.

@@ -14,9 +14,9 @@ import numpy as np
 
 from mmstreet.files import colors
 from mmstreet.files.label_ids import IGNORE_INDEX, outside_sentence
-from mmstreet.label_table import COMMON_SHARE, RARE_SHARE, Label, LabelTable, table_from_rows
+from mmstreet.label_table import Label, LabelTable, table_from_rows
 
-__all__ = ["COMMON_SHARE", "IGNORE_INDEX", "RARE_SHARE", "Label", "LabelTable"]
+__all__ = ["IGNORE_INDEX", "Label", "LabelTable"]
 
 # name, id in Cityscapes' labelIds, group, colour, thing, pixels counted in BDD100K
 _STREET19 = (

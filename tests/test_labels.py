@@ -69,12 +69,6 @@ def test_categories_are_those_of_cityscapes_and_camvid_falls_into_the_same_seven
     }
 
 
-def test_frequency_groups_split_at_five_and_one_half_per_cent():
-    names = {kind: [lab.BDD100K_SEM19.names[i] for i in ids] for kind, ids in lab.BDD100K_SEM19.frequencies.items()}
-    assert names["common"] == ["road", "building", "vegetation", "sky", "car"]
-    assert names["rare"] == ["traffic light", "person", "rider", "train", "motorcycle", "bicycle"]
-
-
 def test_unknown_names_are_answered_with_the_known_ones():
     with pytest.raises(KeyError, match=r"no_such.*street6"):
         lab.get_table("no_such")

@@ -6,12 +6,8 @@ import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mmstreet.cli.arguments import CommandParser
-
-if TYPE_CHECKING:
-    from mmstreet.evaluation.result_folder import ResultFolder
 
 
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
@@ -38,24 +34,14 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     return 0
 
 
-def show_run(folder: str | Path, results: ResultFolder | None = None) -> None:
-    """Render the pictures of a run that has just ended and write its page, ``report.html``. A failure is logged and not raised.
-
-    Args:
-        folder: The folder of the run.
-        results: Where a test has written its results.
-    """
+def show_run(folder: str | Path) -> None:
+    """Write the page of a run that has just ended, ``report.html``. A failure is logged and not raised."""
     import jinja2
     from mmengine.logging import print_log
 
-    from mmstreet.files.contained import path_inside
     from mmstreet.report.page import write_page
-    from mmstreet.report.pictures import render_kept_images
 
     try:
-        for name in results.read() if results else ():
-            if name.endswith("index.json"):
-                results.add(render_kept_images(path_inside(results.path, name).parent))
         print_log(f"page of the run: {write_page([folder], Path(folder) / 'report.html')}", logger="current")
     except (OSError, ValueError, jinja2.TemplateError) as error:
         print_log(f"the page of the run was not written: {error}", logger="current", level=logging.WARNING)

@@ -16,7 +16,15 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     add_model(parser)
     parser.add_argument("--out", help="folder for the results; default: 'test' in the work dir")
     parser.add_argument("--work-dir", help="folder for logs; default: the config's, else work_dirs/<config name>")
-    parser.add_argument("--worst", type=int, default=8, metavar="K", help="images of the lowest mIoU to keep and show (default: 8)")
+    parser.add_argument(
+        "--images",
+        type=int,
+        default=40,
+        metavar="N",
+        help="images to keep and show at most, those that cost most in all, in each class, slice and confusion (default: 40; 0: none)",
+    )
+    parser.add_argument("--worst", type=int, default=8, metavar="K", help="of these for their low mIoU (default: 8)")
+    parser.add_argument("--examples", type=int, default=4, metavar="K", help="of these spread evenly over the data set (default: 4)")
     parser.add_argument(
         "--splits",
         nargs="+",
@@ -24,7 +32,6 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         metavar="SPLIT",
         help="test on these splits, e.g. train val, a folder each, and one page about all; default: the config's test set",
     )
-    parser.add_argument("--examples", type=int, default=4, metavar="K", help="with --splits: images of each to keep and show (default: 4)")
     parser.add_argument("--safety", action="store_true", help="also the road-safety score: RoadSafetyMetric is added to the evaluator")
     parser.add_argument(
         "--calibration",
@@ -87,7 +94,6 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.evaluation.calibration import add_calibration
     from mmstreet.evaluation.corruptions import choose_kinds, run_corruptions
     from mmstreet.evaluation.refinement import add_refinement
-    from mmstreet.evaluation.result_folder import ResultFolder
     from mmstreet.evaluation.run_record import command_line, home_of, recorded
     from mmstreet.evaluation.scene_safety import add_safety_metric
     from mmstreet.evaluation.semantic_metrics import add_metric, set_slices
@@ -118,18 +124,19 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     Path(out).mkdir(parents=True, exist_ok=True)  # before the model runs for an hour
     refiners = args.refine or ([args.config] if cfg.get("refiner") and not args.splits else [])
     if refiners:
-        add_refinement(cfg, refiners, out=out, keep=args.worst)
+        add_refinement(cfg, refiners, out=out, keep=min(args.worst, args.images))
+    kept = dict(images=args.images, worst=args.worst, examples=args.examples)
     with safe_loading():
         runner = None if args.splits else build_runner(cfg)
         home = home_of(cfg, out)
         with recorded(cfg, command_line(argv, prog), kind="test", folder=home):
             if runner is None:
-                run_splits(cfg, args.splits, out=out, worst=args.worst, examples=args.examples)
+                run_splits(cfg, args.splits, out=out, **kept)
             else:
                 with shown_progress(runner, shown=not (args.verbose or args.debug)):
-                    run_test(runner, out=out, worst=args.worst)
+                    run_test(runner, out=out, **kept)
                     if kinds is not None:
                         run_corruptions(runner, kinds, out=out, quick=args.quick)
         if is_main_process():
-            show_run(home or out, ResultFolder(out, cfg.get("load_from")))
+            show_run(home or out)
     return 0

@@ -1,35 +1,59 @@
-"""Images of a test that are kept for a look: the worst, and some spread evenly; as photographs and label maps in a folder."""
+"""Images of a test that are kept for a look: photographs and label maps in a folder, and the predictions of all images in one file."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from mmengine.dist import all_gather_object
+import torch
+from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from mmengine.structures import BaseDataElement
 
+from mmstreet.engine.errors import LaunchError
+from mmstreet.evaluation.image_choice import choose_images
 from mmstreet.files.atomic import write_json
 from mmstreet.files.colors import IGNORED, NO_CLASS, check_palette
 from mmstreet.files.contained import path_inside
 from mmstreet.files.images import read_rgb
+from mmstreet.files.label_archive import FILE, decode_ids, encode_ids, write_label_archive
 from mmstreet.files.label_ids import IGNORE_INDEX
-from mmstreet.files.pictures import write_label_map, write_photo
+from mmstreet.files.numbers import percent
+from mmstreet.files.pictures import nearest_places, shrink_ids, write_label_map, write_photo
 from mmstreet.metrics.semantic import StreetIoUMetric
+from mmstreet.readback import Readback
 
 TRUTH, PREDICTION = "truth", "prediction"
+FOLDER = "images"
+ARCHIVED = 2000
+"""Of larger test sets the predictions of so many images are stored, spread evenly, and those of the chosen ones."""
 
 
 @dataclass(frozen=True, eq=False)
 class KeptImage:
-    """One image: its path, its label maps by name, ids ``[H, W]``, :data:`TRUTH` among them, and its mIoU in per cent if known."""
+    """One image.
+
+    Attributes:
+        img_path: Its path.
+        maps: Label maps by name, ids ``[H, W]``, :data:`TRUTH` among them.
+        right: Per cent of the scored pixels that each other map has right.
+        row: What else the index says of it.
+    """
 
     img_path: str
     maps: Mapping[str, np.ndarray]
-    score: float | None = None
+    right: Mapping[str, float]
+    row: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class KeptMaps:
+    """What a test keeps: the chosen images, and the predictions of all by number, as PNG."""
+
+    images: Sequence[KeptImage] = ()
+    predictions: Mapping[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,11 +71,10 @@ class MapRules:
         palette = list((metric.dataset_meta or {}).get("palette") or ())[: len(metric.names)]
         return cls(metric.names, check_palette(palette, len(metric.names)), metric.ignore_index, metric.scope == "scene")
 
-    def share_right(self, truth: np.ndarray, preds: np.ndarray) -> float:
-        """Return the per cent of the scored pixels that are predicted right; 100 where no pixel is scored."""
-        count = len(self.names)
-        valid = (truth != self.ignore_index) & (self.background_scored | (truth < count))
-        return float(100 - 100 * (truth != np.minimum(preds, count))[valid].sum() / max(1, valid.sum()))
+    def shrink(self, ids: np.ndarray) -> np.ndarray:
+        """Return a label map as it is shown: small, uint8, 255 for ignored, the id after the last class for all that is none."""
+        ids = shrink_ids(ids)
+        return np.where(ids == self.ignore_index, IGNORE_INDEX, np.minimum(ids, len(self.names))).astype(np.uint8)
 
     def legend(self, present: Collection[int]) -> list[dict]:
         """Name the colours of the ids that label maps hold: ids of classes, their count for the background, 255 for ignored."""
@@ -62,88 +85,132 @@ class MapRules:
         return legend + ([{"class": "ignored", "color": IGNORED}] if IGNORE_INDEX in present else [])
 
 
-def write_kept_images(kept: Sequence[KeptImage], rules: MapRules, out: Path, name: str, *, orientation: str = "stored") -> list[Path]:
-    """Write the images and label maps into the folder ``out/name``, and ``index.json``, which says what they are.
+def write_kept_images(
+    kept: Sequence[KeptImage], rules: MapRules, out: Path, name: str = FOLDER, *, orientation: str = "stored"
+) -> list[Path]:
+    """Write the images and label maps, 640 pixels wide at most, into the folder ``out/name``, and ``index.json``, which says what they are.
 
     Args:
         kept: The images, in order.
         rules: Of their label maps.
         out: Folder of the results.
-        name: Such as ``'worst'``.
+        name: Of the folder in it.
         orientation: How the images were turned for the model; see :func:`~mmstreet.files.images.read_image`.
 
     Returns:
         All files, ``index.json`` first; none without images.
 
     Raises:
-        ValueError: If ``out/name`` is a link to a folder elsewhere.
+        ValueError: If ``out/name`` is a link to a folder elsewhere, or there are more classes than a picture has ids.
     """
     if not kept:
         return []
-    folder, count, files, rows, present = path_inside(out, name), len(rules.names), [], [], set()
+    folder, files, rows = path_inside(out, name), [], []
     for i, image in enumerate(kept, 1):
         pictures = {"image": write_photo(read_rgb(image.img_path, orientation=orientation), folder / f"{i:02d}_image.jpg")}
         for title, ids in image.maps.items():
-            present |= set(np.unique(np.where(ids == rules.ignore_index, IGNORE_INDEX, np.minimum(ids, count))).tolist())
-            path = folder / f"{i:02d}_{title}.png"
-            pictures[title] = write_label_map(ids, rules.palette, path, ignore_index=rules.ignore_index)
-        right = {title: rules.share_right(image.maps[TRUTH], ids) for title, ids in image.maps.items() if title != TRUTH}
-        row = {"title": Path(image.img_path).name, "img_path": image.img_path, "mIoU": image.score, "right": right}
+            pictures[title] = write_label_map(rules.shrink(ids), rules.palette, folder / f"{i:02d}_{title}.png")
+        row = {"title": Path(image.img_path).name, "img_path": image.img_path, "right": image.right, **image.row}
         rows.append(row | {"pictures": {title: path.name for title, path in pictures.items()}})
         files += pictures.values()
-    content = {"num_classes": count, "background_scored": rules.background_scored, "legend": rules.legend(present), "images": rows}
+    classes = rules.legend(range(len(rules.names)))
+    content = {"classes": classes, "background_scored": rules.background_scored, "ignored": IGNORED, "no_class": NO_CLASS, "images": rows}
     return [write_json(content, folder / "index.json"), *files]
 
 
+def write_kept_maps(kept: KeptMaps, rules: MapRules, out: Path, *, orientation: str = "stored") -> list[Path]:
+    """Write the chosen images into ``out/images``, see :func:`write_kept_images`, and all predictions into one file beside it."""
+    written = write_kept_images(kept.images, rules, out, orientation=orientation)
+    return [*written, write_label_archive(kept.predictions, out / FILE)] if kept.predictions else written
+
+
 class KeepImagesHook(Hook):
-    """Keep truth and prediction of the images that a metric scores lowest, and of some spread evenly over the data set.
+    """Keep the label maps of a test, small and packed, and choose at its end the images that are worth a look.
 
     Args:
-        metric: The metric of the same test loop; its counts of the last batch are read, nothing is counted twice.
+        metric: The metric of the same test loop, whose names of images and counts are used.
         worst: How many of the lowest scores.
-        examples: How many spread evenly.
+        examples: How many spread evenly over the data set.
+        limit: How many in all, see :func:`~mmstreet.evaluation.image_choice.choose_images`; with 0 nothing is kept.
     """
 
-    def __init__(self, metric: StreetIoUMetric, *, worst: int = 8, examples: int = 0) -> None:
-        self.metric, self.worst, self.examples = metric, worst, examples
-        self._worst: list[KeptImage] = []
-        self._examples: dict[str, KeptImage | None] = {}
+    def __init__(self, metric: StreetIoUMetric, *, worst: int = 8, examples: int = 4, limit: int = 40) -> None:
+        self.metric, self.worst, self.examples, self.limit = metric, worst, examples, limit
+        self._maps: dict[str, tuple[bytes, bytes]] = {}
+        self._waiting: list[tuple[str, list[Readback]]] = []
+        self._places: dict[tuple, list[torch.Tensor]] = {}
 
     def before_test(self, runner: Runner) -> None:
-        """Choose the examples."""
-        dataset = runner.test_loop.dataloader.dataset
-        indices = np.linspace(0, len(dataset) - 1, min(self.examples, len(dataset))).round().astype(int)
-        self._examples = {dataset.get_data_info(i)["img_path"]: None for i in indices.tolist()}
+        """Check that the label maps can be shown, before the first image."""
+        if self.limit > 0 and len(self.metric.names) >= IGNORE_INDEX:
+            raise LaunchError(f"pictures show at most {IGNORE_INDEX - 1} classes, got {len(self.metric.names)}; test with --images 0")
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: Sequence | None = None) -> None:
-        """Look at one batch."""
-        self.metric.flush()
-        for (image, counts, _), sample in zip(self.metric.results[-len(outputs) :], outputs, strict=True):
-            score = self.metric.score_image(counts)
-            bad = not np.isnan(score) and (len(self._worst) < self.worst or (bool(self._worst) and score < self._worst[-1].score))
-            if not bad and image not in self._examples:
-                continue
-            kept = self._copy(sample, image, score)
-            if image in self._examples:
-                self._examples[image] = kept
-            if bad:
-                self._worst = sorted([*self._worst, kept], key=lambda one: one.score)[: self.worst]
+        """Ask for the label maps of one batch, which a GPU may still be computing, and pack those of the batch before."""
+        self._pack()
+        for sample in outputs if self.limit > 0 else ():
+            if sample.get("img_path"):
+                truth, preds = (self._shrink(part.data.reshape(part.data.shape[-2:])) for part in (sample.gt_sem_seg, sample.pred_sem_seg))
+                ignored, count = truth == self.metric.ignore_index, len(self.metric.names)
+                truth = truth.clamp(max=count).masked_fill_(ignored, IGNORE_INDEX)  # in a prediction 255 is "no class"
+                maps = [Readback(ids.to(torch.uint8)) for ids in (truth, preds.clamp(max=count))]
+                self._waiting.append((sample.img_path, maps))
 
-    def collect(self) -> dict[str, list[KeptImage]]:
-        """Return the kept images of all processes by ``worst`` and ``examples``, each once; every process has to call this.
+    def _pack(self) -> None:
+        for image, maps in self._waiting:
+            self._maps[image] = tuple(encode_ids(ids.read().numpy()) for ids in maps)
+        self._waiting.clear()
 
-        The lowest scores come first, the examples in the order of the data set.
-        """
-        parts = all_gather_object((self._worst, self._examples))
-        worst = {kept.img_path: kept for part, _ in parts for kept in part}
-        found = {path: kept for _, part in parts for path, kept in part.items() if kept is not None}
-        return {
-            "worst": sorted(worst.values(), key=lambda kept: kept.score)[: self.worst],
-            "examples": [found[path] for path in self._examples if path in found],
-        }
+    def _shrink(self, ids: torch.Tensor) -> torch.Tensor:
+        """As :func:`~mmstreet.files.pictures.shrink_ids`, where the map is."""
+        key = tuple(ids.shape), ids.device
+        if key not in self._places:
+            self._places[key] = [torch.from_numpy(places).to(ids.device) for places in nearest_places(*ids.shape)]
+        rows, columns = self._places[key]
+        return ids[rows][:, columns]
 
-    def _copy(self, sample: BaseDataElement, image: str, score: float) -> KeptImage:
-        truth, preds = (x.data.reshape(x.data.shape[-2:]).cpu().numpy() for x in (sample.gt_sem_seg, sample.pred_sem_seg))
-        preds = np.minimum(preds, len(self.metric.names))
-        maps = {TRUTH: truth.astype(np.int16), PREDICTION: preds.astype(np.int16)}
-        return KeptImage(image, maps, None if np.isnan(score) else float(score))
+    def collect(self) -> KeptMaps:
+        """Return what is kept of all processes; every process has to call this, after the evaluation. Empty but on the main one."""
+        self._pack()
+        plan = [self._plan() if is_main_process() else None]
+        broadcast_object_list(plan)
+        chosen, stored = plan[0]
+        own = {image: maps for image, maps in self._maps.items() if image in chosen or image in stored}
+        found = {image: maps for part in all_gather_object(own) for image, maps in part.items()}
+        self._maps.clear()
+        if not is_main_process():
+            return KeptMaps()
+        images = [self._describe(image, number, lists, found[image]) for image, (number, lists) in chosen.items() if image in found]
+        return KeptMaps(images, {number: found[image][1] for image, number in stored.items() if image in found})
+
+    def _plan(self) -> tuple[dict[str, tuple[int, list[str]]], dict[str, int]]:
+        """Name the images to choose, with number and lists, and those whose predictions are stored, with their number."""
+        if self.limit < 1 or self.metric.by_image is None:
+            return {}, {}
+        names, counts = self.metric.by_image.images, self.metric.by_image.scored(self.metric.scope)
+        slices = [scores for _, _, scores in self._slice_scores()]
+        wanted = dict(worst=self.worst, examples=self.examples, limit=self.limit)
+        chosen = choose_images(counts, self.metric.score_image(self.metric.by_image.confusion), slices, **wanted)
+        spread = np.linspace(0, len(names) - 1, min(ARCHIVED, len(names))).round().astype(int).tolist()
+        return {names[i]: (i, lists) for i, lists in chosen.items()}, {names[i]: i for i in sorted({*spread, *chosen})}
+
+    def _slice_scores(self) -> list[tuple[str, str, dict[int, float]]]:
+        """List attribute, value, and the mIoU of each image in that slice by its number."""
+        found = []
+        for attribute, parts in self.metric.slices.items():
+            for part in parts:
+                scores = zip(part.images, self.metric.score_image(part.counts).tolist())
+                found.append((attribute, part.value, {number: score for number, score in scores if not np.isnan(score)}))
+        return found
+
+    def _describe(self, image: str, number: int, lists: list[str], maps: tuple[bytes, bytes]) -> KeptImage:
+        counts = self.metric.by_image.scored(self.metric.scope)[number]
+        slices = [
+            {"attribute": attribute, "value": value, "mIoU": scores[number]}
+            for attribute, value, scores in self._slice_scores()
+            if number in scores
+        ]
+        score = percent(float(self.metric.score_image(self.metric.by_image.confusion[number])) / 100)
+        right = {PREDICTION: percent(np.trace(counts) / max(1, counts.sum()))}
+        row = {"mIoU": score, "lists": lists, "slices": slices}
+        return KeptImage(image, dict(zip((TRUTH, PREDICTION), map(decode_ids, maps))), right, row)

@@ -135,7 +135,8 @@ class RefinementHook(Hook):
             gain = max((right[name] - right[BASELINE] for name in self.refiners), key=abs)
             # In a prediction 255 is "no class", which the kept maps write as the id after the last class.
             seen = {name: np.minimum(ids, len(self.rules.names)).astype(np.int16) for name, ids in maps.items()}
-            kept = KeptImage(sample.img_path, {TRUTH: labels.astype(np.int16), **seen})
+            share = {name: 100 * count / max(1, int(counts[name].confusion.sum())) for name, count in right.items()}
+            kept = KeptImage(sample.img_path, {TRUTH: labels.astype(np.int16), **seen}, share)
             self._kept = sorted([*self._kept, (gain, kept)], key=lambda item: -abs(item[0]))[: self.keep]
 
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:

@@ -11,7 +11,7 @@ from mmstreet.files.atomic import write_json
 from mmstreet.files.contained import path_inside
 
 NAME = "files.json"
-KINDS = (".json", ".csv", ".npz", ".png", ".jpg")
+KINDS = (".json", ".csv", ".npz", ".png", ".jpg", ".zip")
 """What a test writes, and so all that may be removed, whatever the list says."""
 
 

@@ -58,15 +58,18 @@ def split_config(cfg: Config, split: str) -> Config:
     return cfg
 
 
-def run_splits(cfg: Config, splits: Sequence[str], *, out: str | Path, worst: int = 8, examples: int = 4) -> dict[str, dict]:
+def run_splits(
+    cfg: Config, splits: Sequence[str], *, out: str | Path, images: int = 40, worst: int = 8, examples: int = 4
+) -> dict[str, dict]:
     """Test a model on several splits, each in a folder of its own, with the scalars of all in ``splits.json`` above them.
 
     Args:
         cfg: A config with ``load_from`` set to the checkpoint.
         splits: Names out of :data:`SPLITS`.
         out: Folder for the files; see :func:`~mmstreet.evaluation.testing.run_test`.
-        worst: Images with the lowest mIoU to keep per split.
-        examples: Images to keep that are spread evenly over each split.
+        images: How many images to keep of each split at most.
+        worst: How many of them for their low mIoU.
+        examples: How many of them spread evenly.
 
     Returns:
         The scalars of each split.
@@ -82,7 +85,7 @@ def run_splits(cfg: Config, splits: Sequence[str], *, out: str | Path, worst: in
     for split, part in zip(splits, configs):
         runner = build_runner(part)
         print_log(f"split '{split}': {len(runner.test_loop.dataloader.dataset)} images", logger="current")
-        scores[split] = run_test(runner, out=out / split, worst=worst, examples=examples, results=results)
+        scores[split] = run_test(runner, out=out / split, images=images, worst=worst, examples=examples, results=results)
     if is_main_process():
         summary = {"config": cfg.filename, "checkpoint": cfg.get("load_from"), "splits": scores}
         results.add([write_json(summary, out / "splits.json")])

@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from mmstreet.engine.checkpoint_fit import check_fit
 from mmstreet.engine.checkpoints import find_checkpoint
 from mmstreet.engine.errors import LaunchError
-from mmstreet.evaluation.kept_images import KeepImagesHook, MapRules, write_kept_images
+from mmstreet.evaluation.kept_images import KeepImagesHook, KeptMaps, MapRules, write_kept_maps
 from mmstreet.evaluation.result_folder import ResultFolder
 from mmstreet.evaluation.scene_safety import write_scenes
 from mmstreet.files.atomic import write_arrays, write_json
@@ -25,21 +25,24 @@ from mmstreet.metrics.semantic import StreetIoUMetric
 from mmstreet.predict.reading import reading_of
 
 
-def run_test(runner: Runner, *, out: str | Path, worst: int = 8, examples: int = 0, results: ResultFolder | None = None) -> dict:
+def run_test(
+    runner: Runner, *, out: str | Path, images: int = 40, worst: int = 8, examples: int = 4, results: ResultFolder | None = None
+) -> dict:
     """Test a model and write the results.
 
     Every run leaves ``metrics.json``, and ``files.json`` with the names of all its files. A metric that has a method ``files`` adds
     content to ``metrics.json`` and tables: :class:`~mmstreet.metrics.semantic.StreetIoUMetric` ``per_class.csv``, ``per_image.csv`` and
     ``per_image.npz``, :class:`~mmstreet.metrics.instance.BDD100KInsMetric` ``per_class_ap.csv`` and ``precision_recall.csv``,
     :class:`~mmstreet.safety.metric.RoadSafetyMetric` ``per_image.csv`` and ``scenes/``. The first metric without a prefix writes into
-    ``out``, others into a folder of their prefix or kind. Beside the files of a ``StreetIoUMetric`` lie ``worst/`` and ``examples/``:
-    images with truth and prediction as indexed PNG files.
+    ``out``, others into a folder of their prefix or kind. Beside the files of a ``StreetIoUMetric`` lie ``images/``, images worth a look
+    with truth and prediction as indexed PNG files, and ``predictions.zip`` with the predictions of all images.
 
     Args:
         runner: Built from a config with ``load_from`` set to the checkpoint.
         out: Folder for the files. Results of another checkpoint in it are removed.
-        worst: How many of the images with the lowest mIoU to keep.
-        examples: How many images to keep that are spread evenly over the data set, for the first such metric.
+        images: How many images to keep at most; with 0 no predictions either.
+        worst: How many of them for their low mIoU.
+        examples: How many of them spread evenly over the data set.
         results: The folder that lists the files, if ``out`` is only a part of it.
 
     Returns:
@@ -53,7 +56,7 @@ def run_test(runner: Runner, *, out: str | Path, worst: int = 8, examples: int =
         find_checkpoint(checkpoint)
     metrics = runner.test_loop.evaluator.metrics
     semantic = [metric for metric in metrics if isinstance(metric, StreetIoUMetric)]
-    keepers = {m: KeepImagesHook(m, worst=worst, examples=0 if i else examples) for i, m in enumerate(semantic)}
+    keepers = {metric: KeepImagesHook(metric, worst=worst, examples=examples, limit=images) for metric in semantic}
     for hook in (CheckpointFitHook(), *keepers.values()):
         runner.register_hook(hook, priority="VERY_LOW")
     scores = runner.test()
@@ -78,7 +81,7 @@ def write_results(
     *,
     out: str | Path,
     results: ResultFolder,
-    kept: Mapping[StreetIoUMetric, Mapping[str, Sequence]] | None = None,
+    kept: Mapping[StreetIoUMetric, KeptMaps] | None = None,
     orientation: str = "stored",
 ) -> list[Path]:
     """Write the files of :func:`run_test` from metrics that have been evaluated; on the main process.
@@ -89,7 +92,7 @@ def write_results(
         run: ``config``, where it was read from, and ``checkpoint``, which weights were measured.
         out: Folder for the files.
         results: The folder that lists them.
-        kept: Per metric the images to write, by the name of their folder.
+        kept: What to write of single images, by metric.
         orientation: How the images were turned for the model.
 
     Returns:
@@ -112,8 +115,8 @@ def write_results(
             if "safety" in content:
                 written += write_scenes(content["safety"], path.parent, orientation=orientation)
             written.append(write_json(run | content, path))
-        for what, images in ((kept or {}).get(metric) or {}).items():
-            written += write_kept_images(images, MapRules.of(metric), out / name, what, orientation=orientation)
+        if kept and metric in kept:
+            written += write_kept_maps(kept[metric], MapRules.of(metric), out / name, orientation=orientation)
     results.add(written)
     return written
 

@@ -11,6 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 CONVENTIONS = ("mmseg", "bdd100k")
+COMMON_SHARE = 5.0
+"""Classes with at least this share of the pixels, in per cent, are 'common'."""
+RARE_SHARE = 0.5
+"""Classes with less than this share of the pixels, in per cent, are 'rare'; the ones between are 'medium'."""
 
 
 def compute_scores(
@@ -27,7 +31,8 @@ def compute_scores(
         confusion: Counts ``[..., C + 1, C + 1]``.
         names: The ``C`` class names.
         groups: Class ids of each category; without them there is no ``catIoU``.
-        frequencies: Class ids of the common, medium and rare classes; without them there are no means over them.
+        frequencies: Class ids of the common, medium and rare classes, see :func:`group_by_share`; without them there are no means over
+            them.
         convention: See :func:`iou_per_class`.
 
     Returns:
@@ -44,6 +49,17 @@ def compute_scores(
         scores["catIoU"] = mean_present(iou_per_class(merge_classes(confusion, list(groups.values())), convention=convention))
     scores |= {f"IoU_{kind}": mean_present(iou, ids) for kind, ids in (frequencies or {}).items() if ids}
     return scores | {f"{kind}/{name}": values[..., i] for kind, values in (("IoU", iou), ("Acc", acc)) for i, name in enumerate(names)}
+
+
+def group_by_share(confusion: np.ndarray) -> dict[str, list[int]]:
+    """Return the ids of the ``'common'``, ``'medium'`` and ``'rare'`` classes, by their share of the pixels of one matrix.
+
+    Classes that are not labelled there are in none.
+    """
+    shares = 100 * confusion[:-1].sum(1) / max(1, confusion.sum())
+    kinds = {"common": shares >= COMMON_SHARE, "rare": (shares < RARE_SHARE) & (shares > 0)}
+    kinds["medium"] = (shares > 0) & ~kinds["common"] & ~kinds["rare"]
+    return {kind: np.flatnonzero(kinds[kind]).tolist() for kind in ("common", "medium", "rare")}
 
 
 def drop_background(confusion: np.ndarray) -> np.ndarray:

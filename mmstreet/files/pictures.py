@@ -25,10 +25,21 @@ def write_photo(image: np.ndarray, path: str | Path, *, width_px: int = WIDTH_PX
     """
     picture = Image.fromarray(np.ascontiguousarray(image))
     if picture.width > width_px:
-        picture = picture.resize((width_px, max(1, round(picture.height * width_px / picture.width))), Image.Resampling.LANCZOS)
+        picture = picture.resize(_fit(picture.height, picture.width, width_px)[::-1], Image.Resampling.LANCZOS)
     with atomic_path(path) as temporary:
         picture.save(temporary, "JPEG", quality=82, optimize=True)
     return Path(path)
+
+
+def nearest_places(height: int, width: int, *, width_px: int = WIDTH_PX) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows and the columns of a map that stand for those of the picture that :func:`write_photo` makes of its image."""
+    small = (height, width) if width <= width_px else _fit(height, width, width_px)
+    return tuple(((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip(small, (height, width)))
+
+
+def shrink_ids(ids: np.ndarray, *, width_px: int = WIDTH_PX) -> np.ndarray:
+    """Return class ids ``[H, W]`` at the size of the picture that :func:`write_photo` writes, each the nearest of the original."""
+    return ids[np.ix_(*nearest_places(*ids.shape, width_px=width_px))]
 
 
 def write_label_map(ids: np.ndarray, palette: Sequence[Sequence[int]], path: str | Path, *, ignore_index: int = IGNORE_INDEX) -> Path:
@@ -56,3 +67,7 @@ def write_label_map(ids: np.ndarray, palette: Sequence[Sequence[int]], path: str
     with atomic_path(path) as temporary:
         picture.save(temporary, "PNG", optimize=True)
     return Path(path)
+
+
+def _fit(height: int, width: int, width_px: int) -> tuple[int, int]:
+    return max(1, round(height * width_px / width)), width_px

@@ -15,7 +15,7 @@ from mmstreet.files import image_confusions
 from mmstreet.files.image_confusions import ImageConfusions
 from mmstreet.labels import find_table, get_table
 from mmstreet.metrics import functional as F
-from mmstreet.metrics.slices import Slicer, format_slices, list_slices, summarize_slices
+from mmstreet.metrics.slices import Slice, Slicer, format_slices, list_slices, summarize_slices
 from mmstreet.metrics.summary import format_summary, summarize, summarize_images
 from mmstreet.readback import Readback, on_host
 from mmstreet.registry import METRICS
@@ -30,7 +30,8 @@ class StreetIoUMetric(BaseMetric):
 
     Scalars, in per cent, under mmseg's names where mmseg has one: ``mIoU``, ``aAcc`` (pixel accuracy), ``mAcc`` (mean class accuracy),
     ``fwIoU`` (weighted by true pixels), ``IoU/<class>`` and ``Acc/<class>``. With a known class table also ``catIoU`` (mean over the
-    groups flat, construction, …) and ``IoU_common``, ``IoU_medium``, ``IoU_rare`` (means over the classes by their share of pixels).
+    groups flat, construction, …). ``IoU_common``, ``IoU_medium``, ``IoU_rare`` are means over the classes with at least 5 %, between, and
+    less than 0.5 % of the scored pixels of this set.
     A value that cannot be measured, such as the IoU of an absent class, is n/a in the table, ``None`` in :attr:`report` and not among the
     scalars, so that a log is valid JSON and no absent class shows as 0.
 
@@ -53,7 +54,7 @@ class StreetIoUMetric(BaseMetric):
     Args:
         table: Class table whose classes are scored: a name of :mod:`mmstreet.labels`, or rows. The data set has the same classes, and after
             them perhaps "background", whose pixels ``'labelled'`` then leaves out. Default: the classes of the data set, with the groups
-            and frequencies of the table that has the same names, if there is one.
+            of the table that has the same names, if there is one.
         by: What to break the scores down by, in :attr:`report` under ``slices``. ``'brightness'`` and ``'sharpness'`` (thirds of the
             images, measured on them as the network gets them), ``'row'`` (thirds of the image rows, the upper far and the lower near),
             ``'share/<class>'`` (thirds of the images by the share of a class), or an attribute of the file ``attributes``, such as
@@ -104,6 +105,8 @@ class StreetIoUMetric(BaseMetric):
         :func:`~mmstreet.metrics.summary.summarize_images` return, and ``images``, the worst first, each with ``img_path`` and ``mIoU``."""
         self.by_image: ImageConfusions | None = None
         """Counts of each image of the last evaluation."""
+        self.slices: dict[str, list[Slice]] = {}
+        """Slices of the last evaluation by attribute."""
         self._waiting: tuple[Readback, list[tuple]] | None = None
 
     @property
@@ -235,8 +238,8 @@ class StreetIoUMetric(BaseMetric):
         self.by_image = ImageConfusions([image for image, _, _ in results], np.array([counts for _, counts, _ in results]))
         report |= summarize_images(self.by_image.scored(self.scope), names, table=table, convention=self.convention)
         report["images"] = [{"img_path": image, "mIoU": None if np.isnan(score) else score} for image, score in scores]
-        slices = self.slicer.cut(self.by_image, [values for _, _, values in results], names, scope=self.scope)
-        report["slices"] = {name: summarize_slices(parts, names, convention=self.convention) for name, parts in slices.items()}
+        self.slices = self.slicer.cut(self.by_image, [values for _, _, values in results], names, scope=self.scope)
+        report["slices"] = {name: summarize_slices(parts, names, convention=self.convention) for name, parts in self.slices.items()}
         self.report = report
         text = f"{format_summary(report)}\n{format_slices(report['slices'], names)}".rstrip()
         print_log(f"results on {len(results)} images ({self.scope} pixels)\n{text}", logger="current")

@@ -28,10 +28,11 @@ _MANY = 12
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """A part of a test set: its counts by image, int ``[N, C + 1, C + 1]``."""
+    """A part of a test set: its counts by image, int ``[N, C + 1, C + 1]``, and the numbers of these images in the whole set."""
 
     value: str
     counts: np.ndarray
+    images: Sequence[int]
 
 
 def measure_brightness(image: torch.Tensor) -> float:
@@ -101,7 +102,8 @@ class Slicer:
         for name in self.by:
             if name == ROW:
                 bands = np.array([values[ROW] for values in measured])  # [N, 3, C + 1, C + 1]
-                slices[name] = [Slice(row, ImageConfusions((), bands[:, i]).scored(scope)) for i, row in enumerate(ROWS)]
+                everywhere = range(len(bands))
+                slices[name] = [Slice(row, ImageConfusions((), bands[:, i]).scored(scope), everywhere) for i, row in enumerate(ROWS)]
             else:
                 values = [one[name] for one in measured] if name in MEASURES else self._look_up(name, images.images, counts, names)
                 slices[name] = slice_images(counts, cut_values(values))
@@ -157,7 +159,7 @@ def slice_images(counts: np.ndarray, values: Sequence[str]) -> list[Slice]:
     places: dict[str, list[int]] = {}
     for i, value in enumerate(values):
         places.setdefault(value, []).append(i)
-    return [Slice(value, counts[chosen]) for value, chosen in places.items()]
+    return [Slice(value, counts[chosen], chosen) for value, chosen in places.items()]
 
 
 def summarize_slices(slices: Sequence[Slice], names: Sequence[str], *, convention: str) -> list[dict]:

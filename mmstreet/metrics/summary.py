@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmstreet.files.confusion_scores import compute_scores, drop_background, iou_per_class, merge_classes, precision_per_class
+from mmstreet.files import confusion_scores as S
 from mmstreet.files.image_confusions import DRAWS, FEW_IMAGES, LEVEL, bootstrap, image_wise_scores, interval
 from mmstreet.files.numbers import percent
 from mmstreet.labels import LabelTable
@@ -16,7 +16,7 @@ def summarize(confusion: np.ndarray, names: tuple[str, ...], *, table: LabelTabl
     Args:
         confusion: int64 ``[C + 1, C + 1]``, summed over the split; see :mod:`mmstreet.metrics.functional`.
         names: The ``C`` class names.
-        table: Where the classes' groups and frequencies come from; without one there is neither category IoU nor means by frequency.
+        table: Where the classes' groups come from; without one there is no category IoU.
         convention: ``'mmseg'`` or ``'bdd100k'``.
         scope: ``'labelled'`` leaves the background row out; ``'scene'`` keeps it.
 
@@ -24,11 +24,11 @@ def summarize(confusion: np.ndarray, names: tuple[str, ...], *, table: LabelTabl
         JSON-ready: ``metrics`` (name to per cent, ``None`` where nothing can be measured), ``per_class`` (one dict each), ``categories``,
         ``classes``, ``convention``, ``scope`` and ``confusion`` (nested lists).
     """
-    scored = drop_background(confusion) if scope == "labelled" else confusion
-    groups, frequencies = (table.groups, table.frequencies) if table else ({}, {})
-    scores = compute_scores(scored, names, groups=groups, frequencies=frequencies, convention=convention)
-    metrics, precision = {name: percent(value) for name, value in scores.items()}, precision_per_class(scored)
-    categories = iou_per_class(merge_classes(scored, list(groups.values())), convention=convention)
+    scored = S.drop_background(confusion) if scope == "labelled" else confusion
+    groups, frequencies = table.groups if table else {}, S.group_by_share(scored)
+    scores = S.compute_scores(scored, names, groups=groups, frequencies=frequencies, convention=convention)
+    metrics, precision = {name: percent(value) for name, value in scores.items()}, S.precision_per_class(scored)
+    categories = S.iou_per_class(S.merge_classes(scored, list(groups.values())), convention=convention)
     truth, predicted = scored[:-1].sum(1), scored[:, :-1].sum(0)
     return {
         "metrics": metrics,
@@ -41,7 +41,7 @@ def summarize(confusion: np.ndarray, names: tuple[str, ...], *, table: LabelTabl
                 "truth_pixels": int(truth[i]),
                 "predicted_pixels": int(predicted[i]),
                 "group": table.labels[i].group if table else None,
-                "frequency": table.labels[i].frequency if table else None,
+                "frequency": next((kind for kind, ids in frequencies.items() if i in ids), None),
             }
             for i, name in enumerate(names)
         ],
@@ -66,8 +66,8 @@ def summarize_images(counts: np.ndarray, names: tuple[str, ...], *, table: Label
         JSON-ready: ``intervals`` (``level`` in per cent, ``draws``, ``images``, and ``scores``, ``[low, high]`` in per cent by name,
         ``None`` where nothing can be measured) and ``image_wise``, see :func:`~mmstreet.files.image_confusions.image_wise_scores`.
     """
-    settings = dict(groups=table.groups, frequencies=table.frequencies) if table else {}
-    drawn = bootstrap(counts, lambda sums: compute_scores(sums, names, convention=convention, **settings))
+    settings = dict(groups=table.groups if table else {}, frequencies=S.group_by_share(counts.sum(0)))
+    drawn = bootstrap(counts, lambda sums: S.compute_scores(sums, names, convention=convention, **settings))
     scores = {name: interval(values) for name, values in drawn.items()}
     return {
         "intervals": {"level": LEVEL, "draws": DRAWS, "images": len(counts), "scores": scores},

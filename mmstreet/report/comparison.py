@@ -110,7 +110,7 @@ def difference_intervals(first: Run, other: Run) -> dict[str, list[float] | None
         ``[low, high]`` in per cent points by the name of the score; empty where the tests are of different images, classes or rules, or
         have no counts by image.
     """
-    one, two = (run.image_counts() for run in (first, other))
+    one, two = (run.image_counts(run.main) for run in (first, other))
     if one is None or two is None:
         return {}
     a, b = first.main.semantic, other.main.semantic

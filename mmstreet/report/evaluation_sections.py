@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from mmstreet.files.image_confusions import FEW_PIXELS
 from mmstreet.files.refinement_rows import list_measures, list_regions
+from mmstreet.report.album import css_color
+from mmstreet.report.album_lists import refined_album
 from mmstreet.report.charts import label, line_chart, ticks
 from mmstreet.report.comparison import compare_values
 from mmstreet.report.run_files import Evaluation
@@ -21,11 +23,17 @@ SCORES = {
     "aAcc": "pixel accuracy",
     "mAcc": "mean class accuracy",
 }
-_KEPT = {"worst": "Worst images", "examples": "Examples"}
 
 
-def describe_evaluation(one: Evaluation, folder: RunFolder) -> dict:
-    """Lay out scores, classes, confusion, curves and kept images of one evaluation."""
+def describe_evaluation(one: Evaluation, *, key: str, album: Mapping | None, lists: Mapping[str, Mapping]) -> dict:
+    """Lay out scores, classes, confusion, curves and kept images of one evaluation.
+
+    Args:
+        one: The evaluation.
+        key: What the keys of its lists of images begin with.
+        album: Its images, where they are shown beside it.
+        lists: The lists of images that its classes, slices and confusions can lead to.
+    """
     semantic, instances = one.semantic, one.instances
     return {
         "name": one.name,
@@ -40,7 +48,9 @@ def describe_evaluation(one: Evaluation, folder: RunFolder) -> dict:
         "confusion": _lay_confusion(semantic) if semantic else None,
         "scatter": _scatter(semantic) if semantic else None,
         "protocols": _list_protocols(instances) if instances else [],
-        "kept": [{"id": what, "title": _KEPT[what], **describe_kept(kept, folder)} for what, kept in one.kept.items()],
+        "key": key,
+        "album": album,
+        "lists": lists,
     }
 
 
@@ -120,7 +130,12 @@ def _lay_confusion(semantic: Mapping) -> dict:
             continue
         shares = [100 * row[j] / pixels if pixels else None for j in columns]
         rows.append(
-            {"name": [*names, "background"][i], "share": 100 * pixels / total, "cells": list(zip(shares, (row[j] for j in columns)))}
+            {
+                "id": i,
+                "name": [*names, "background"][i],
+                "share": 100 * pixels / total,
+                "cells": list(zip(shares, (row[j] for j in columns))),
+            }
         )
     return {"columns": [[*names, "no class"][j] for j in columns], "rows": rows}
 
@@ -178,23 +193,13 @@ def _list_protocols(instances: Mapping) -> list[dict]:
 
 
 def describe_kept(kept: Mapping, folder: RunFolder) -> dict:
-    """Lay out kept images: title, note and pictures of each, and the legend; ``folder`` says where the files of their list are."""
+    """Lay out pictures of images: title and pictures of each, and the legend; ``folder`` says where the files of their list are."""
     rows = []
     for image in kept["images"]:
-        score, right = image.get("mIoU"), image.get("right", {})
-        words = [] if score is None else [f"mIoU {score:.1f} %"]
-        if list(right) == ["prediction"]:
-            words.append(f"{100 - right['prediction']:.1f} % of the scored pixels wrong")
-        elif right:
-            words.append("right pixels: " + ", ".join(f"{name} {value:.1f} %" for name, value in right.items()))
         pictures = [(kind, folder.picture(kept["folder"] / file)) for kind, file in image["pictures"].items()]
-        rows.append({"title": image["title"], "note": ", ".join(words), "pictures": pictures})
-    legend = [{"class": entry["class"], "color": _css_color(entry["color"])} for entry in kept["legend"]]
+        rows.append({"title": image["title"], "pictures": pictures})
+    legend = [{"class": entry["class"], "color": css_color(entry["color"])} for entry in kept["legend"]]
     return {"images": rows, "legend": legend}
-
-
-def _css_color(color: str | Sequence[int]) -> str:
-    return color if isinstance(color, str) else "#" + "".join(f"{part:02x}" for part in color)
 
 
 def describe_refinement(found: Mapping, folder: RunFolder) -> dict:
@@ -202,4 +207,4 @@ def describe_refinement(found: Mapping, folder: RunFolder) -> dict:
     names = [one["name"] for one in found["systems"]]
     rows = [compare_values(name, values) if score else _plain_row(name, values) for name, values, score in list_measures(found)]
     regions = {"names": names[1:], "rows": [_plain_row(name, counts) for name, counts in list_regions(found)]}
-    return {"names": names, "rows": rows, "regions": regions, "kept": describe_kept(found["kept"], folder) if found["kept"] else None}
+    return {"names": names, "rows": rows, "regions": regions, "album": refined_album(found["kept"], folder)}

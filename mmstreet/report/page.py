@@ -12,6 +12,7 @@ import jinja2
 from mmstreet import __version__
 from mmstreet.files.atomic import write_text
 from mmstreet.files.tables import format_cell
+from mmstreet.report.album_lists import compare_album
 from mmstreet.report.charts import label
 from mmstreet.report.comparison import compare_runs
 from mmstreet.report.run_files import read_run
@@ -38,13 +39,15 @@ def write_page(work_dirs: Sequence[str | Path], path: str | Path, *, names: Sequ
     if names is not None and len(names) != len(work_dirs):
         raise ValueError(f"expected one name per work dir, {len(work_dirs)}, got {len(names)}")
     runs = [read_run(folder, name=name) for folder, name in zip(work_dirs, names or _unique_names(work_dirs))]
+    comparison = compare_runs(runs) | {"album": compare_album(runs)} if len(runs) > 1 else None
+    shared = (comparison["album"] or {"lists": {}}) if comparison else None
     page = (
         _environment()
         .get_template("page.html")
         .render(
             title=" | ".join(run.name for run in runs),
-            runs=[describe_run(run) for run in runs],
-            comparison=compare_runs(runs) if len(runs) > 1 else None,
+            runs=[describe_run(run, number=i, shared=shared) for i, run in enumerate(runs, 1)],
+            comparison=comparison,
             version=__version__,
             written=datetime.datetime.now().strftime("%Y-%m-%d %H:%M"),
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from mmstreet.files import image_confusions
 from mmstreet.files.config_text import parse_config
 from mmstreet.files.image_confusions import ImageConfusions
+from mmstreet.files.label_ids import IGNORE_INDEX
 from mmstreet.report import shapes
 from mmstreet.report.run_folder import RunFolder
 from mmstreet.report.run_logs import Scalars, read_scalars
@@ -24,7 +25,7 @@ class Evaluation:
         content: What the file holds: ``metrics``, ``checkpoint`` and perhaps ``safety``.
         semantic: The evaluation of a semantic metric.
         instances: The evaluation of an instance metric, by protocol.
-        kept: By ``'worst'`` and ``'examples'`` the images that were kept, as ``index.json`` lists them.
+        kept: The images that were kept, as ``images/index.json`` lists them, with ``folder``; ``None`` without any.
     """
 
     name: str
@@ -32,7 +33,7 @@ class Evaluation:
     content: Mapping
     semantic: Mapping | None
     instances: Mapping | None
-    kept: Mapping[str, Mapping]
+    kept: Mapping | None
 
     def score(self, name: str) -> float | None:
         """A scalar of this evaluation; that of a metric with a prefix is under its prefix, which is also its folder."""
@@ -71,11 +72,11 @@ class Run:
         """The evaluation that speaks for the run."""
         return next((one for one in self.evaluations if one.semantic or one.instances), self.evaluations[0] if self.evaluations else None)
 
-    def image_counts(self) -> ImageConfusions | None:
-        """Counts of every image of the main evaluation; ``None`` without a file, or where they are not those of its scores."""
-        if self.main is None or self.main.semantic is None:
+    def image_counts(self, one: Evaluation | None) -> ImageConfusions | None:
+        """Counts of every image of an evaluation; ``None`` without a file, or where they are not those of its scores."""
+        if one is None or one.semantic is None:
             return None
-        semantic, path = self.main.semantic, self.main.folder / image_confusions.FILE
+        semantic, path = one.semantic, one.folder / image_confusions.FILE
         found = self.folder.image_confusions(path, num_classes=len(semantic["classes"]))
         if found is None or found.scored(semantic["scope"]).sum(0).tolist() == semantic["confusion"]:
             return found
@@ -132,7 +133,7 @@ def _read_evaluations(folder: RunFolder) -> list[Evaluation]:
                         content,
                         _read_semantic(folder, file, parts) if "confusion" in parts else None,
                         _read_instances(folder, file, parts) if "protocols" in parts else None,
-                        {what: kept for what in ("worst", "examples") if (kept := _read_kept(folder, file.parent / what))},
+                        _read_kept(folder, file.parent / "images"),
                     )
                 )
     if any(one.name.partition("/")[0] == "test" for one in found):
@@ -171,6 +172,8 @@ def _read_instances(folder: RunFolder, file: Path, content: Mapping) -> Mapping 
 
 def _read_kept(folder: RunFolder, path: Path) -> Mapping | None:
     content = folder.json(path / "index.json", shapes.KEPT_IMAGES)
+    if content and len(content["classes"]) >= IGNORE_INDEX:
+        content = folder.leave_out(path / "index.json", ValueError(f"'classes' should be fewer than {IGNORE_INDEX}"))
     return content and content | {"folder": path}
 
 

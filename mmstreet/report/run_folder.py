@@ -6,8 +6,11 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
+
 from mmstreet.files.contained import path_inside
 from mmstreet.files.image_confusions import ImageConfusions, read_image_confusions
+from mmstreet.files.label_archive import decode_ids, read_label_archive
 from mmstreet.report.pictures import embed
 from mmstreet.report.shapes import check_shape
 
@@ -60,6 +63,22 @@ class RunFolder:
         found = self._find(path)
         try:
             return None if found is None else embed(found)
+        except ValueError as error:
+            return self.leave_out(path, error)
+
+    def label_map(self, path: Path) -> np.ndarray | None:
+        """Return a label map, uint8 ``[H, W]``; ``None``, and perhaps a problem, if it cannot be shown."""
+        found = self._find(path)
+        try:
+            return None if found is None else decode_ids(found)
+        except ValueError as error:
+            return self.leave_out(path, error)
+
+    def archived_map(self, path: Path, number: int) -> np.ndarray | None:
+        """Return a label map out of an archive; ``None``, and perhaps a problem, if it has none or cannot be used."""
+        found = self._find(path)
+        try:
+            return None if found is None else read_label_archive(found, number)
         except ValueError as error:
             return self.leave_out(path, error)
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mmstreet.report.album_lists import describe_album
 from mmstreet.report.charts import line_chart
 from mmstreet.report.comparison import scores_of, step_name, train_settings
 from mmstreet.report.evaluation_sections import compare_evaluations, describe_evaluation, describe_refinement
@@ -27,8 +28,14 @@ _TILES = {
 _NOT_APART = ("lr", "base_lr", "data_time", "time")
 
 
-def describe_run(run: Run) -> dict:
-    """Turn a run into the data that the page shows; what the run did not leave is empty or ``None``."""
+def describe_run(run: Run, *, number: int = 1, shared: Mapping | None = None) -> dict:
+    """Turn a run into the data that the page shows; what the run did not leave is empty or ``None``.
+
+    Args:
+        run: The run.
+        number: Its number on the page, from 1.
+        shared: The album of several runs, to which the tables of this one lead; ``None`` gives each evaluation one of its own.
+    """
     main = run.main
     config = dict.fromkeys(("file", "question", "base", "problem")) | run.record.get("config", {})
     checkpoints = {one.name: _shorten(one.content.get("checkpoint"), run.folder.path) for one in run.evaluations}
@@ -42,7 +49,7 @@ def describe_run(run: Run) -> dict:
         "checkpoint": checkpoints[main.name] if main else None,
         "curves": _render_curves(run),
         "scores": compare_evaluations(run.evaluations),
-        "evaluations": [describe_evaluation(one, run.folder) for one in run.evaluations if one.semantic or one.instances],
+        "evaluations": _describe_evaluations(run, number, shared),
         "refinement": describe_refinement(run.refinement, run.folder) if run.refinement else None,
         "sections": list_sections(run.evaluations, run.folder),
         "config": config,
@@ -54,6 +61,18 @@ def describe_run(run: Run) -> dict:
     }
     # Last, for a picture that cannot be shown is a problem too.
     return shown | {"problems": [*_mixed_checkpoints(checkpoints), *run.folder.problems]}
+
+
+def _describe_evaluations(run: Run, number: int, shared: Mapping | None) -> list[dict]:
+    shown = []
+    for one in run.evaluations:
+        if shared is not None and (one.semantic or one.instances):
+            lists = shared["lists"] if one is run.main else {}
+            shown.append(describe_evaluation(one, key=f"run{number}", album=None, lists=lists))
+        elif one.semantic or one.instances:
+            album = describe_album(run, one, first=not shown) if one.semantic else None
+            shown.append(describe_evaluation(one, key=one.name, album=album, lists=album["lists"] if album else {}))
+    return shown
 
 
 def _list_tiles(scores: Mapping[str, float | None], intervals: Mapping) -> list[dict]:

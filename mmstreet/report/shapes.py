@@ -95,8 +95,20 @@ EVALUATION = _SCORES | {
     "corruptions": (CORRUPTIONS, ...),
 }
 KEPT_IMAGES = {
-    "legend": [{"class": str, "color": Color}],
-    "images": [{"title": str, "mIoU": (float, None, ...), "right": ({...: float}, ...), "pictures": {...: str}}],
+    "classes": [{"class": str, "color": Color}],
+    "ignored": Color,
+    "no_class": Color,
+    "images": [
+        {
+            "title": str,
+            "img_path": str,
+            "mIoU": (float, None, ...),
+            "right": {...: _NUMBER},
+            "lists": ([str], ...),
+            "slices": ([{"attribute": str, "value": str, "mIoU": float}], ...),
+            "pictures": {...: str},
+        }
+    ],
 }
 SYSTEM = {
     "name": str,

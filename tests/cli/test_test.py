@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.helpers.color_streets import CONFIG, SHAPE, write_checkpoint
 from tests.helpers.segmentation_oracle import class_iou, count_pairs, scores
 
 ROOT = Path(__file__).parents[2]
+WRITTEN = ("metrics.json", "per_class.csv", "per_image.csv", "per_image.npz", "predictions.zip", "files.json", "images")
 
 
 def count(pairs):
@@ -30,7 +32,7 @@ def read_metrics(path):
 
 def test_it_prints_the_table_and_writes_every_file(streets, run, tmp_path, capfd):
     run("test", "streets.py", "epoch_1.pth", "--out", "results")
-    expected = scores(count(streets.values()), BDD100K_SEM19.names, groups=BDD100K_SEM19.groups, frequencies=BDD100K_SEM19.frequencies)
+    expected = scores(count(streets.values()), BDD100K_SEM19.names, groups=BDD100K_SEM19.groups)
     content = read_metrics(tmp_path / "results" / "metrics.json")
     assert {name: value for name, value in content["metrics"].items() if value is not None} == pytest.approx(expected)
     assert content["metrics"]["IoU/train"] is None
@@ -44,7 +46,16 @@ def test_it_prints_the_table_and_writes_every_file(streets, run, tmp_path, capfd
     assert "n/a and in no mean" in printed
 
     files = {path.name for path in (tmp_path / "results").iterdir()}
-    assert files == {"metrics.json", "per_class.csv", "per_image.csv", "per_image.npz", "files.json", "worst", "report.html"}
+    assert files == {
+        "metrics.json",
+        "per_class.csv",
+        "per_image.csv",
+        "per_image.npz",
+        "predictions.zip",
+        "files.json",
+        "images",
+        "report.html",
+    }
     with open(tmp_path / "results" / "per_class.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["class"] for row in rows] == list(BDD100K_SEM19.names)
@@ -63,22 +74,20 @@ def test_worst_images_come_first_on_the_page_and_in_the_list(streets, run, tmp_p
         return sum(known) / len(known)
 
     assert order == sorted(streets, key=mean_iou) == [f"street{i}.jpg" for i in (4, 3, 2, 1, 0)]
-    folder = tmp_path / "results" / "worst"
+    folder = tmp_path / "results" / "images"
     rows = json.loads((folder / "index.json").read_text())["images"]
-    assert [row["title"] for row in rows] == order[:2]
-    assert [row["mIoU"] for row in rows] == pytest.approx([100 * mean_iou(name) for name in order[:2]])
-    for row, columns in zip(rows, (16, 12)):
+    assert [row["title"] for row in rows[:2]] == order[:2]
+    assert ["worst" in row["lists"] for row in rows] == [True, True, False, False, False]
+    assert [row["mIoU"] for row in rows[:2]] == pytest.approx([100 * mean_iou(name) for name in order[:2]])
+    for row in rows:
         truth, preds = (np.asarray(Image.open(folder / row["pictures"][kind])) for kind in ("truth", "prediction"))
         assert np.array_equal(truth, streets[row["title"]][0])
         assert np.array_equal(preds, streets[row["title"]][1])
-        error = np.asarray(Image.open(folder / row["pictures"]["error"])).astype(int)
-        red = (error[4:, :, 0] > 150) & (error[4:, :, 1] < 110)
-        assert red.mean(0)[:columns].min() > 0.7
-        assert red.mean(0)[columns + 2 :].max() < 0.2
+        assert row["right"]["prediction"] == pytest.approx(100 * (truth == preds)[truth != 255].mean())
 
 
 def test_safety_on_request_scores_every_prediction_and_pictures_the_extremes(streets, run, tmp_path):
-    run("test", "streets.py", "epoch_1.pth", "--out", "results", "--worst", "0", "--safety")
+    run("test", "streets.py", "epoch_1.pth", "--out", "results", "--images", "0", "--safety")
     analyze = RoadSafetyAnalyzer(table="bdd100k_sem19")
     expected = {name: analyze(preds) for name, (_, preds) in streets.items()}
     folder = tmp_path / "results" / "safety"
@@ -97,9 +106,9 @@ def test_safety_on_request_scores_every_prediction_and_pictures_the_extremes(str
 
 
 def test_results_go_to_the_work_dir_unless_told_otherwise_and_no_image_is_kept_on_request(streets, run, tmp_path):
-    run("test", "streets.py", "epoch_1.pth", "--work-dir", "mine", "--worst", "0")
+    run("test", "streets.py", "epoch_1.pth", "--work-dir", "mine", "--images", "0")
     assert (tmp_path / "mine" / "test" / "metrics.json").exists()
-    assert not (tmp_path / "mine" / "test" / "worst").exists()
+    assert {path.suffix for path in (tmp_path / "mine" / "test").iterdir()} == {".json", ".csv", ".npz"}
     assert (tmp_path / "mine" / "report.html").exists()
 
 
@@ -124,17 +133,20 @@ test_evaluator = [
     assert values["scene/IoU/pole"] == 0
     assert values["scene/aAcc"] < values["aAcc"]
     for folder, not_scored in (("", True), ("scene", False)):
-        index = json.loads((tmp_path / "results" / folder / "worst" / "index.json").read_text())
-        legend = {entry["class"] for entry in index["legend"]}
-        assert {"background", "ignored", "error map: wrong"} <= legend
-        assert ("error map: not scored" in legend) == not_scored, "background counts in the scope 'scene' alone"
+        index = json.loads((tmp_path / "results" / folder / "images" / "index.json").read_text())
+        assert index["background_scored"] != not_scored, "background counts in the scope 'scene' alone"
+    page = (tmp_path / "results" / "report.html").read_text()
+    first, second = re.findall('<div class="legend wide-legend">(.*)</div>', page)
+    assert all("</i>none of the classes</span>" in legend and "</i>wrong</span>" in legend for legend in (first, second))
+    assert "not scored" in first
+    assert "not scored" not in second
 
 
 def test_another_metric_gets_its_numbers_written_alike(streets, run, tmp_path):
     (tmp_path / "streets.py").write_text(CONFIG.format(root=str(tmp_path / "data")) + "test_evaluator = dict(type='mmseg.IoUMetric')\n")
     run("test", "streets.py", "epoch_1.pth", "--out", "results")
     assert {path.name for path in (tmp_path / "results").iterdir()} == {"metrics.json", "files.json", "report.html"}
-    expected = scores(count(streets.values()), BDD100K_SEM19.names, groups={}, frequencies={})
+    expected = scores(count(streets.values()), BDD100K_SEM19.names, groups={})
     assert read_metrics(tmp_path / "results" / "metrics.json")["metrics"]["mIoU"] == pytest.approx(expected["mIoU"], abs=0.0051)
 
 
@@ -145,7 +157,7 @@ def test_a_checkpoint_of_another_model_is_refused_in_one_sentence(streets, run, 
     torch.save({"state_dict": {"module.paint": torch.zeros(1)}}, tmp_path / "other.pth")
     assert "1 of 1 weights are not in it (colors)" in refusal("test", "streets.py", "other.pth")
     torch.save({"state_dict": {"module.colors": torch.zeros(19, 3), "surplus": torch.zeros(1)}}, tmp_path / "parallel.pth")
-    run("test", "streets.py", "parallel.pth", "--worst", "0")
+    run("test", "streets.py", "parallel.pth", "--images", "0")
 
 
 def test_a_missing_or_unsafe_checkpoint_is_refused_in_one_sentence(streets, refusal, tmp_path):
@@ -171,28 +183,26 @@ def test_two_processes_give_the_numbers_and_the_page_of_one(streets, run, tmp_pa
 
 
 def test_results_of_another_checkpoint_are_replaced_and_files_of_others_stay(streets, run, tmp_path):
-    run("test", "streets.py", "epoch_1.pth", "--out", "results", "--safety", "--worst", "3")
-    run("test", "streets.py", "epoch_1.pth", "--out", "results", "--worst", "3")
+    run("test", "streets.py", "epoch_1.pth", "--out", "results", "--safety", "--images", "3")
+    run("test", "streets.py", "epoch_1.pth", "--out", "results", "--images", "3")
     out = tmp_path / "results"
     assert (out / "safety/metrics.json").exists(), "the same checkpoint: its safety still holds"
     (out / "notes.txt").write_text("mine")
-    (out / "worst/mine.png").write_text("mine")
+    (out / "images/mine.png").write_text("mine")
     write_checkpoint(tmp_path / "epoch_2.pth")
-    run("test", "streets.py", "epoch_2.pth", "--out", "results", "--worst", "1")
-    assert {path.name for path in out.iterdir()} == {
-        "metrics.json", "per_class.csv", "per_image.csv", "per_image.npz", "files.json", "worst", "report.html", "notes.txt"
-    }  # fmt: skip
-    assert sorted(path.name[:3] for path in (out / "worst").iterdir()) == ["01_"] * 4 + ["ind", "min"]
+    run("test", "streets.py", "epoch_2.pth", "--out", "results", "--images", "1")
+    assert {path.name for path in out.iterdir()} == {*WRITTEN, "report.html", "notes.txt"}
+    assert sorted(path.name[:3] for path in (out / "images").iterdir()) == ["01_"] * 3 + ["ind", "min"]
     assert "checkpoint <code>epoch_2.pth</code>" in (out / "report.html").read_text()
     assert "epoch_1.pth" not in (out / "report.html").read_text()
 
 
-@pytest.mark.parametrize("name", ["worst", "safety"])
+@pytest.mark.parametrize("name", ["images", "safety"])
 def test_nothing_is_written_through_a_link_to_elsewhere(streets, refusal, tmp_path, name):
     (tmp_path / "private").mkdir()
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / name).symlink_to(tmp_path / "private")
-    said = refusal("test", "streets.py", "epoch_1.pth", "--out", "results", "--safety", "--worst", "1")
+    said = refusal("test", "streets.py", "epoch_1.pth", "--out", "results", "--safety", "--images", "1")
     assert "the results were not written" in said
     assert "leads out of the folder" in said
     assert not list((tmp_path / "private").iterdir())

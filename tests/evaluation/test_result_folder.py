@@ -27,17 +27,17 @@ def weights(tmp_path):
 
 def test_a_test_of_the_same_file_keeps_the_results_and_of_new_weights_under_its_name_replaces_them(tmp_path, weights):
     out = tmp_path / "out"
-    assert fill(out, weights, "metrics.json", "worst/01.png", "worst/index.json") == []
+    assert fill(out, weights, "metrics.json", "images/01.png", "images/index.json") == []
     assert fill(out, weights, "metrics.json", "safety/metrics.json") == []
     (out / "mine.txt").write_text("mine")
     (out / "safety/mine.png").write_text("mine")
     with open(weights, "wb") as file:
         file.write(b"two")
     os.utime(weights, ns=(1, 1))
-    assert fill(out, weights, "metrics.json") == ["metrics.json", "worst/01.png", "worst/index.json", "safety/metrics.json"]
+    assert fill(out, weights, "metrics.json") == ["metrics.json", "images/01.png", "images/index.json", "safety/metrics.json"]
     left = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert left == {"metrics.json", "files.json", "mine.txt", "safety/mine.png"}
-    assert not (out / "worst").exists(), "a folder that is empty then goes too"
+    assert not (out / "images").exists(), "a folder that is empty then goes too"
 
 
 def test_weights_without_a_file_are_always_others(tmp_path):

@@ -72,18 +72,18 @@ class Page(HTMLParser):
 
 
 def test_one_command_scores_training_and_validation_without_augmentation_and_writes_the_page(streets, tmp_path):
-    options = ["--splits", "train", "val", "--out", "results", "--examples", "2", "--worst", "1"]
+    options = ["--splits", "train", "val", "--out", "results", "--images", "2", "--worst", "1"]
     assert main(["test", "streets.py", "epoch_1.pth", *options]) == 0
     out, expected = tmp_path / "results", {}
     for split, pairs in streets.items():
         counts = count_pairs([(labels.tolist(), preds.tolist()) for labels, preds in pairs.values()])
-        expected[split] = scores(counts, BDD100K_SEM19.names, groups=BDD100K_SEM19.groups, frequencies=BDD100K_SEM19.frequencies)
+        expected[split] = scores(counts, BDD100K_SEM19.names, groups=BDD100K_SEM19.groups)
         found = json.loads((out / split / "metrics.json").read_text())["metrics"]
         own = {name: value for name, value in found.items() if value is not None and not name.startswith("toolkit/")}
         assert own == pytest.approx(expected[split])
         expected[split]["toolkit"] = found["toolkit/mIoU"]
         files = json.loads((out / "files.json").read_text())["files"]
-        assert {f"{split}/{name}" for name in ("per_class.csv", "examples/index.json", "worst/index.json")} <= set(files)
+        assert {f"{split}/{name}" for name in ("per_class.csv", "images/index.json", "predictions.zip")} <= set(files)
         assert all((out / file).is_file() for file in files)
     assert expected["train"]["mIoU"] > expected["val"]["mIoU"]
     summary = json.loads((out / "splits.json").read_text())
@@ -98,15 +98,15 @@ def test_one_command_scores_training_and_validation_without_augmentation_and_wri
     for words, key in (("mean IoU", "mIoU"), ("weighted IoU (by true pixels)", "fwIoU"), ("category IoU", "catIoU"), ("road", "IoU/road")):
         assert rows[words][::2] == [f"{expected[split][key]:.2f}" for split in ("val", "train")]
     assert "category flat" in rows
-    assert {"image of street0.jpg", "truth of street0.jpg", "prediction of street0.jpg", "error of street4.jpg"} <= page.pictures
+    assert {"photo of street0.jpg", "truth of street0.jpg", "prediction of street0.jpg", "error of street4.jpg"} <= page.pictures
 
 
 def test_examples_are_input_prediction_and_truth_of_images_spread_over_the_split(streets, tmp_path):
     cfg = Config.fromfile("streets.py")
     cfg.load_from, cfg.work_dir, cfg.launcher = "epoch_1.pth", str(tmp_path / "work"), "none"
     with safe_loading():
-        run_splits(cfg, ["val"], out=tmp_path / "results", worst=0, examples=3)
-    folder = tmp_path / "results/val/examples"
+        run_splits(cfg, ["val"], out=tmp_path / "results", images=3, worst=0, examples=3)
+    folder = tmp_path / "results/val/images"
     rows = json.loads((folder / "index.json").read_text())["images"]
     assert [row["title"] for row in rows] == ["street0.jpg", "street2.jpg", "street4.jpg"]
     for row in rows:
@@ -117,7 +117,6 @@ def test_examples_are_input_prediction_and_truth_of_images_spread_over_the_split
         paths = (folder / row["pictures"]["image"], tmp_path / "data/images/10k/val" / row["title"])
         kept, given = (np.asarray(Image.open(path).convert("L")).ravel() for path in paths)
         assert np.corrcoef(kept, given)[0, 1] > 0.95
-    assert not (tmp_path / "results/val/worst").exists()
 
 
 def test_a_split_takes_its_files_from_its_own_loader_and_the_rest_from_the_test(streets):

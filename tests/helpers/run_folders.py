@@ -9,12 +9,14 @@ import numpy as np
 
 from mmstreet.files.atomic import write_arrays, write_json
 from mmstreet.files.image_confusions import ImageConfusions
+from mmstreet.files.label_archive import encode_ids, write_label_archive
 from mmstreet.files.pictures import write_label_map, write_photo
 from mmstreet.metrics.summary import summarize, summarize_images
-from mmstreet.report.pictures import render_kept_images
 
 NAMES = ("road", "traffic light", '<b>bold</b> & "quoted"')
 PALETTE = [[128, 64, 128], [250, 170, 30], [220, 20, 60]]
+TRUTH = np.arange(2, dtype=np.uint8).repeat(16).reshape(1, 32).repeat(18, 0)
+"""Labels of every image: the left half is the first class, the right half the second."""
 CONFUSION = [[900, 50, 50, 0], [10, 60, 30, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
 CONFIG = "model = dict(type='EncoderDecoder', decode_head=dict(num_classes={classes}))\ntrain_cfg = dict(max_epochs=4)\n"
 SAFETY = {
@@ -62,7 +64,7 @@ def write_test(
     evaluation = {key: value for key, value in report.items() if key != "metrics"}
     run = {"config": "configs/a.py", "checkpoint": "epoch_3.pth", "metrics": report["metrics"]}
     write_json(run | {"evaluation": evaluation}, out / "metrics.json")
-    write_kept(out / "worst", title)
+    write_kept(out / "images", title)
     write_photo(np.full((18, 32, 3), 99, np.uint8), out / "safety" / "scenes" / "worst_01.jpg")
     scene = {"img_path": f"data/{title}", "picture": "scenes/worst_01.jpg", "safety": SAFETY, "truth": None}
     reasons = {"people is not known: the classes have <no> people": 2}
@@ -71,20 +73,44 @@ def write_test(
     return folder
 
 
-def write_kept(folder: Path, title: str, *, before: bool = False) -> Path:
+def write_kept(folder: Path, title: str, *, before: bool = False, img_paths: tuple = ("data/a.jpg", "data/b.jpg")) -> Path:
     """Write two images with their label maps, the first all wrong: a prediction, or a baseline and what a refiner made of it."""
-    truth = np.arange(2).repeat(16).reshape(1, 32).repeat(18, 0)
-    rows = []
+    rows, truth = [], TRUTH
     for i, (name, preds) in enumerate(((title, 1 - truth), ("b.jpg", truth)), 1):
         maps = {"baseline": 1 - truth, "crf <1>": preds} if before else {"prediction": preds}
         pictures = {"image": write_photo(np.full((18, 32, 3), 99, np.uint8), folder / f"{i:02d}_image.jpg")}
         pictures |= {kind: write_label_map(ids, PALETTE, folder / f"{i:02d}_{kind}.png") for kind, ids in (maps | {"truth": truth}).items()}
         right = {kind: 100.0 * float((ids == truth).mean()) for kind, ids in maps.items()}
-        row = {"title": name, "img_path": f"data/{name}", "mIoU": None if before else right["prediction"], "right": right}
-        rows.append(row | {"pictures": {kind: path.name for kind, path in pictures.items()}})
-    legend = [{"class": name, "color": color} for name, color in zip(NAMES, PALETTE)]
-    write_json({"num_classes": 3, "background_scored": True, "legend": legend, "images": rows}, folder / "index.json")
-    render_kept_images(folder)
+        row = {"title": name, "img_path": img_paths[i - 1], "mIoU": None if before else right["prediction"], "right": right}
+        lists = {"lists": ["worst"], "slices": [{"attribute": "weather", "value": "<i>fog</i>", "mIoU": 10.0 * i}]}
+        rows.append(row | lists | {"pictures": {kind: path.name for kind, path in pictures.items()}})
+    classes = [{"class": name, "color": color} for name, color in zip(NAMES, PALETTE)]
+    write_json({"classes": classes, "ignored": [0, 0, 0], "no_class": [64, 64, 64], "images": rows}, folder / "index.json")
+    return folder
+
+
+def wrong_in(columns: slice, *, label: int | None = None) -> np.ndarray:
+    """The truth, but for some columns: the other class there, or one that is given."""
+    preds = TRUTH.copy()
+    preds[:, columns] = (1 - preds[:, columns]) if label is None else label
+    return preds
+
+
+def write_images(folder: Path, preds: list[np.ndarray], *, kept: tuple[int, int] = (0, 1), data: str = "data") -> Path:
+    """Write a test of images that all have the labels :data:`TRUTH`; two of them, by number, are kept with pictures and index."""
+    counts = np.zeros((len(preds), 4, 4), np.int64)
+    for one, ids in zip(counts, preds):
+        np.add.at(one, (TRUTH.ravel(), ids.ravel()), 1)
+    write_test(folder, images=counts)
+    paths = [f"{data}/{i}.jpg" for i in range(len(preds))]
+    write_arrays(ImageConfusions(paths, counts).arrays(), folder / "test/per_image.npz")
+    write_kept(folder / "test/images", f"{kept[0]}.jpg", img_paths=tuple(paths[i] for i in kept))
+    index = json.loads((folder / "test/images/index.json").read_text())
+    for row, number in zip(index["images"], kept):
+        row |= {"title": f"{number}.jpg", "mIoU": 10.0 * number}
+        write_label_map(preds[number], PALETTE, folder / "test/images" / row["pictures"]["prediction"])
+    write_json(index, folder / "test/images/index.json")
+    write_label_archive({i: encode_ids(one) for i, one in enumerate(preds)}, folder / "test/predictions.zip")
     return folder
 
 

@@ -35,7 +35,7 @@ def mean(values):
     return sum(known) / len(known) if known else None
 
 
-def scores(counts, names, *, groups, frequencies):
+def scores(counts, names, *, groups):
     """All scalars of the metric, in per cent, by mmseg's convention; absent ones are left out."""
     ious = [class_iou(counts, {i}) for i in range(len(names))]
     recalls = [class_recall(counts, {i}) for i in range(len(names))]
@@ -48,6 +48,7 @@ def scores(counts, names, *, groups, frequencies):
         "fwIoU": sum(t * iou for t, iou in zip(truth, ious) if t) / sum(truth),
         "catIoU": mean([class_iou(counts, set(ids)) for ids in groups.values()]),
     }
-    result |= {f"IoU_{kind}": mean([ious[i] for i in ids]) for kind, ids in frequencies.items()}
+    kinds = ["none" if not t else "common" if t / total >= 0.05 else "medium" if t / total >= 0.005 else "rare" for t in truth]
+    result |= {f"IoU_{kind}": mean([iou for iou, own in zip(ious, kinds) if own == kind]) for kind in ("common", "medium", "rare")}
     result |= {f"IoU/{name}": iou for name, iou in zip(names, ious)} | {f"Acc/{name}": recall for name, recall in zip(names, recalls)}
     return {name: 100 * value for name, value in result.items() if value is not None}

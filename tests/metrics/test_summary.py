@@ -24,7 +24,7 @@ def test_numbers_stand_in_the_line_of_their_class():
     assert lines[0].split() == ["class", "IoU", "Acc", "Prec.", "pixels", "%"]
     assert lines[1].split() == ["car", "75.00", "75.00", "100.00", "80.00"]
     assert lines[2].split() == ["person", "50.00", "100.00", "50.00", "20.00"]
-    assert lines[-1] == "mIoU 62.50  aAcc 80.00  mAcc 87.50  fwIoU 70.00"
+    assert lines[-1] == "mIoU 62.50  aAcc 80.00  mAcc 87.50  fwIoU 70.00  IoU_common 62.50"
 
 
 def test_absent_classes_are_named_with_the_reason():
@@ -41,9 +41,21 @@ def test_background_and_predictions_of_no_class_are_told():
     assert "background: 44.44 % of the pixels, 25.00 % of it predicted as a class" in format_summary(make_summary(confusion, scope="scene"))
 
 
-def test_means_by_frequency_exist_where_the_table_has_such_classes():
+def test_a_class_is_common_medium_or_rare_by_its_share_of_the_pixels_that_are_scored():
     counts = np.zeros((12, 12), np.int64)
-    counts[0, 0] = counts[2, 0] = counts[2, 2] = 1
-    summary = summarize(counts, CAMVID11.names, table=CAMVID11, convention="mmseg", scope="labelled")
-    assert summary["metrics"]["IoU_common"] == summary["metrics"]["IoU_medium"] == 50
-    assert "IoU_rare" not in summary["metrics"], "no class of CamVid is rare"
+    for label, pixels in enumerate((9402, 500, 50, 48)):  # 94 %, 5 %, 0.5 % and 0.48 % of 10,000
+        counts[label, label] = pixels
+    counts[0, 4] = counts[0, 0] - 9400  # class 4 is predicted twice and never labelled
+    counts[0, 0] = 9400
+    for table in (CAMVID11, None):
+        summary = summarize(counts, CAMVID11.names, table=table, convention="mmseg", scope="labelled")
+        assert [row["frequency"] for row in summary["per_class"]] == ["common", "common", "medium", "rare", *[None] * 7]
+        assert summary["metrics"]["IoU_medium"] == summary["metrics"]["IoU_rare"] == 100
+        assert summary["metrics"]["IoU_common"] == (100 * 9400 / 9402 + 100) / 2
+
+
+def test_background_takes_its_share_of_the_whole_scene():
+    confusion = [[40, 0, 0], [0, 5, 0], [0, 0, 955]]
+    scene, labelled = (make_summary(confusion, scope=scope) for scope in ("scene", "labelled"))
+    assert [row["frequency"] for row in scene["per_class"]] == ["medium", "medium"]
+    assert [row["frequency"] for row in labelled["per_class"]] == ["common", "common"]

@@ -9,8 +9,7 @@ from tests.helpers.run_folders import write_instances, write_test
 
 
 def describe(run):
-    found = read_run(run)
-    return describe_evaluation(found.main, found.folder)
+    return describe_evaluation(read_run(run).main, key="test", album=None, lists={})
 
 
 def test_confusion_is_per_cent_of_the_row(tmp_path):
@@ -27,7 +26,7 @@ def test_background_and_no_class_appear_where_they_hold_pixels(tmp_path):
     write_json(content, tmp_path / "test/metrics.json")
     found = describe(tmp_path)["confusion"]
     assert found["columns"][-1] == "no class"
-    assert found["rows"][-1] == {"name": "background", "share": 40.0, "cells": [(100, 4), (0, 0), (0, 0), (0, 0)]}
+    assert found["rows"][-1] == {"id": 3, "name": "background", "share": 40.0, "cells": [(100, 4), (0, 0), (0, 0), (0, 0)]}
     assert found["rows"][0]["cells"] == [(75, 3), (0, 0), (0, 0), (25, 1)]
 
 

@@ -40,7 +40,7 @@ def page_of(run):
 
 def pixels_in(page):
     """Corner pixels of all pictures on the page."""
-    data = re.findall(r'<img src="data:image/(?:png|jpeg);base64,([^"]+)"', page)
+    data = re.findall(r' src="data:image/(?:png|jpeg);base64,([^"]+)"', page)
     pictures = (Image.open(io.BytesIO(base64.b64decode(one))).convert("RGB") for one in data)
     return [picture.getpixel((0, 0)) for picture in pictures]
 
@@ -48,7 +48,7 @@ def pixels_in(page):
 @pytest.mark.parametrize(
     "name", ["../../../private.png", "{root}/private.png", "/etc/passwd", "../../../private.txt", "link.png", "up/private.png"]
 )
-@pytest.mark.parametrize("place", ["worst", "refinement", "safety"])
+@pytest.mark.parametrize("place", ["images", "refinement", "safety"])
 def test_no_file_outside_the_run_is_embedded_and_the_page_says_so(run, place, name):
     folder = run / "test" / place
     (folder / "link.png").symlink_to(run.parent / "private.png")
@@ -65,10 +65,10 @@ def test_no_file_outside_the_run_is_embedded_and_the_page_says_so(run, place, na
     assert len(pixels_in(page)) > 5, "the other pictures are there"
 
 
-@pytest.mark.parametrize("name", ["test/metrics.json", "run.json", "test/worst/index.json"])
+@pytest.mark.parametrize("name", ["test/metrics.json", "run.json", "test/images/index.json"])
 def test_json_behind_a_link_out_of_the_run_is_not_read(run, name):
     (run / "run.json").write_text("{}")
-    (run.parent / "other.json").write_text(json.dumps({"question": "SECRET", "metrics": {"mIoU": 77.7}, "legend": [], "images": []}))
+    (run.parent / "other.json").write_text(json.dumps({"question": "SECRET", "metrics": {"mIoU": 77.7}, "classes": [], "images": []}))
     (run / name).unlink()
     (run / name).symlink_to(run.parent / "other.json")
     page = page_of(run)
@@ -93,17 +93,18 @@ def test_json_behind_a_link_out_of_the_run_is_not_read(run, name):
     ],
 )
 def test_only_colours_reach_a_style(run, color):
-    change(run / "test/worst/index.json", "legend", 0, "color", to=color)
+    change(run / "test/images/index.json", "classes", 0, "color", to=color)
     page = page_of(run)
     assert not re.search(r'style="[^"]*(url|a\.b|red)', page)
-    assert "test/worst/index.json was left out: &#39;legend[0].color&#39; should be #rrggbb or three integers to 255" in page
+    assert "test/images/index.json was left out: &#39;classes[0].color&#39; should be #rrggbb or three integers to 255" in page
 
 
 @pytest.mark.parametrize("color", ["#fff", "#00Ff10", [0, 255, 16]])
 def test_sound_colours_are_shown(run, color):
     check_shape(color, Color)
-    change(run / "test/worst/index.json", "legend", 0, "color", to=color)
-    assert f'style="background:{color if isinstance(color, str) else "#00ff10"}"' in page_of(run)
+    change(run / "test/images/index.json", "classes", 0, "color", to=color)
+    shown = {"#fff": "#ffffff", "#00Ff10": "#00ff10"}.get(str(color), "#00ff10")
+    assert f'style="background:{shown}"' in page_of(run)
 
 
 def test_a_frequency_that_is_style_is_refused(run):

@@ -18,14 +18,18 @@
     addEventListener("resize", place);
     document.querySelectorAll("details").forEach((d) => d.addEventListener("toggle", place));
     document.querySelectorAll("[data-sort]").forEach(sortBars);
-    const dialog = document.querySelector("dialog");
-    document.querySelectorAll(".pictures img").forEach((image) => image.addEventListener("click", () => {
-      dialog.querySelector("img").src = image.src;
-      dialog.querySelector("img").alt = image.alt;
-      dialog.showModal();
-    }));
-    dialog.addEventListener("click", () => dialog.close());
+    document.querySelectorAll(".pictures img").forEach((image) => image.addEventListener("click", () => zoom(image)));
   });
+
+  function zoom(image) {
+    const dialog = document.createElement("dialog");
+    dialog.className = "zoom";
+    dialog.append(image.cloneNode());
+    dialog.addEventListener("click", () => dialog.close());
+    dialog.addEventListener("close", () => dialog.remove());
+    document.body.append(dialog);
+    dialog.showModal();
+  }
 
   function number(value) {
     const size = Math.abs(value);

@@ -1,0 +1,67 @@
+"""Label maps come back from bytes and archives as they went in, and nothing else is taken for one."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmstreet.files.label_archive import decode_ids, encode_ids, read_label_archive, write_label_archive
+from mmstreet.files.pictures import shrink_ids, write_label_map, write_photo
+
+
+def test_ids_survive(tmp_path):
+    ids = np.random.default_rng(0).integers(0, 256, (37, 53), dtype=np.uint8)
+    assert np.array_equal(decode_ids(encode_ids(ids)), ids)
+    path = write_label_map(ids % 7, [(i, 0, 0) for i in range(7)], tmp_path / "a.png")
+    assert np.array_equal(decode_ids(path), ids % 7), "an indexed picture holds ids too"
+
+
+def test_an_archive_gives_each_map_by_its_number_and_equal_maps_equal_bytes(tmp_path):
+    maps = {number: np.full((4, 5), number, np.uint8) for number in (0, 3, 200)}
+    packed = {number: encode_ids(ids) for number, ids in maps.items()}
+    path = write_label_archive(packed, tmp_path / "predictions.zip")
+    assert {number: read_label_archive(path, number)[0, 0] for number in maps} == {0: 0, 3: 3, 200: 200}
+    assert read_label_archive(path, 1) is None
+    assert path.read_bytes() == write_label_archive(packed, tmp_path / "again.zip").read_bytes()
+
+
+def picture(mode, size=(4, 4), kind="PNG"):
+    data = io.BytesIO()
+    Image.new(mode, size).save(data, kind)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x89PNG\r\n\x1a\n" + b"\0" * 40, picture("RGB"), picture("L", kind="JPEG"), picture("L", (1 << 12, 1 << 11))]
+)
+def test_what_is_no_label_map_is_said_to_be_none(tmp_path, data):
+    with pytest.raises(ValueError, match="no label map that can be shown"):
+        decode_ids(data)
+    path = write_label_archive({5: data}, tmp_path / "a.zip")
+    with pytest.raises(ValueError, match="no label map that can be shown"):
+        read_label_archive(path, 5)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04" + b"\0" * 30, b"hello"])
+def test_what_is_no_archive_is_said_to_be_none(tmp_path, content):
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(ValueError, match="no archive of label maps"):
+        read_label_archive(tmp_path / "a.zip", 0)
+
+
+def test_an_entry_larger_than_a_map_is_not_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("000000.png", encode_ids(np.zeros((8, 8), np.uint8)) + bytes(1 << 25))
+    assert read_label_archive(tmp_path / "bomb.zip", 0).shape == (8, 8), "only its beginning is read"
+
+
+def test_shrunk_ids_lie_under_the_shrunk_photo(tmp_path):
+    ids = np.zeros((900, 1300), np.uint8)
+    ids[:450, 650:] = 7
+    small = shrink_ids(ids)
+    photo = np.asarray(Image.open(write_photo(np.stack([ids * 30] * 3, 2), tmp_path / "a.jpg")).convert("L"))
+    assert small.shape == photo.shape == (443, 640)
+    assert ((small == 7) != (photo > 105)).mean() < 0.003, "they differ at the edge alone"
+    assert shrink_ids(ids[:, :640]).shape == (900, 640)
