@@ -31,7 +31,7 @@ GROUPS = {
         "init": "look at a data set and describe it in one data.yaml, which the other commands read",
         "verify": "check every file of a data set and count its pixels",
         "split": "write list files that split a data set into training and validation",
-        "convert": "convert instance labels between Scalabel JSON, bitmasks and COCO JSON",
+        "convert": "convert labels from any format to any other",
         "inspect": "what an instance segmentor gets: pictures and numbers",
         "mini": "write the mini set: generated street scenes with all labels",
         "mini-video": "write a generated drive as a video",

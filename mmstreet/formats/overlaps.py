@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,15 @@ from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.records import ImageRecord, InstanceRecord
 from mmstreet.formats.segments import split_by_value
 from mmstreet.labels import LabelTable
+
+
+def drawing_order(instances: Sequence[InstanceRecord]) -> list[int]:
+    """Return positions in the order in which instances lie on each other, the lowest first: by score when all have one, else as listed."""
+    order = list(range(len(instances)))
+    if all(instance.score is not None for instance in instances):
+        # Among equal scores the first one wins, so it lies on top.
+        order = sorted(reversed(order), key=lambda position: instances[position].score)
+    return order
 
 
 def resolve_overlaps(image: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
@@ -23,12 +33,8 @@ def resolve_overlaps(image: ImageRecord) -> tuple[np.ndarray, np.ndarray]:
         The owner of each pixel, int32 ``[H, W]``: 0 for none, else position in the list + 1; and the positions that own at
         least one pixel, int64 ``[K]``, ascending.
     """
-    order = range(len(image.instances))
-    if all(instance.score is not None for instance in image.instances):
-        # Among equal scores the first one wins, so its pixels are set last.
-        order = sorted(reversed(order), key=lambda position: image.instances[position].score)
     owner = np.zeros(image.size_hw[0] * image.size_hw[1], np.int32)
-    for position in order:
+    for position in drawing_order(image.instances):
         for start, end in runs_from_counts(image.instances[position].counts).tolist():
             owner[start:end] = position + 1
     visible = np.flatnonzero(np.bincount(owner, minlength=len(image.instances) + 1)[1:])

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from mmstreet.deps import require
 from mmstreet.formats import rules
@@ -43,12 +44,19 @@ def parquet_files(path: str | Path) -> list[Path]:
     return found
 
 
-def _open(path: Path):
-    parquet, arrow = require("pyarrow.parquet", extra="parquet"), require("pyarrow", extra="parquet")
+@contextlib.contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    arrow = require("pyarrow", extra="parquet")
     try:
-        return parquet.ParquetFile(path)
-    except (arrow.ArrowInvalid, OSError) as error:
+        yield
+    except (arrow.ArrowException, OSError) as error:
         raise ValueError(f"{path} is no whole parquet file ({error!s:.200}); fetch or write it again") from error
+
+
+def _open(path: Path) -> Any:
+    parquet = require("pyarrow.parquet", extra="parquet")
+    with _named_errors(path):
+        return parquet.ParquetFile(path)
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,8 @@ class ParquetReader(Reader):
             if not {"image", "label"} <= set(columns):
                 raise ValueError(f"{path} has the columns {', '.join(columns)}; expected 'image' and 'label'")
             for group in range(file.num_row_groups):
-                names = file.read_row_group(group, columns=["image.path"]).column("image").to_pylist()
+                with _named_errors(path):
+                    names = file.read_row_group(group, columns=["image.path"]).column("image").to_pylist()
                 for row, cell in enumerate(names):
                     name = (cell or {}).get("path") or f"{number:08d}.png"
                     try:
@@ -120,7 +129,8 @@ class ParquetReader(Reader):
 @lru_cache(maxsize=1)
 def _read_group(path: str, group: int, _changed: int) -> list[dict]:
     """Read a row group, which is kept, since its rows are asked for one after the other."""
-    return _open(Path(path)).read_row_group(group, columns=["image", "label"]).to_pylist()
+    with _named_errors(Path(path)):
+        return _open(Path(path)).read_row_group(group, columns=["image", "label"]).to_pylist()
 
 
 @dataclass(frozen=True)

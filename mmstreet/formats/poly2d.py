@@ -99,26 +99,32 @@ def counts_from_polygons(polygons: Sequence[np.ndarray], size_hw: tuple[int, int
 def _fill_polygon(corners: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     """Runs of one polygon by the even–odd rule, sorted, no two touching."""
     height, width = size_hw
-    start, end = corners.T, np.concatenate([corners[1:], corners[:1]]).T
+    if not len(corners):
+        return np.zeros((0, 2), np.int64)
+    # A polygon has few corners, so that each step of numpy costs its call: this is written for few steps.
+    x, y = ends = np.concatenate((corners, corners[:1])).T
     # Columns whose centre lies in [left end, right end) of the edge: a corner on a centre line counts once.
-    column = np.ceil(corners[:, 0] - 0.5).clip(0, width).astype(np.int64)
-    next_column = np.concatenate([column[1:], column[:1]])
-    first, count = np.minimum(column, next_column), np.abs(next_column - column)
-    crossed = np.flatnonzero(count)
-    start, end, first, count = start[:, crossed], end[:, crossed], first[crossed], count[crossed]
-    if count.sum() > MAX_CROSSINGS:
-        raise RecordError(
-            "malformed polygon", f"a polygon crosses columns of pixels {count.sum()} times, at most {MAX_CROSSINGS} are filled"
-        )
-    slope = (end[1] - start[1]) / (end[0] - start[0])
-    offset, edge = np.cumsum(count) - count, np.repeat(np.arange(len(count)), count)
-    column = np.arange(len(edge)) + (first - offset)[edge]
-    crossing = start[1, edge] + (column + 0.5 - start[0, edge]) * slope[edge]
-    row = np.ceil(crossing - 0.5).clip(0, height).astype(np.int64)
-    # Every two cuts in the order of their positions enclose a run; cuts at one place cancel each other in pairs.
-    cuts = np.sort(column * height + row)
-    distinct = np.flatnonzero(np.concatenate([[True], cuts[1:] != cuts[:-1]])[: len(cuts)])
-    if len(distinct) < len(cuts):
+    column = np.minimum(np.maximum(np.ceil(x - 0.5), 0), width).astype(np.int64)
+    step = column[1:] - column[:-1]
+    count = np.abs(step)
+    last = count.cumsum()
+    crossings = int(last[-1])
+    if crossings > MAX_CROSSINGS:
+        raise RecordError("malformed polygon", f"a polygon crosses columns of pixels {crossings} times, at most {MAX_CROSSINGS} are filled")
+    first = np.minimum(column[1:], column[:-1]) + (count - last)
+    run, rise = ends[:, 1:] - ends[:, :-1]
+    with np.errstate(all="ignore"):  # vertical edges cross no column
+        slope = rise / run
+    edges = np.array((first, x[:-1], slope, y[:-1])).repeat(count, 1)
+    edges[0] += np.arange(crossings)
+    crossing = edges[3] + (edges[0] + 0.5 - edges[1]) * edges[2]
+    # Whole numbers up to 2^53 are exact as floats. Every two cuts in the order of their positions enclose a run; cuts at one place cancel
+    # each other in pairs.
+    cuts = (edges[0] * height + np.minimum(np.maximum(np.ceil(crossing - 0.5), 0), height)).astype(np.int64)
+    cuts.sort()
+    changes = cuts[1:] != cuts[:-1]
+    if not changes.all():
+        distinct = np.flatnonzero(np.concatenate([[True], changes]))
         times = np.diff(distinct, append=len(cuts))
         cuts = cuts[distinct[times % 2 == 1]]
     return cuts.reshape(-1, 2)

@@ -25,6 +25,7 @@ from mmstreet.formats import rules
 from mmstreet.formats.class_lists import number_names
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.outlines import trace_outline
+from mmstreet.formats.overlaps import drawing_order
 from mmstreet.formats.pictures import image_names, refuse_taken
 from mmstreet.formats.poly2d import counts_from_polygons
 from mmstreet.formats.records import ImageRecord, InstanceRecord, Reader, Task, Writer
@@ -163,7 +164,9 @@ class YoloWriter(Writer):
     def render(self, image: ImageRecord, report: ConversionReport) -> str:
         """Write the label file and return the image's name."""
         numbers = {label.raw_id: label.train_id for label in self.table.labels}
-        lines = [self._render_line(instance, numbers[instance.category_id], image, report) for instance in image.instances]
+        # Scores are lost, so that the order has to say which object lies on which.
+        instances = [image.instances[position] for position in drawing_order(image.instances)]
+        lines = [self._render_line(instance, numbers[instance.category_id], image, report) for instance in instances]
         path = Path(self.path) / self.target(image.name)
         refuse_taken(path)
         write_bytes("".join(lines).encode(), path, durable=False)

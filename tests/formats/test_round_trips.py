@@ -20,7 +20,7 @@ from tests.helpers.label_scenes import MemoryReader, class_map, make_instance, m
 BOTH = sorted(set(READERS) & set(WRITERS))
 OWN = get_table([dict(name="Straße", id=0, color=(1, 2, 3)), dict(name="Auto", id=3, thing=True), dict(name="Laster", id=200, thing=True)])
 THINGS = {label.name for label in CITYSCAPES19.labels if label.is_thing}
-FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @contextlib.contextmanager
