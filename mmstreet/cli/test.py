@@ -6,7 +6,16 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmstreet.cli.arguments import CommandParser, add_cfg_options, add_loading, add_model, add_processes, read_cfg_options, settle_data
+from mmstreet.cli.arguments import (
+    CommandParser,
+    add_cfg_options,
+    add_loading,
+    add_model,
+    add_processes,
+    add_speed,
+    read_cfg_options,
+    settle_data,
+)
 from mmstreet.datasets.layouts import SPLITS
 
 
@@ -67,6 +76,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         "default: the refiner of the config itself, if it has one",
     )
     add_loading(parser)
+    add_speed(parser)
     add_cfg_options(parser)
     add_processes(parser)
     args = parser.parse_intermixed_args(argv)
@@ -107,6 +117,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         cfg_options=read_cfg_options(args.cfg_options),
         launcher=args.launcher,
         load_from=args.checkpoint,
+        amp=args.amp,
+        channels_last=args.channels_last,
+        compiled=args.compile,
         batch_size=args.batch_size,
         loader="test_dataloader",
         data=args.data,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmstreet.cli.arguments import CommandParser, add_cfg_options, add_loading, add_processes, read_cfg_options, settle_data
+from mmstreet.cli.arguments import CommandParser, add_cfg_options, add_loading, add_processes, add_speed, read_cfg_options, settle_data
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -49,7 +49,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     )
     parser.add_argument("--lr", type=float, metavar="RATE", help="learning rate; what its schedule ends with changes in proportion")
     add_loading(parser)
-    parser.add_argument("--amp", action="store_true", help="mixed precision: float16 on a GPU, bfloat16 on CPU")
+    add_speed(parser)
     parser.add_argument(
         "--ema",
         nargs="?",
@@ -116,6 +116,8 @@ def _load_stage(args: argparse.Namespace, path: Path, before: Config | None) -> 
         launcher=args.launcher,
         resume=args.resume,
         amp=args.amp,
+        channels_last=args.channels_last,
+        compiled=args.compile,
         load_from=before and before.work_dir,
         epochs=args.epochs,
         iters=args.iters,

@@ -15,16 +15,17 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from mmstreet.datasets.data_file import is_data_file, read_data_file
+from mmstreet.engine.amp import set_mixed_precision
 from mmstreet.engine.checkpoints import find_checkpoint, is_complete, latest_checkpoint
 from mmstreet.engine.compiled_ops import check_ops, explain_instances
 from mmstreet.engine.config_keys import check_keys, check_options
 from mmstreet.engine.data_config import fit_config, lacks_data
 from mmstreet.engine.errors import LaunchError
-from mmstreet.engine.run_options import set_batch_size, set_data_root, set_learning_rate, set_length, set_mixed_precision
+from mmstreet.engine.run_options import set_batch_size, set_data_root, set_learning_rate, set_length
 from mmstreet.files.config_files import find_config
 
 LAUNCHERS = ("auto", "none", "pytorch", "slurm", "mpi")
-HOOKS = ("CheckpointGuardHook", "MissedValidationHook", "ScheduleHook")
+HOOKS = ("CheckpointGuardHook", "DeviceHook", "MissedValidationHook", "ScheduleHook")
 """Hooks that every run has, whatever its config lists."""
 
 
@@ -72,6 +73,8 @@ def load_config(
     launcher: str = "auto",
     resume: bool | str | Path | None = None,
     amp: bool = False,
+    channels_last: bool = False,
+    compiled: bool = False,
     load_from: str | Path | None = None,
     epochs: int | None = None,
     iters: int | None = None,
@@ -91,7 +94,9 @@ def load_config(
         launcher: Who started the processes. ``'auto'`` is ``'pytorch'`` below torchrun and ``'none'`` elsewhere.
         resume: ``True`` goes on from the newest complete checkpoint in ``work_dir``, or starts from the beginning when there is none
             yet (a requeued cluster job needs no second command); a path goes on from that checkpoint, or from the newest in that folder.
-        amp: Mixed precision: float16 with loss scaling on a GPU, bfloat16 on CPU.
+        amp: Mixed precision, in training, validation and test: float16 on a GPU, bfloat16 on a CPU that is fast in it.
+        channels_last: Lay out weights and maps with their channels last; see ``DeviceHook``.
+        compiled: Compile the backbone; see ``DeviceHook``.
         load_from: Checkpoint whose weights are loaded, by path or URL, or the folder of a run for its newest one; overrules the config's.
         epochs: Length of the run, for a config that counts epochs; schedules that end with the run end with it then too.
         iters: The same for a config that counts iterations.
@@ -143,6 +148,12 @@ def load_config(
         _set_resume(cfg, resume)
     if amp:
         set_mixed_precision(cfg)
+    if channels_last or compiled:
+        _replace_hook(cfg, dict(type="mmstreet.DeviceHook", channels_last=channels_last, compiled=compiled))
+    if get_device() == "cuda":
+        for loader in ("train_dataloader", "val_dataloader", "test_dataloader"):
+            if cfg.get(loader):
+                cfg[loader].setdefault("pin_memory", True)
     if cfg.launcher == "none" or get_device() == "cpu":
         changed = sync_bn_to_bn(cfg.get("model"))
         cfg.pop("sync_bn", None)

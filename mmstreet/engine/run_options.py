@@ -8,7 +8,6 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.dataset import InfiniteSampler
-from mmengine.device import get_device
 from mmengine.runner import Runner
 
 from mmstreet.engine.errors import LaunchError
@@ -119,26 +118,6 @@ def set_data_root(cfg: Config, folder: str | Path) -> None:
         found = f"reads from {len(roots)} folders ({', '.join(sorted(roots))})" if roots else "names no data_root"
         raise LaunchError(f"config '{cfg.filename}' {found}, so --data cannot replace one: {advice}")
     _replace_root(places, roots.pop().rstrip("/"), str(folder).rstrip("/") or "/", set())
-
-
-def set_mixed_precision(cfg: Config) -> None:
-    """Switch the optimizer wrapper to mixed precision: float16 with loss scaling on a GPU, bfloat16 on CPU.
-
-    Raises:
-        LaunchError: If the wrapper is of an unknown type, or for a detector on a CPU.
-    """
-    kind = cfg.optim_wrapper.get("type", "OptimWrapper")
-    if kind in ("AmpOptimWrapper", "mmstreet.CpuAmpOptimWrapper"):
-        return
-    if kind != "OptimWrapper":
-        raise LaunchError(f"mixed precision needs optim_wrapper.type='OptimWrapper', but the config has '{kind}'; leave --amp out")
-    if get_device() == "cpu":
-        if cfg.get("default_scope") == "mmdet":
-            raise LaunchError("mixed precision on a CPU is bfloat16, which mmcv's NMS and RoIAlign do not take; leave --amp out")
-        cfg.optim_wrapper.type = "mmstreet.CpuAmpOptimWrapper"
-    else:
-        cfg.optim_wrapper.type = "AmpOptimWrapper"
-        cfg.optim_wrapper.loss_scale = "dynamic"
 
 
 def _schedulers(cfg: Config) -> list[dict]:

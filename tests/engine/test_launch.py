@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.optim import OptimWrapper
 
-from mmstreet.engine import launch, run_options
+from mmstreet.engine import amp, launch
 from mmstreet.engine.amp import CpuAmpOptimWrapper
 from mmstreet.engine.errors import LaunchError
 from mmstreet.engine.launch import build_runner, load_config, sync_bn_to_bn
@@ -101,9 +101,45 @@ def test_sync_bn_stays_where_gpus_can_synchronise(config_file, monkeypatch, laun
     [("cpu", dict(type="mmstreet.CpuAmpOptimWrapper")), ("cuda", dict(type="AmpOptimWrapper", loss_scale="dynamic"))],
 )
 def test_amp_follows_the_device(config_file, monkeypatch, device, expected):
-    monkeypatch.setattr(run_options, "get_device", lambda: device)
-    cfg = load_config(config_file(), amp=True)
+    monkeypatch.setattr(amp, "get_device", lambda: device)
+    monkeypatch.setattr(amp, "refuse_bfloat16", lambda: None)
+    cfg = load_config(config_file("val_cfg = dict(type='ValLoop')\ntest_cfg = dict()\n"), amp=True)
     assert cfg.optim_wrapper == dict(optimizer=dict(type="SGD", lr=0.1), **expected)
+    assert cfg.val_cfg.fp16
+    assert cfg.test_cfg.fp16
+
+
+def test_amp_on_a_processor_without_bfloat16_stays_in_float32_and_says_so(config_file, monkeypatch, caplog):
+    monkeypatch.setattr(amp, "get_device", lambda: "cpu")
+    monkeypatch.setattr(amp, "time_bfloat16", lambda: 42.4)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False, raising=False)
+    said = []
+    monkeypatch.setattr(amp, "print_log", lambda text, **_: said.append(text))
+    cfg = load_config(config_file("val_cfg = dict()\n"), amp=True)
+    assert cfg.optim_wrapper.type == "OptimWrapper"
+    assert "fp16" not in cfg.val_cfg
+    assert len(said) == 1
+    assert "no bfloat16 arithmetic, a step of a 3x3 convolution takes 42.4 times as long in it as in float32" in said[0]
+
+
+@pytest.mark.parametrize(("slower", "refused"), [(0.5, False), (1.2, False), (3.0, True)])
+def test_a_processor_that_says_yes_is_timed(monkeypatch, slower, refused):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True, raising=False)
+    monkeypatch.setattr(amp, "time_bfloat16", lambda: slower)
+    assert (amp.refuse_bfloat16() is not None) == refused
+
+
+def test_a_step_is_timed_in_both_types():
+    assert 0 < amp.time_bfloat16() < 10_000
+
+
+def test_memory_is_pinned_for_a_gpu_only_and_where_the_config_says_nothing(config_file, monkeypatch):
+    text = "train_dataloader = dict(batch_size=2)\nval_dataloader = dict(pin_memory=False)\n"
+    assert "pin_memory" not in load_config(config_file(text)).train_dataloader or torch.cuda.is_available()
+    monkeypatch.setattr(launch, "get_device", lambda: "cuda")
+    cfg = load_config(config_file(text))
+    assert cfg.train_dataloader.pin_memory
+    assert not cfg.val_dataloader.pin_memory
 
 
 def test_amp_refuses_a_wrapper_that_it_does_not_know(config_file):
@@ -114,10 +150,10 @@ def test_amp_refuses_a_wrapper_that_it_does_not_know(config_file):
 @needs_ops
 def test_amp_on_cpu_is_refused_for_detectors(config_file, monkeypatch):
     path = config_file("default_scope = 'mmdet'\n")
-    monkeypatch.setattr(run_options, "get_device", lambda: "cpu")
+    monkeypatch.setattr(amp, "get_device", lambda: "cpu")
     with pytest.raises(LaunchError, match="NMS and RoIAlign do not take; leave --amp out"):
         load_config(path, amp=True)
-    monkeypatch.setattr(run_options, "get_device", lambda: "cuda")
+    monkeypatch.setattr(amp, "get_device", lambda: "cuda")
     assert load_config(path, amp=True).optim_wrapper.type == "AmpOptimWrapper"
 
 

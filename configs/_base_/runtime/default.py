@@ -19,6 +19,7 @@ custom_hooks = [
     dict(type="mmstreet.ExactResumeHook"),
     dict(type="mmstreet.FiniteLossHook"),
     dict(type="mmstreet.CheckpointGuardHook"),
+    dict(type="mmstreet.DeviceHook"),
     dict(type="mmstreet.MissedValidationHook"),
     dict(type="mmstreet.ScheduleHook"),
 ]

@@ -2,6 +2,7 @@
 
 from mmstreet.engine.hooks.checkpoint import AtomicCheckpointHook
 from mmstreet.engine.hooks.checkpoint_guard import CheckpointGuardHook
+from mmstreet.engine.hooks.device import DeviceHook
 from mmstreet.engine.hooks.exact_resume import ExactResumeHook
 from mmstreet.engine.hooks.finite_loss import FiniteLossHook
 from mmstreet.engine.hooks.load_from import LoadFromHook
@@ -12,6 +13,7 @@ from mmstreet.engine.hooks.schedule import ScheduleHook
 __all__ = [
     "AtomicCheckpointHook",
     "CheckpointGuardHook",
+    "DeviceHook",
     "ExactResumeHook",
     "FiniteLossHook",
     "LoadFromHook",
