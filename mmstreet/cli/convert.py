@@ -23,6 +23,7 @@ _OPTIONS = {
     "label_suffix": ("--from", ("semantic",)),
     "palette": ("--from", ("semantic",)),
     "no_overlaps": ("--to", ("scalabel",)),
+    "polygons": ("--to", ("scalabel", "coco")),
     "copy_images": ("--to", ("yolo", "cityscapes", "fiftyone")),
     "with_predictions": ("--to", ("fiftyone",)),
     "scores": ("--to", ("fiftyone",)),
@@ -53,6 +54,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument("--palette", choices=("color", "index"), help="with --from semantic: what pixels of palette images are")
     parser.add_argument("--predictions", type=Path, help="with --from coco: COCO results that take the place of the annotations")
     parser.add_argument("--no-overlaps", action="store_true", help="with --to scalabel: each pixel belongs to one instance, by score")
+    parser.add_argument("--polygons", action="store_true", help="with --to scalabel or coco: polygons of the same pixels, no run lengths")
     parser.add_argument("--copy-images", action="store_true", help="with --to yolo, cityscapes or fiftyone: put the images there, too")
     parser.add_argument(
         "--with-predictions", type=Path, metavar="PATH", help="with --to fiftyone: predictions beside the labels, any format"
@@ -90,6 +92,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     }
     reader = reader_type(args.input, table, args.images, **{name: value for name, value in told.items() if value})
     more = {"overlaps": False} if args.no_overlaps else {"scores": args.scores} if args.scores else {}
+    more |= {"polygons": True} if args.polygons else {}
     if args.with_predictions:
         source = _recognise(args.with_predictions)
         found = get_reader(source).find_table(args.with_predictions)

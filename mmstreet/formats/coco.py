@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from mmstreet.formats import rules
 from mmstreet.formats.class_lists import table_from_categories
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.json_stream import compact_json, load_json
+from mmstreet.formats.outlines import trace_counts
 from mmstreet.formats.poly2d import counts_from_polygons
 from mmstreet.formats.records import ImageRecord, InstanceRecord, Reader, Task, Writer
 from mmstreet.labels import BDD100K_INS8, LabelTable
@@ -167,46 +169,66 @@ class CocoWriter(Writer):
 
     Beside COCO's own keys, images carry ``attributes`` (weather, scene, time of day) and annotations ``ignore``,
     ``attributes`` (the four flags) and ``scalabel_id``; ``iscrowd`` is set for crowds and for ignored instances.
+
+    Attributes:
+        path: The JSON file.
+        table: The classes.
+        polygons: Write masks as polygons where ``iscrowd`` is not set, which cover the same pixels; regions with holes become several.
     """
 
     path: Path
     table: LabelTable = BDD100K_INS8
+    polygons: bool = False
 
     def render(self, image: ImageRecord, report: ConversionReport) -> tuple[dict, list[dict]]:
         """Return the image's entry and those of its annotations, without the ids that count over all images."""
         report.images_out += 1
         report.instances_out += len(image.instances)
         entry = {"file_name": image.name, "height": image.size_hw[0], "width": image.size_hw[1], "attributes": image.attributes}
-        return entry, [_render_annotation(instance, image.size_hw) for instance in image.instances]
+        return entry, [_render_annotation(instance, image.size_hw, polygons=self.polygons) for instance in image.instances]
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Callable[[tuple[dict, list[dict]]], None]]:
-        """Give the function that adds a rendered image; annotations wait on disk until the list of images is complete."""
-        categories = [{"id": label.raw_id, "name": label.name, "supercategory": label.group} for label in self.table.labels]
-        numbers = {"image": 0, "annotation": 0}
-        with (
-            atomic_path(self.path) as temporary,
-            open(temporary, "w", encoding="utf-8") as file,
-            tempfile.TemporaryFile("w+", encoding="utf-8", dir=temporary.parent) as annotations,
-        ):
-            file.write(f'{{"info":{{"description":"{self.table.name}"}},"categories":{compact_json(categories)},\n"images":[')
-
-            def add(rendered: tuple[dict, list[dict]]) -> None:
-                numbers["image"] += 1
-                file.write(("," if numbers["image"] > 1 else "") + "\n" + compact_json({"id": numbers["image"], **rendered[0]}))
-                for annotation in rendered[1]:
-                    numbers["annotation"] += 1
-                    entry = {"id": numbers["annotation"], "image_id": numbers["image"], **annotation}
-                    annotations.write(("," if numbers["annotation"] > 1 else "") + "\n" + compact_json(entry))
-
-            yield add
-            file.write('],\n"annotations":[')
-            annotations.seek(0)
-            shutil.copyfileobj(annotations, file)
-            file.write("]}\n")
+        """Give the function that adds a rendered image."""
+        count = itertools.count(1)
+        with open_lists(self.path, self.table) as add:
+            yield lambda rendered: add(rendered[0], [{"id": next(count), **annotation} for annotation in rendered[1]])
 
 
-def _render_annotation(instance: InstanceRecord, size_hw: tuple[int, int]) -> dict:
+@contextlib.contextmanager
+def open_lists(path: Path, table: LabelTable) -> Iterator[Callable[[dict, list[dict]], None]]:
+    """Open a COCO file for writing; it appears when the block ends well.
+
+    Gives a function that adds an image's entry, whose id counts from 1, and its annotations, which wait on disk until the list of images is
+    complete.
+    """
+    categories = [
+        {"id": row.raw_id, "name": row.name, "supercategory": row.group, "isthing": int(row.is_thing), "color": list(row.color)}
+        for row in table.labels
+    ]
+    count, separators = itertools.count(1), {}
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", encoding="utf-8") as file,
+        tempfile.TemporaryFile("w+", encoding="utf-8", dir=temporary.parent) as annotations,
+    ):
+        head = {"info": {"description": table.name}, "categories": categories}
+        file.write(f'{compact_json(head)[:-1]},\n"images":[')
+
+        def add(entry: dict, own: list[dict]) -> None:
+            number = next(count)
+            for stream, row in ((file, {"id": number, **entry}), *((annotations, {"image_id": number, **row}) for row in own)):
+                stream.write(separators.get(stream, "") + "\n" + compact_json(row))
+                separators[stream] = ","
+
+        yield add
+        file.write('],\n"annotations":[')
+        annotations.seek(0)
+        shutil.copyfileobj(annotations, file)
+        file.write("]}\n")
+
+
+def _render_annotation(instance: InstanceRecord, size_hw: tuple[int, int], *, polygons: bool) -> dict:
     annotation = {
         "category_id": instance.category_id,
         "bbox": list(instance.bbox),
@@ -216,7 +238,9 @@ def _render_annotation(instance: InstanceRecord, size_hw: tuple[int, int]) -> di
         "attributes": instance.flags,
         "scalabel_id": instance.source_id,
     }
-    if instance.counts is not None:
+    if instance.counts is not None and polygons and not annotation["iscrowd"]:
+        annotation["segmentation"] = [[x for point in polygon for x in point] for polygon in trace_counts(instance.counts, size_hw)]
+    elif instance.counts is not None:
         annotation["segmentation"] = {"size": list(size_hw), "counts": encode_counts(instance.counts)}
     if instance.score is not None:
         annotation["score"] = instance.score

@@ -19,9 +19,9 @@ from mmstreet.files.atomic import atomic_path
 from mmstreet.files.images import ImageFileError, open_header, read_regular_file
 from mmstreet.formats import rules
 from mmstreet.formats.class_lists import table_from_categories
-from mmstreet.formats.coco import read_label
+from mmstreet.formats.coco import open_lists, read_label
 from mmstreet.formats.conversion_report import ConversionReport
-from mmstreet.formats.json_stream import compact_json, load_json
+from mmstreet.formats.json_stream import load_json
 from mmstreet.formats.overlaps import visible_segments
 from mmstreet.formats.pictures import refuse_taken
 from mmstreet.formats.records import FEATURES, ImageRecord, InstanceRecord, Reader, Task, Writer
@@ -181,17 +181,5 @@ class CocoPanopticWriter(Writer):
     @contextlib.contextmanager
     def open(self) -> Iterator[Callable[[tuple[dict, dict]], None]]:
         """Give the function that adds a rendered image."""
-        images, annotations = [], []
-
-        def add(rendered: tuple[dict, dict]) -> None:
-            images.append(compact_json({"id": len(images) + 1, **rendered[0]}))
-            annotations.append(compact_json({"image_id": len(images), **rendered[1]}))
-
-        yield add
-        categories = [
-            {"id": x.raw_id, "name": x.name, "supercategory": x.group, "isthing": int(x.is_thing), "color": list(x.color)}
-            for x in self.table.labels
-        ]
-        with atomic_path(Path(self.path) / f"{NAME}.json") as temporary, open(temporary, "w", encoding="utf-8") as file:
-            file.write(f'{{"categories":{compact_json(categories)},\n"images":[')
-            file.write(",\n".join(images) + '],\n"annotations":[' + ",\n".join(annotations) + "]}\n")
+        with open_lists(Path(self.path) / f"{NAME}.json", self.table) as add:
+            yield lambda rendered: add(rendered[0], [rendered[1]])

@@ -48,7 +48,7 @@ def convert(
         workers: Processes; ``None`` takes one per core, 1 works in this process.
         strict: Stop at the first label or image that cannot be converted, instead of counting it.
         progress: Show a bar.
-        copy_images: Put the image files where the format has them, by hard links where the disk allows that.
+        copy_images: Put copies of the image files where the format has them.
         overwrite: Replace a folder that is not empty; a file is replaced in any case.
 
     Raises:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from mmstreet.files.rle import bbox_from_counts, mask_from_counts
+
 Polygon = list[tuple[int, int]]
+_INSIDE = 0.25
+"""Pixels between the edge of a mask and the polygon of :func:`trace_outline`; more than 0 and less than 0.5."""
 
 
 def trace_polygons(mask: np.ndarray) -> list[Polygon]:
@@ -38,11 +42,19 @@ def trace_polygons(mask: np.ndarray) -> list[Polygon]:
     return polygons
 
 
-def trace_outline(mask: np.ndarray) -> tuple[Polygon, int, int]:
-    """Return one closed polygon along pixel edges that encloses exactly a mask by the even–odd rule, whatever holes and parts it has.
+def trace_counts(counts: np.ndarray, size_hw: tuple[int, int]) -> list[Polygon]:
+    """Return the polygons of :func:`trace_polygons` for a mask given by its COCO run lengths."""
+    x, y, width, height = bbox_from_counts(counts, size_hw[0])
+    mask = mask_from_counts(counts, size_hw)[y : y + height, x : x + width]
+    return [[(px + x, py + y) for px, py in polygon] for polygon in trace_polygons(mask)]
 
-    The line goes to each hole, round it and back on itself, inside the mask; and so to each further part, by the way between the nearest
-    corners found. There and back encloses nothing, so that a pixel's centre is inside where the mask is.
+
+def trace_outline(mask: np.ndarray) -> tuple[list[tuple[float, float]], int, int]:
+    """Return one closed polygon for a mask, whatever holes and parts it has; coordinates are those of :func:`trace_polygons`.
+
+    It runs a quarter of a pixel outside of the centres of the outermost pixels: by the even–odd rule exactly the mask's centres are inside,
+    and OpenCV's ``fillPoly``, which cuts coordinates to whole pixels and draws the border, fills the mask, too. From the border the line
+    goes to each hole, inside the mask, round it and back on itself; and so to each further part, which OpenCV draws as well.
 
     Args:
         mask: bool ``[H, W]``.
@@ -51,30 +63,43 @@ def trace_outline(mask: np.ndarray) -> tuple[Polygon, int, int]:
         The polygon as ``(x, y)``, first corner not repeated, empty for an empty mask; the number of holes; and the number of parts.
     """
     loops = _trace_loops(mask)
-    holes = [loop for loop in loops if _signed_area(loop) < 0]
-    parts = [loop for loop in loops if _signed_area(loop) > 0]
-    count = len(holes), len(parts)
+    lines = [_move_inside(loop) for loop in loops]
+    holes = [number for number, loop in enumerate(loops) if _signed_area(loop) < 0]
+    parts = [number for number, loop in enumerate(loops) if _signed_area(loop) > 0]
+    open_loops = set(range(len(loops)))
     # The lowest hole first: the loop above it that it is joined to is joined itself later on.
-    for hole in sorted(holes, key=_top, reverse=True):
-        y, x = _top(hole)
+    for hole in sorted(holes, key=lambda number: _top(loops[number]), reverse=True):
+        y, x = _top(loops[hole])
         above = y
         while above > 0 and mask[above - 1, x]:
             above -= 1
-        others = [loop for loop in (*holes, *parts) if loop is not hole]
-        loop, place = next((loop, i) for loop in others if (i := _edge_at(loop, x, above)) is not None)
-        loop[place + 1 : place + 1] = [(x, above), *_from(hole, (x, y)), (x, y), (x, above)]
-        holes = [other for other in holes if other is not hole]
+        open_loops.remove(hole)
+        start = _edge_at(loops[hole], x, y) + 1
+        loop, place = next((number, i) for number in open_loops if (i := _edge_at(loops[number], x, above)) is not None)
+        for points, high, low in (
+            (loops, (x, above), (x, y)),
+            (lines, (x + 0.5, above + _INSIDE), (x + 0.5, y - _INSIDE)),
+        ):
+            way = [high, low, *points[hole][start:], *points[hole][:start], low, high]
+            points[loop][place + 1 : place + 1] = way
     if not parts:
-        return [], *count
-    outline = parts[0]
+        return [], len(holes), len(parts)
+    outline = lines[parts[0]]
     for part in parts[1:]:
-        ends = np.array(outline), np.array(part)
-        start = ends[0][np.abs(ends[0] - ends[1][0]).sum(1).argmin()]
-        end = ends[1][np.abs(ends[1] - start).sum(1).argmin()]
-        start, end = tuple(start.tolist()), tuple(end.tolist())
-        place = outline.index(start)
-        outline[place + 1 : place + 1] = [*_from(part, end), end, start]
-    return outline, *count
+        ends = np.array(outline), np.array(lines[part])
+        place = int(np.abs(ends[0] - ends[1][0]).sum(1).argmin())
+        start = int(np.abs(ends[1] - ends[0][place]).sum(1).argmin())
+        ring = lines[part][start:] + lines[part][:start]
+        outline[place + 1 : place + 1] = [*ring, ring[0], outline[place]]
+    return outline, len(holes), len(parts)
+
+
+def _move_inside(loop: Polygon) -> list[tuple[float, float]]:
+    """Move each corner to the inside, which lies to the right of both edges that meet in it."""
+    points = np.array(loop)
+    ahead = np.sign(np.roll(points, -1, 0) - points)
+    edges = ahead + np.roll(ahead, 1, 0)  # one horizontal, one vertical
+    return [tuple(point) for point in (points + _INSIDE * np.stack([-edges[:, 1], edges[:, 0]], 1)).tolist()]
 
 
 def trace_centres(mask: np.ndarray) -> list[Polygon]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
@@ -83,7 +82,7 @@ def image_size(data: bytes) -> tuple[int, int] | None:
 
 
 def copy_picture(image: ImageRecord, path: Path) -> None:
-    """Put an image's file at a path, by a hard link where the disk allows that.
+    """Copy an image's file to a path.
 
     Raises:
         RecordError: If the file is missing or no regular file.
@@ -91,10 +90,6 @@ def copy_picture(image: ImageRecord, path: Path) -> None:
     """
     refuse_taken(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(image.picture, Path) and image.picture.is_file():
-        with contextlib.suppress(OSError):  # another disk, or one without links
-            path.hardlink_to(image.picture.resolve())
-            return
     write_bytes(picture_bytes(image, where="the data set"), path, durable=False)
 
 

@@ -13,6 +13,7 @@ from mmstreet.formats.bitmask import read_bitmask
 from mmstreet.formats.bitmask_codec import decode_bitmask
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.json_stream import compact_json
+from mmstreet.formats.outlines import trace_counts
 from mmstreet.formats.overlaps import without_overlaps
 from mmstreet.formats.poly2d import counts_from_polygons
 from mmstreet.formats.records import FEATURES, ImageRecord, InstanceRecord, Reader, Task, Writer
@@ -198,11 +199,13 @@ class ScalabelWriter(Writer):
         table: Gives the names of the categories.
         overlaps: Keep masks as they are; ``False`` gives each pixel to one instance, as BDD100K's evaluation of
             predictions demands (by score when all instances have one, else to the later instance).
+        polygons: Write masks as ``poly2d`` that covers the same pixels, instead of run lengths; regions with holes become several polygons.
     """
 
     path: Path
     table: LabelTable = BDD100K_INS8
     overlaps: bool = True
+    polygons: bool = False
 
     def render(self, image: ImageRecord, report: ConversionReport) -> str:
         """Return the frame as JSON text."""
@@ -210,7 +213,10 @@ class ScalabelWriter(Writer):
         instances = image.instances if self.overlaps else without_overlaps(image, report)
         report.instances_out += len(instances)
         names = {label.raw_id: label.name for label in self.table.labels}
-        labels = [_render_label(index, instance, names, image.size_hw) for index, instance in enumerate(instances, start=1)]
+        labels = [
+            _render_label(index, instance, names, image.size_hw, polygons=self.polygons)
+            for index, instance in enumerate(instances, start=1)
+        ]
         size = {"width": image.size_hw[1], "height": image.size_hw[0]}
         return compact_json({"name": image.name, "attributes": image.attributes, "size": size, "labels": labels})
 
@@ -238,7 +244,7 @@ class ScalabelWriter(Writer):
             file.write("]}\n")
 
 
-def _render_label(index: int, instance: InstanceRecord, names: dict[int, str], size_hw: tuple[int, int]) -> dict:
+def _render_label(index: int, instance: InstanceRecord, names: dict[int, str], size_hw: tuple[int, int], *, polygons: bool) -> dict:
     x, y, width, height = instance.bbox
     label = {
         "id": instance.source_id or str(index),
@@ -247,7 +253,10 @@ def _render_label(index: int, instance: InstanceRecord, names: dict[int, str], s
         "attributes": instance.flags,
         "box2d": {"x1": x, "y1": y, "x2": x + width - 1, "y2": y + height - 1},
     }
-    if instance.counts is not None:
+    if instance.counts is not None and polygons:
+        outlines = trace_counts(instance.counts, size_hw)
+        label["poly2d"] = [{"vertices": outline, "types": "L" * len(outline), "closed": True} for outline in outlines]
+    elif instance.counts is not None:
         label["rle"] = {"counts": encode_counts(instance.counts), "size": list(size_hw)}
     if instance.score is not None:
         label["score"] = instance.score

@@ -1,8 +1,9 @@
 """YOLO's segmentation labels: a text file per image with one line per object, its class and one polygon in shares of width and height.
 
-A line has room for one polygon without holes, so that each hole and each further part is reached by a line there and back, which encloses
-nothing. Filled by the rule of pixel centres, as pycocotools and this package do, the polygon gives exactly the mask. ``data.yaml`` names
-the classes. Source: the page on segmentation data sets in the documentation of Ultralytics.
+A line has room for one polygon without holes, so that each hole and each further part of an object is reached by a line there and back,
+which encloses nothing; regions that are no single object have a line per part. Filled by the rule of pixel centres, as pycocotools and
+this package do, the polygon gives exactly the mask, and as Ultralytics fills it, all but the lines to further parts. ``data.yaml`` has the
+names. Source: the page on segmentation data sets in the documentation of Ultralytics.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+import cv2
 import numpy as np
 
 from mmstreet.deps import require
@@ -163,28 +165,30 @@ class YoloWriter(Writer):
 
     def render(self, image: ImageRecord, report: ConversionReport) -> str:
         """Write the label file and return the image's name."""
-        numbers = {label.raw_id: label.train_id for label in self.table.labels}
         # Scores are lost, so that the order has to say which object lies on which.
         instances = [image.instances[position] for position in drawing_order(image.instances)]
-        lines = [self._render_line(instance, numbers[instance.category_id], image, report) for instance in instances]
+        lines = [line for instance in instances for line in self._render_lines(instance, image, report)]
         path = Path(self.path) / self.target(image.name)
         refuse_taken(path)
         write_bytes("".join(lines).encode(), path, durable=False)
         report.images_out += 1
-        report.instances_out += len(lines)
+        report.instances_out += len(instances)
         return image.name
 
-    def _render_line(self, instance: InstanceRecord, number: int, image: ImageRecord, report: ConversionReport) -> str:
-        height, width = image.size_hw
-        x, y, w, h = instance.bbox
+    def _render_lines(self, instance: InstanceRecord, image: ImageRecord, report: ConversionReport) -> Iterator[str]:
+        (height, width), (x, y, w, h) = image.size_hw, instance.bbox
+        label = next(label for label in self.table.labels if label.raw_id == instance.category_id)
         if instance.counts is None:
-            return f"{number} {_share(x + w / 2, width)} {_share(y + h / 2, height)} {_share(w, width)} {_share(h, height)}\n"
-        outline, holes, parts = trace_outline(mask_from_counts(instance.counts, image.size_hw)[y : y + h, x : x + w])
+            yield f"{label.train_id} {_share(x + w / 2, width)} {_share(y + h / 2, height)} {_share(w, width)} {_share(h, height)}\n"
+            return
+        mask = mask_from_counts(instance.counts, image.size_hw)[y : y + h, x : x + w]
         where = f"image '{image.name}', label {instance.source_id or 'without id'}"
-        for what, count in (("hole reached by a line there and back", holes), ("part reached by a line there and back", parts - 1)):
-            if count:
-                report.note(what, f"{where}: {count}")
-        return f"{number} {' '.join(f'{_share(px + x, width)} {_share(py + y, height)}' for px, py in outline)}\n"
+        for part in [mask] if label.is_thing and not instance.crowd else _split_parts(mask):
+            outline, holes, parts = trace_outline(part)
+            for what, count in (("hole reached by a line there and back", holes), ("part reached by a line there and back", parts - 1)):
+                if count:
+                    report.note(what, f"{where}: {count}")
+            yield f"{label.train_id} {' '.join(f'{_share(px + x, width)} {_share(py + y, height)}' for px, py in outline)}\n"
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Callable[[str], None]]:
@@ -195,6 +199,12 @@ class YoloWriter(Writer):
         splits = {"train": "images", "val": "images", **splits} if "train" not in splits else splits
         rows = "".join(f"  {i}: {json.dumps(name, ensure_ascii=False)}\n" for i, name in enumerate(self.table.names))
         write_text("".join(f"{split}: {folder}\n" for split, folder in splits.items()) + f"names:\n{rows}", Path(self.path) / SETTINGS)
+
+
+def _split_parts(mask: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the connected parts of a mask; pixels that touch at a corner only are apart."""
+    count, numbers = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    yield from (numbers == number for number in range(1, count))
 
 
 def _share(value: float, side: int) -> str:

@@ -1,9 +1,11 @@
 """Polygons of masks: they cover exactly the mask, whatever its shape."""
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
-from mmstreet.formats.outlines import trace_polygons
+from mmstreet.formats.outlines import trace_centres, trace_outline, trace_polygons
 
 
 def fill(polygons, size_hw):
@@ -58,3 +60,48 @@ def test_random_masks_are_covered_exactly_and_once(density):
         polygons = trace_polygons(mask)
         np.testing.assert_array_equal(fill(polygons, mask.shape), mask)
         assert sum(area(polygon) for polygon in polygons) == mask.sum()
+
+
+def masks(density, number=25):
+    rng = np.random.default_rng(int(10 * density))
+    return [rng.random((7, 9)) < density for _ in range(number)]
+
+
+@pytest.mark.parametrize("density", [0.1, 0.5, 0.8])
+def test_one_polygon_encloses_holes_and_parts_for_pycocotools(density):
+    coding = pytest.importorskip("pycocotools.mask")
+    for mask in masks(density):
+        outline, *_ = trace_outline(mask)
+        if mask.any():
+            flat = [float(value) for point in outline for value in point]
+            np.testing.assert_array_equal(coding.decode(coding.frPyObjects([flat], *mask.shape))[..., 0], mask)
+
+
+@pytest.mark.parametrize("density", [0.5, 0.8])
+def test_one_polygon_is_filled_by_opencv_without_a_pixel_more(density):
+    for mask in masks(density):
+        part = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)[1] == 1
+        if part.any():
+            outline, *_ = trace_outline(part)
+            filled = np.zeros(mask.shape, np.uint8)
+            cv2.fillPoly(filled, [np.array(outline).astype(np.int32)], 1)
+            np.testing.assert_array_equal(filled, part)
+
+
+def test_holes_and_parts_are_counted():
+    mask = np.zeros((7, 12), bool)
+    mask[:, :7] = mask[2:4, 9:] = True
+    mask[1:3, 1:3] = mask[4, 4] = False
+    assert trace_outline(mask)[1:] == (2, 2)
+    assert trace_outline(np.zeros((2, 2), bool)) == ([], 0, 0)
+    assert sorted(trace_outline(np.ones((1, 1), bool))[0]) == [(0.25, 0.25), (0.25, 0.75), (0.75, 0.25), (0.75, 0.75)]
+
+
+@pytest.mark.parametrize("density", [0.1, 0.5, 0.8])
+def test_polygons_through_centres_are_drawn_by_pillow_as_the_mask(density):
+    for mask in masks(density):
+        canvas = Image.new("L", mask.shape[::-1])
+        for polygon in trace_centres(mask):
+            assert len(polygon) >= 3
+            ImageDraw.Draw(canvas).polygon(polygon, fill=1)
+        np.testing.assert_array_equal(np.asarray(canvas), mask)
