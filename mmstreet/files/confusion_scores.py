@@ -126,7 +126,7 @@ def frequency_weighted_iou(confusion: np.ndarray) -> np.ndarray:
     """Mean IoU weighted by the true pixels of each class; nan when no class is labelled.
 
     This is the "frequency weighted IU" of Long et al. (FCN, CVPR 2015). Cityscapes' iIoU, which weights each pixel by the size of its
-    instance, is another score and needs instance labels.
+    instance, is another score; see :mod:`mmstreet.metrics.instance_weighted`.
     """
     _, truth, _ = _class_counts(confusion)
     return _ratio((np.nan_to_num(iou_per_class(confusion)) * truth).sum(-1), truth.sum(-1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,8 +13,9 @@ from mmengine.logging import print_log
 from mmstreet.files import confusion_scores as S
 from mmstreet.files import image_confusions
 from mmstreet.files.image_confusions import ImageConfusions
-from mmstreet.labels import find_table, get_table
+from mmstreet.labels import LabelTable, find_table, get_table
 from mmstreet.metrics import functional as F
+from mmstreet.metrics.instance_weighted import InstanceWeigher
 from mmstreet.metrics.slices import Slice, Slicer, format_slices, list_slices, summarize_slices
 from mmstreet.metrics.summary import format_summary, summarize, summarize_images
 from mmstreet.readback import Readback, on_host
@@ -60,6 +61,11 @@ class StreetIoUMetric(BaseMetric):
             ``'share/<class>'`` (thirds of the images by the share of a class), or an attribute of the file ``attributes``, such as
             ``'weather'``, ``'scene'``, ``'timeofday'``. An image without a value is in the slice "unknown".
         attributes: Scalabel JSON or CSV with the attributes of images; see :class:`~mmstreet.formats.image_attributes.ImageAttributes`.
+        instances: For ``iIoU``, ``catiIoU`` and ``iIoU/<class>``, Cityscapes' instance-weighted IoU: a part of the path of a label file and
+            what stands there in the path of its instance map, ``('_labelIds.png', '_instanceIds.png')`` of Cityscapes or
+            ``('sem_seg/masks', 'ins_seg/bitmasks')`` of BDD100K; see :mod:`mmstreet.metrics.instance_weighted`.
+        instance_sizes: Mean pixels of an instance by class, or ``'cityscapes'`` for those of its evaluation script; by default those of
+            the test set.
         convention: Which classes are absent from the means. ``'mmseg'``: those neither labelled nor predicted. ``'bdd100k'``: those not
             labelled, as in the BDD100K toolkit. (Its "Acc" is a precision; ``Acc`` here is mmseg's recall under both conventions.)
         scope: ``'labelled'`` or ``'scene'``.
@@ -83,6 +89,8 @@ class StreetIoUMetric(BaseMetric):
         table: str | None = None,
         by: Sequence[str] = (),
         attributes: str | None = None,
+        instances: Sequence[str] | None = None,
+        instance_sizes: str | Mapping[str, float] | None = None,
         convention: str = "mmseg",
         scope: str = "labelled",
         ignore_index: int = 255,
@@ -96,6 +104,7 @@ class StreetIoUMetric(BaseMetric):
         if scope not in SCOPES:
             raise ValueError(f"unknown scope '{scope}'; choose one of {', '.join(SCOPES)}")
         self.slicer = Slicer(by, attributes)
+        self.weigher = InstanceWeigher(instances, instance_sizes) if instances is not None else None
         self.table = get_table(table) if table is not None else None
         self.convention = convention
         self.scope = scope
@@ -127,6 +136,10 @@ class StreetIoUMetric(BaseMetric):
                 f"{', '.join(given)}; remap the data set or name the table that it follows"
             )
         return self.table.names
+
+    def _find_table(self) -> LabelTable | None:
+        rows = (self.dataset_meta or {}).get("label_rows") or ()
+        return self.table or find_table({"classes": self.names, "label_rows": rows[: len(self.names)]})
 
     @property
     def counts_background(self) -> bool:
@@ -178,7 +191,11 @@ class StreetIoUMetric(BaseMetric):
             with _named(where):
                 counts = count(labels, preds, **rules)
             counted.append(counts.flatten())
-            images.append((image, self.slicer.measure(pixels, labels, preds, rules), (where, labels, preds, rules)))
+            measured = self.slicer.measure(pixels, labels, preds, rules)
+            if self.weigher is not None:
+                maps = (ids.cpu().numpy() for ids in (labels, preds))
+                measured |= self.weigher.measure(sample.get("seg_map_path"), *maps, names=names, table=self._find_table())
+            images.append((image, measured, (where, labels, preds, rules)))
         if images:
             self._waiting = Readback(torch.stack(counted)), images
             if on_host(counted[0]):
@@ -219,10 +236,8 @@ class StreetIoUMetric(BaseMetric):
         Raises:
             ValueError: If not one pixel of the whole split can be scored.
         """
-        names = self.names
+        names, table = self.names, self._find_table()
         confusion = sum((counts for _, counts, _ in results), np.zeros((len(names) + 1, len(names) + 1), np.int64))
-        rows = (self.dataset_meta or {}).get("label_rows") or ()
-        table = self.table or find_table({"classes": names, "label_rows": rows[: len(names)]})
         report = summarize(confusion, names, table=table, convention=self.convention, scope=self.scope)
         if report["metrics"]["mIoU"] is None:
             raise ValueError(
@@ -240,6 +255,8 @@ class StreetIoUMetric(BaseMetric):
         report["images"] = [{"img_path": image, "mIoU": None if np.isnan(score) else score} for image, score in scores]
         self.slices = self.slicer.cut(self.by_image, [values for _, _, values in results], names, scope=self.scope)
         report["slices"] = {name: summarize_slices(parts, names, convention=self.convention) for name, parts in self.slices.items()}
+        if self.weigher is not None:
+            self.weigher.add_scores(report, [values for _, _, values in results], self.by_image.scored(self.scope), table=table)
         self.report = report
         text = f"{format_summary(report)}\n{format_slices(report['slices'], names)}".rstrip()
         print_log(f"results on {len(results)} images ({self.scope} pixels)\n{text}", logger="current")

@@ -19,7 +19,9 @@ MEAN = "mean of the classes"
 SCORES = {
     "mIoU": "mean IoU",
     "fwIoU": "weighted IoU (by true pixels)",
+    "iIoU": "instance-weighted IoU",
     "catIoU": "category IoU",
+    "catiIoU": "instance-weighted category IoU",
     "aAcc": "pixel accuracy",
     "mAcc": "mean class accuracy",
 }

@@ -19,6 +19,7 @@ _TILES = {
     "aAcc": "pixel accuracy",
     "mAcc": "mean accuracy",
     "fwIoU": "frequency-weighted IoU",
+    "iIoU": "instance-weighted IoU",
     "catIoU": "category IoU",
     "IoU_common": "common classes",
     "IoU_medium": "medium classes",
