@@ -59,7 +59,14 @@ MODELS = _node(
 METRICS = _node(
     "metric",
     root.METRICS,
-    core=("metrics.semantic", "metrics.confidence", "metrics.dangerous_confusions", "metrics.instance", "safety.metric"),
+    core=(
+        "metrics.semantic",
+        "metrics.confidence",
+        "metrics.dangerous_confusions",
+        "metrics.label_errors",
+        "metrics.instance",
+        "safety.metric",
+    ),
 )
 HOOKS = _node("hook", root.HOOKS, core=("engine.hooks", "evaluation.refinement"))
 DATA_SAMPLERS = _node("data sampler", root.DATA_SAMPLERS)

@@ -51,6 +51,14 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         "--danger", action="store_true", help="also dangerous confusions: Safe mIoU, what is taken for road, objects found and missed"
     )
     parser.add_argument(
+        "--label-errors",
+        nargs="?",
+        type=int,
+        const=200,
+        metavar="K",
+        help="also the K areas and images whose labels the model believes least, to look at: ranked list and pictures (default: 200)",
+    )
+    parser.add_argument(
         "--corruptions",
         nargs="*",
         metavar="KIND",
@@ -85,6 +93,8 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         parser.error("--refine works on the config's test set; leave out --splits")
     if args.corruptions is not None and args.splits:
         parser.error("--corruptions works on the config's test set; leave out --splits")
+    if args.label_errors is not None and args.label_errors < 1:
+        parser.error(f"--label-errors is how many areas to list, at least 1, not {args.label_errors}")
     if args.quick and args.corruptions is None:
         parser.error("--quick makes --corruptions short; give both")
     if args.attributes and not args.by:
@@ -101,7 +111,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.cli.report import show_run
     from mmstreet.engine.launch import build_runner, load_config
     from mmstreet.engine.safe_load import safe_loading
-    from mmstreet.evaluation.calibration import add_calibration
+    from mmstreet.evaluation.calibration import add_calibration, temperature_of
     from mmstreet.evaluation.corruptions import choose_kinds, run_corruptions
     from mmstreet.evaluation.refinement import add_refinement
     from mmstreet.evaluation.run_record import command_line, home_of, recorded
@@ -131,6 +141,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         add_calibration(cfg)
     if args.danger:
         add_metric(cfg, dict(type="mmstreet.DangerousConfusionMetric"))
+    if args.label_errors:
+        add_metric(cfg, dict(type="mmstreet.LabelErrorMetric", top=args.label_errors, temperature=temperature_of(cfg)))
     if args.safety:
         add_safety_metric(cfg)
     out = args.out or path_inside(cfg.work_dir, "test")

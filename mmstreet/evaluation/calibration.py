@@ -76,9 +76,17 @@ def add_calibration(cfg: Config) -> None:
     Raises:
         LaunchError: If the temperature is of other weights.
     """
+    add_metric(cfg, dict(type="mmstreet.CalibrationMetric", temperature=temperature_of(cfg)))
+
+
+def temperature_of(cfg: Config) -> float | None:
+    """Return the temperature of a config's checkpoint; ``None`` where none was fitted.
+
+    Raises:
+        LaunchError: If it is of other weights.
+    """
     try:
         local = cfg.load_from and "://" not in cfg.load_from
-        temperature = read_temperature(find_checkpoint(cfg.load_from)) if local else None
+        return read_temperature(find_checkpoint(cfg.load_from)) if local else None
     except ValueError as error:
         raise LaunchError(str(error)) from error
-    add_metric(cfg, dict(type="mmstreet.CalibrationMetric", temperature=temperature))

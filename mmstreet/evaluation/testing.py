@@ -16,6 +16,7 @@ from mmstreet.engine.checkpoint_fit import check_fit
 from mmstreet.engine.checkpoints import find_checkpoint
 from mmstreet.engine.errors import LaunchError
 from mmstreet.evaluation.kept_images import KeepImagesHook, KeptMaps, MapRules, write_kept_maps
+from mmstreet.evaluation.label_errors import write_suspects
 from mmstreet.evaluation.result_folder import ResultFolder
 from mmstreet.evaluation.scene_safety import write_scenes
 from mmstreet.files.atomic import write_arrays, write_json
@@ -114,6 +115,8 @@ def write_results(
                 continue
             if "safety" in content:
                 written += write_scenes(content["safety"], path.parent, orientation=orientation)
+            if "label_errors" in content:
+                written += write_suspects(metric, path.parent, orientation=orientation)
             written.append(write_json(run | content, path))
         if kept and metric in kept:
             written += write_kept_maps(kept[metric], MapRules.of(metric), out / name, orientation=orientation)

@@ -28,7 +28,7 @@ def describe_corruptions(one: Evaluation, folder: RunFolder) -> dict:
         if before is not None:
             cells_of_class = [{"value": value, "lost": _lost(value, before)} for value in after]
             classes.append({"name": name, "clean": before, "cells": cells_of_class})
-    kept = folder.json(one.folder / "pictures.json", shapes.CORRUPTED_IMAGES) or {"legend": [], "images": []}
+    kept = folder.json(one.folder / "pictures.json", shapes.GALLERY) or {"legend": [], "images": []}
     return {
         "name": one.name,
         "images": content["images"],

@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from mmstreet.report import shapes
 from mmstreet.report.charts import label, line_chart
 from mmstreet.report.corruption_section import describe_corruptions
+from mmstreet.report.evaluation_sections import describe_kept
 from mmstreet.report.run_files import Evaluation
 from mmstreet.report.run_folder import RunFolder
+
+_LISTED = 12
+_NO_GALLERY = {"legend": [], "images": []}
 
 
 def describe_calibration(one: Evaluation, _: RunFolder) -> dict:
@@ -62,10 +67,21 @@ def describe_safety(one: Evaluation, folder: RunFolder) -> dict:
     return {"name": one.name, "metrics": safety["metrics"], "reasons": safety.get("reasons", {}), **scenes}
 
 
+def describe_label_errors(one: Evaluation, folder: RunFolder) -> dict:
+    """Lay out where labels may be wrong: the first areas with their pictures, and the images with the most of them."""
+    content = one.content["label_errors"]
+    kept = describe_kept((folder.json(one.folder / "gallery.json", shapes.GALLERY) or _NO_GALLERY) | {"folder": one.folder}, folder)
+    images = [row | {"title": Path(row["img_path"]).name} for row in content["images"][:_LISTED]]
+    shown = [area | {"title": Path(area["img_path"]).name, **image} for area, image in zip(content["suspects"], kept["images"])]
+    numbers = {"areas": content["areas"], "listed": len(content["suspects"]), "temperature": content["temperature"]}
+    return {"name": one.name, **numbers, "shown": shown, "legend": kept["legend"], "images": images}
+
+
 SECTIONS: dict[str, tuple[str, Callable[[Evaluation, RunFolder], dict]]] = {
     "calibration": ("Calibration", describe_calibration),
     "danger": ("Danger", describe_danger),
     "corruptions": ("Corruptions", describe_corruptions),
+    "label_errors": ("Labels", describe_label_errors),
     "safety": ("Safety", describe_safety),
 }
 """By key of ``metrics.json``, in the order of the page: the words in its navigation, and what lays out the data."""

@@ -86,13 +86,20 @@ CORRUPTIONS = {
     "groups": {...: _MEANS},
     "cells": [{"kind": str, "group": str, "severity": int, "apart": ANY, **_MEANS}],
 }
-CORRUPTED_IMAGES = {"legend": [{"class": str, "color": Color}], "images": [{"title": str, "pictures": {...: str}}]}
+GALLERY = {"legend": [{"class": str, "color": Color}], "images": [{"title": str, "pictures": {...: str}}]}
+LABEL_ERRORS = {
+    "areas": int,
+    "temperature": _NUMBER,
+    "suspects": [{"img_path": str, "label": str, "prediction": str, "confidence": float, "score": float, "area": int, "box_xyxy": [int]}],
+    "images": [{"img_path": str, "share": float, "areas": int}],
+}
 EVALUATION = _SCORES | {
     "evaluation": ({}, ...),
     "safety": (SAFETY, ...),
     "calibration": (CALIBRATION, ...),
     "danger": (DANGER, ...),
     "corruptions": (CORRUPTIONS, ...),
+    "label_errors": (LABEL_ERRORS, ...),
 }
 KEPT_IMAGES = {
     "classes": [{"class": str, "color": Color}],

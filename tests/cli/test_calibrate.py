@@ -13,20 +13,7 @@ from mmstreet.files.atomic import write_json
 from mmstreet.files.images import read_rgb
 from mmstreet.predict import Predictor
 from mmstreet.predict.exported import load_exported
-from tests.helpers.color_model import render_colors, write_model, write_png
-
-SPLITS = """
-data_root = {root!r}
-test_dataloader["dataset"].update(data_root=data_root, data_prefix=dict(img_path="images/test", seg_map_path="labels/test"), test_mode=True)
-test_dataloader.update(batch_size=2, num_workers=0, sampler=dict(type="DefaultSampler", shuffle=False))
-val_dataloader = dict(dataset=dict(
-    type="BaseSegDataset", data_root=data_root, data_prefix=dict(img_path="images/val", seg_map_path="labels/val"),
-    metainfo=test_dataloader["dataset"]["metainfo"], pipeline=[],
-))
-val_dataloader.update(batch_size=2, num_workers=0, sampler=dict(type="DefaultSampler", shuffle=False))
-val_evaluator = test_evaluator = dict(type="mmstreet.StreetIoUMetric")
-val_cfg = test_cfg = dict()
-"""
+from tests.helpers.color_model import SPLITS, render_colors, write_model, write_png
 
 
 @pytest.fixture

@@ -36,6 +36,19 @@ test_dataloader = dict(
     )
 )
 """
+SPLITS = """
+data_root = {root!r}
+test_dataloader["dataset"].update(data_root=data_root, data_prefix=dict(img_path="images/test", seg_map_path="labels/test"), test_mode=True)
+test_dataloader.update(batch_size=2, num_workers=0, sampler=dict(type="DefaultSampler", shuffle=False))
+val_dataloader = dict(dataset=dict(
+    type="BaseSegDataset", data_root=data_root, data_prefix=dict(img_path="images/val", seg_map_path="labels/val"),
+    metainfo=test_dataloader["dataset"]["metainfo"], pipeline=[],
+))
+val_dataloader.update(batch_size=2, num_workers=0, sampler=dict(type="DefaultSampler", shuffle=False))
+val_evaluator = test_evaluator = dict(type="mmstreet.StreetIoUMetric")
+val_cfg = test_cfg = dict()
+"""
+"""What makes a config of :data:`CONFIG` testable: its own test split and a validation split, in ``images/`` and ``labels/``."""
 
 
 @MODELS.register_module(force=True)
