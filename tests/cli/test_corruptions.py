@@ -30,7 +30,7 @@ def expected_scores(root, streets, kind, severity):
             image, labels = corrupt_image(image, kind, severity, name=name), corrupt_labels(labels, kind, severity, name=name)
         preds = ((image[:, :, None].astype(float) - palette) ** 2).sum(3).argmin(2)
         pairs.append((labels.tolist(), preds.tolist()))
-    return scores(count_pairs(pairs), BDD100K_SEM19.names, groups={}, frequencies={})
+    return scores(count_pairs(pairs), BDD100K_SEM19.names, groups={})
 
 
 def read(tmp_path, out=OUT):
