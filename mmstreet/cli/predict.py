@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmstreet.cli.arguments import SHARES, CommandParser, add_cfg_options, add_results, read_cfg_options
-from mmstreet.cli.outcome import print_outcome
+from mmstreet.cli.outcome import SHOWN_IMAGES, ImageLines, print_outcome, share_rows
+
+_DOWNLOADS = Path("work_dirs/downloads")
 
 if TYPE_CHECKING:
     from mmstreet.predict.predictor import Predictor
@@ -21,7 +23,9 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser = CommandParser(prog=prog, description=f"Predict an image, a folder, a pattern or a video. {SHARES}")
     parser.add_argument("exported", nargs="?", metavar="MODEL", help="the same as --model, for an exported file")
     parser.add_argument(
-        "source", metavar="SOURCE", help="image, video, folder (searched to its depth), pattern in quotes, list (.txt), or data.yaml"
+        "source",
+        metavar="SOURCE",
+        help="image, video, folder (searched to its depth), pattern in quotes, address on the web, list (.txt), data.yaml, camera number",
     )
     parser.add_argument(
         "--model",
@@ -57,6 +61,9 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         help="also write confidence and entropy of the pixels of images as grey PNG files, 255 for 1; see mmstreet calibrate",
     )
     parser.add_argument("--abstain", type=float, metavar="T", help="pixels of a confidence below T, 0 to 1, become unknown, 255")
+    parser.add_argument("--opacity", type=float, default=0.55, metavar="X", help="of the colours in overlays, 0 to 1 (default: 0.55)")
+    parser.add_argument("--no-legend", action="store_true", help="leave the names of the colours out of overlays")
+    parser.add_argument("--seconds", type=float, metavar="S", help="how long to look through a camera; default: until Ctrl-C")
     parser.add_argument("--no-labels", action="store_true", help="write no label maps")
     parser.add_argument("--split", choices=("train", "val", "test"), help="of a data.yaml, which images (default: test, else val)")
     add_results(parser, verb="predict")
@@ -70,6 +77,10 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     if args.exported is not None and args.model is not None:
         parser.error(f"two models, '{args.exported}' and '{args.model}'; give one")
     args.model = args.model or args.exported
+    if not 0 <= args.opacity <= 1:
+        parser.error(f"--opacity must be between 0 and 1, not {args.opacity}")
+    if args.seconds is not None and not args.seconds > 0:
+        parser.error(f"--seconds must be positive, not {args.seconds}")
     if args.model is not None and (args.config or args.checkpoint):
         parser.error("--model needs neither --config nor --checkpoint")
     if (args.config is None) != (args.checkpoint is None):
@@ -81,16 +92,20 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return its exit code: 0, or 1 if any file failed."""
     args = parse_args(argv, prog)
     from mmstreet.labels import find_table
+    from mmstreet.predict.download import fetch_source, is_address
     from mmstreet.predict.folder import SUMMARY, PredictionFolder
     from mmstreet.predict.job import predict_sources
     from mmstreet.predict.predictor import Predictor
     from mmstreet.predict.sharding import current_shard, publish
-    from mmstreet.predict.sources import find_sources, result_stem
+    from mmstreet.predict.sources import camera_source, find_sources, result_stem
     from mmstreet.report.safety_strip import SafetyStrip
     from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 
     shard = current_shard()
-    sources = find_sources(args.source, split=args.split)
+    if is_address(args.source):
+        args.source = str(fetch_source(args.source, _DOWNLOADS))
+    camera = camera_source(args.source)
+    sources = find_sources(args.source, split=args.split) if camera is None else [camera]
     predictor = Predictor(
         args.model or args.config,
         args.checkpoint,
@@ -113,27 +128,37 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     names = {"classes": predictor.classes} if own is None else {"table": own}
     analyzer = RoadSafetyAnalyzer(**names) if args.safety else None
     folder = PredictionFolder(
-        args.out or Path("work_dirs/predict") / (result_stem(Path(args.source)).replace("*", "_") or "images"),
+        args.out or Path("work_dirs/predict") / (camera.name if camera else result_stem(Path(args.source)).replace("*", "_") or "images"),
         _settings(args, predictor),
         labels=not args.no_labels,
         overlays=not args.no_overlays,
         probs=args.save_probs,
         confidence=args.save_confidence,
+        opacity=args.opacity,
+        legend=not args.no_legend,
         overwrite=args.overwrite,
     )
     own = shard.take(sources)
     waiting = folder.start(own, sources)
     outcome = predict_sources(
-        predictor, waiting, folder, analyzer=analyzer, make_strip=SafetyStrip if args.safety else None, progress=shard.index == 0
+        predictor,
+        waiting,
+        folder,
+        analyzer=analyzer,
+        make_strip=SafetyStrip if args.safety else None,
+        progress=shard.index == 0,
+        tell=ImageLines(predictor, len(sources)) if len(waiting) <= SHOWN_IMAGES else None,
+        seconds=args.seconds,
     )
     publish(lambda: folder.summarize(sources), folder.root / SUMMARY)
     if analyzer is not None and analyzer.blindness:
         print(f"safety: UNKNOWN: {analyzer.blindness}; give a model that knows the road, e.g. one of bdd100k_sem19", file=sys.stderr)
-    print_outcome(outcome, shard, folder, verb="predicted", total=len(sources), skipped=len(own) - len(waiting))
-    if len(sources) == 1 and outcome.done:
-        shares = json.loads((folder.root / SUMMARY).read_text())["shares"]
-        rows = sorted(((share, name) for name, share in shares.items() if share >= 0.005), reverse=True)
-        print("\n".join(f"{share:6.2f} %  {name}" for share, name in rows))
+    images = sum(not source.is_video for source in waiting) - sum(not source.is_video for source in outcome.failed)
+    remark = f"{outcome.ms / images:.0f} ms per image; " if images else ""
+    print_outcome(outcome, shard, folder, verb="predicted", total=len(sources), skipped=len(own) - len(waiting), remark=remark)
+    shares = json.loads((folder.root / SUMMARY).read_text())["shares"] if len(sources) == 1 and outcome.done else {}
+    if shares and sources[0].is_video:
+        print("\n".join(share_rows(shares)))
     return 1 if outcome.failed else 0
 
 
@@ -152,6 +177,7 @@ def _settings(args: argparse.Namespace, predictor: Predictor) -> dict:
         "min_score": args.min_score if predictor.kind == "instance" else None,
         "safety": args.safety,
         "orientation": predictor.orientation,
+        **({"opacity": args.opacity} if args.opacity != 0.55 and not args.no_overlays else {}),
         **({"abstain": args.abstain} if args.abstain is not None else {}),
         **({"temperature": predictor.model.temperature} if args.abstain is not None or args.save_confidence else {}),
     }

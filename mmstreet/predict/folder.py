@@ -13,10 +13,11 @@ import numpy as np
 
 from mmstreet.files.atomic import atomic_path, write_json, write_text
 from mmstreet.files.images import write_image
+from mmstreet.files.pictures import write_label_map
 from mmstreet.files.rle import counts_from_mask, encode_counts
 from mmstreet.predict.exported import fingerprint_of
 from mmstreet.predict.identity import identify_file, is_same_file, read_object
-from mmstreet.predict.result import Result
+from mmstreet.predict.result import OPACITY, Result
 from mmstreet.predict.sources import Source, refuse_address
 
 SETTINGS = "run.json"
@@ -24,18 +25,16 @@ SUMMARY = "summary.json"
 RESULTS = ("labels", "overlays", "records", "probs", "confidence", "entropy", "videos", "frames")
 """Folders of results."""
 _JPEG_QUALITY = 90
-_PNG = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
-"""Label maps are runs of equal ids: this is the smallest of zlib's ways, and as fast as any."""
 
 
 class PredictionFolder:
     """Files of a prediction.
 
-    ``labels/NAME.png`` holds train ids, ``overlays/NAME.jpg`` the colours over the image, ``records/NAME.json`` all numbers, on request
-    ``probs/NAME.npz`` the class probabilities, ``confidence/NAME.png`` and ``entropy/NAME.png`` how sure the model is, 0 to 255; a video
-    has a folder ``labels/NAME/`` of numbered frames, ``videos/NAME.mp4`` and ``frames/NAME.jsonl``. The record is written last. A result
-    is finished when its record has no error, names these settings and the files that it was made from, and these files are still the
-    same.
+    ``labels/NAME.png`` holds train ids as an indexed PNG, ``overlays/NAME.jpg`` the colours over the image, ``records/NAME.json`` all
+    numbers, on request ``probs/NAME.npz`` the class probabilities, ``confidence/NAME.png`` and ``entropy/NAME.png`` how sure the model
+    is, 0 to 255; a video has a folder ``labels/NAME/`` of numbered frames, ``videos/NAME.mp4`` and ``frames/NAME.jsonl``. The record is
+    written last. A result is finished when its record has no error, names these settings and the files that it was made from, and these
+    files are still the same.
 
     Args:
         root: The folder; made if it is missing.
@@ -45,6 +44,8 @@ class PredictionFolder:
         overlays: Write overlays.
         probs: Write class probabilities of images, half precision, compressed.
         confidence: Write confidence and entropy of the pixels of images, as grey PNG files, 255 for 1.
+        opacity: Weight of the colours in overlays.
+        legend: Name the colours below overlays.
         overwrite: Replace results of other settings and of other files, and predict finished ones again.
 
     Raises:
@@ -61,6 +62,8 @@ class PredictionFolder:
         overlays: bool = True,
         probs: bool = False,
         confidence: bool = False,
+        opacity: float = OPACITY,
+        legend: bool = True,
         overwrite: bool = False,
     ) -> None:
         refuse_address(root, "give a folder")
@@ -69,6 +72,7 @@ class PredictionFolder:
         self.inputs_of = inputs_of
         self.labels, self.overlays, self.probs = labels, overlays, probs
         self.confidence = confidence
+        self.opacity, self.legend = opacity, legend
         self.overwrite = overwrite
         self.run = fingerprint_of(json.dumps(self.settings, sort_keys=True, default=str).encode())
         there = [name for name in RESULTS if (self.root / name).exists()]
@@ -162,7 +166,7 @@ class PredictionFolder:
     def is_finished(self, source: Source) -> bool:
         """Tell whether all results of a source are there, of these settings and of these files."""
         record = self.read_record(source)
-        if record is None or "error" in record:
+        if record is None or "error" in record or source.camera is not None:
             return False
         wanted = [self.overlay_path(source)] if self.overlays else []
         if self.labels:
@@ -195,14 +199,14 @@ class PredictionFolder:
     def write_image(self, source: Source, image: np.ndarray, result: Result, **more: object) -> None:
         """Write all results of an image; ``more`` goes into its record."""
         if self.labels:
-            write_labels(self.label_path(source), result.labels)
+            write_label_map(result.labels, result.palette, self.label_path(source), fast=True)
         if self.probs:
             with atomic_path(self.probs_path(source)) as temporary:
                 np.savez_compressed(temporary, probs=result.probs.astype(np.float16))
         for name, path in self.confidence_paths(source).items() if self.confidence else ():
             write_image(np.rint(255 * getattr(result, name)).astype(np.uint8), path)
         if self.overlays:
-            overlay = cv2.cvtColor(result.render_overlay(image), cv2.COLOR_RGB2BGR)
+            overlay = cv2.cvtColor(result.render_overlay(image, opacity=self.opacity, legend=self.legend), cv2.COLOR_RGB2BGR)
             write_image(overlay, self.overlay_path(source), settings=[cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         record = result.to_dict()
         if result.instances is not None:
@@ -254,8 +258,3 @@ def _inputs_in(record: Mapping) -> list[dict]:
     """Return what a record says of its files, nothing if it is malformed."""
     inputs, keys = record.get("inputs"), {"path", "bytes", "mtime_ns", "sha256"}
     return inputs if isinstance(inputs, list) and all(isinstance(one, dict) and keys <= one.keys() for one in inputs) else []
-
-
-def write_labels(path: Path, labels: np.ndarray) -> None:
-    """Write train ids, uint8 ``[H, W]``, as a grey PNG."""
-    write_image(labels, path, settings=_PNG)

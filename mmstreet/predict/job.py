@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,15 +20,18 @@ from mmstreet.predict.sources import Source
 from mmstreet.predict.video_job import MakeStrip, predict_video
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 
+Tell = Callable[[Source, Result, float], None]
+"""Takes an image's source, its result, and the milliseconds that the network and what follows it took."""
 _THREADS = 4
 _BACKLOG = 16
 
 
 @dataclass
 class Outcome:
-    """What became of the sources: how many were done, and the reason of each failure by source."""
+    """What became of the sources: how many were done, the reason of each failure by source, milliseconds of the predicted images."""
 
     done: int = 0
+    ms: float = 0.0
     failed: dict[Source, str] = field(default_factory=dict)
 
     def fail(self, source: Source, error: Exception, folder: PredictionFolder) -> None:
@@ -45,6 +49,8 @@ def predict_sources(
     analyzer: RoadSafetyAnalyzer | None = None,
     make_strip: MakeStrip | None = None,
     progress: bool = True,
+    tell: Tell | None = None,
+    seconds: float | None = None,
 ) -> Outcome:
     """Predict images and videos into a folder.
 
@@ -55,6 +61,8 @@ def predict_sources(
         analyzer: Scores the road safety of each image and frame.
         make_strip: Draws the score under the frames of a video; see :func:`~mmstreet.predict.video_job.predict_video`.
         progress: Show bars with the time left.
+        tell: Called with every image that is predicted, in order.
+        seconds: How long to look through a camera; default: until an interrupt.
 
     Returns:
         What was done and what failed. A failure is also in the record of its source.
@@ -63,10 +71,10 @@ def predict_sources(
     images = [source for source in sources if not source.is_video]
     if images:
         with tqdm(total=len(images), desc="images", unit="img", disable=not progress) as bar:
-            _predict_images(predictor, images, folder, analyzer, outcome, bar)
+            _predict_images(predictor, images, folder, analyzer, outcome, bar, tell)
     for source in (source for source in sources if source.is_video):
         try:
-            cut_off = predict_video(predictor, source, folder, analyzer=analyzer, make_strip=make_strip, progress=progress)
+            cut_off = predict_video(predictor, source, folder, analyzer=analyzer, make_strip=make_strip, progress=progress, seconds=seconds)
         except Exception as error:  # whatever is wrong with one file, the rest goes on
             outcome.fail(source, error, folder)
             continue
@@ -84,6 +92,7 @@ def _predict_images(
     analyzer: RoadSafetyAnalyzer | None,
     outcome: Outcome,
     bar: tqdm,
+    tell: Tell | None,
 ) -> None:
     def write(source: Source, image: np.ndarray, result: Result) -> None:
         folder.write_image(source, image, result, **({"safety": analyzer(result.labels, result.instances).to_dict()} if analyzer else {}))
@@ -108,11 +117,17 @@ def _predict_images(
             else:
                 batch.append((source, image))
             if batch and (len(batch) == predictor.batch_size or number == len(sources)):
-                for item, result in _predict_batch(predictor, batch):
+                start = time.perf_counter()
+                predicted = _predict_batch(predictor, batch)
+                ms = 1000 * (time.perf_counter() - start) / len(batch)
+                for item, result in predicted:
                     if isinstance(result, Exception):
                         outcome.fail(item[0], result, folder)
                     else:
                         written.append((item[0], pool.submit(write, *item, result)))
+                        outcome.ms += ms
+                        if tell is not None:
+                            tell(item[0], result, ms)
                     bar.update()
                 batch = []
             while len(written) > _BACKLOG:

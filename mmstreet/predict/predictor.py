@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from mmstreet.deps import require
 from mmstreet.files.images import ORIENTATIONS, as_rgb
 from mmstreet.predict.binary import labels_of, shift_probs
 from mmstreet.predict.confidence import abstain_below, measure_entropy, temper_probs
+from mmstreet.predict.download import fetch_source, is_address
 from mmstreet.predict.exported import SUFFIXES, is_exported, load_exported
 from mmstreet.predict.named_models import is_config, shipped_model
 from mmstreet.predict.result import Result
@@ -107,13 +110,14 @@ class Predictor:
         """Predict one image.
 
         Args:
-            image: Path, PIL image or RGB array; see :meth:`read`.
+            image: Path, address on the web, PIL image or RGB array; see :meth:`read`.
 
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError: If the image cannot be read.
         """
-        return self.predict_batch([self.read(image)])[0]
+        array = self.read(image)
+        return replace(self.predict_batch([array])[0], image=array)
 
     def read(self, image: object) -> np.ndarray:
         """Return an image as RGB, uint8 ``[H, W, 3]``.
@@ -121,8 +125,11 @@ class Predictor:
         A file is read as the config's own loader reads it, with its orientation, decoder and colours, or as ``orientation`` says.
 
         Args:
-            image: Path of a file, or what :func:`~mmstreet.files.images.as_rgb` takes.
+            image: Path or address of a file, or what :func:`~mmstreet.files.images.as_rgb` takes.
         """
+        if is_address(image):
+            with tempfile.TemporaryDirectory() as folder:
+                return self.read(fetch_source(str(image), folder))
         reading = getattr(self.model, "reading", None)
         if reading is None or not isinstance(image, str | Path) or self.orientation != reading.orientation:
             return as_rgb(image, orientation=self.orientation)

@@ -51,13 +51,15 @@ def read_prediction_file(path: str | Path) -> np.ndarray:
     path = Path(path)
     data = read_regular_file(path)
     if path.suffix == ".png":
-        open_header(data, path)
+        header = open_header(data, path)
         try:
+            if header is not None and header.mode == "P":  # OpenCV would give the colours
+                return np.asarray(header)
             labels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
-        except cv2.error:
+        except (cv2.error, OSError, SyntaxError, ValueError):
             labels = None
         if labels is None or labels.ndim != 2:
-            raise ValueError(f"'{path}' is no map of class ids: a PNG with one channel")
+            raise ValueError(f"'{path}' is no map of class ids: a PNG with a palette or one channel")
         return labels
     try:
         found = np.load(io.BytesIO(data), allow_pickle=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +14,11 @@ import numpy as np
 from mmstreet.deps import require
 from mmstreet.files.instances import Instances
 from mmstreet.files.label_ids import IGNORE_INDEX
+from mmstreet.files.legend import add_legend
 from mmstreet.files.rle import counts_from_mask, encode_counts
+
+OPACITY = 0.55
+"""Weight of the colours over an image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +35,7 @@ class Result:
         entropy: Entropy of the same probabilities by its greatest value, float32 ``[H, W]`` in ``[0, 1]``.
         instances: Objects, from a model of instances.
         changes: What a refiner changed, as plain data, where one was given.
+        image: The image, RGB uint8 ``[H, W, 3]``, from a call with one image; a notebook shows the result over it.
     """
 
     labels: np.ndarray
@@ -39,6 +46,7 @@ class Result:
     entropy: np.ndarray | None = None
     instances: Instances | None = None
     changes: Mapping | None = None
+    image: np.ndarray | None = None
 
     @property
     def pixels(self) -> np.ndarray:
@@ -55,15 +63,16 @@ class Result:
         """
         return dict(zip(self.classes, (100 * self.pixels / self.labels.size).tolist()))
 
-    def render_overlay(self, image: np.ndarray, *, opacity: float = 0.55) -> np.ndarray:
+    def render_overlay(self, image: np.ndarray, *, opacity: float = OPACITY, legend: bool = False) -> np.ndarray:
         """Lay the class colours over the image; pixels without a class stay as they are, objects get a bright contour.
 
         Args:
             image: RGB, uint8 ``[H, W, 3]``, the one that was predicted.
             opacity: Weight of the colours, 0 to 1.
+            legend: Name the colours and their shares below; see :func:`~mmstreet.files.legend.add_legend`.
 
         Returns:
-            RGB, uint8 ``[H, W, 3]``.
+            RGB, uint8 ``[H, W, 3]``; with a legend more rows.
 
         Raises:
             ValueError: If the image has another size.
@@ -80,7 +89,28 @@ class Result:
         if self.instances is not None:
             for mask in self.instances.masks:
                 overlay[_contour(mask)] = 255
-        return overlay
+        return add_legend(overlay, self.legend) if legend else overlay
+
+    @property
+    def legend(self) -> dict[str, tuple[int, ...]]:
+        """Each class that the image shows with its share, the greatest first, and its colour."""
+        ranked = sorted(((share, i) for i, share in enumerate(self.shares.values()) if share >= 0.05), key=lambda pair: -pair[0])
+        return {f"{self.classes[i]} {share:.1f} %": tuple(self.palette[i].tolist()) for share, i in ranked}
+
+    def _repr_png_(self) -> bytes:
+        """The overlay with its legend, for notebooks; without the image the colours alone."""
+        image = np.zeros((*self.labels.shape, 3), np.uint8) if self.image is None else self.image
+        picture = self.render_overlay(image, opacity=1.0 if self.image is None else OPACITY, legend=True)
+        return cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+    def _repr_html_(self) -> str:
+        """The same as a picture with a legend in words."""
+        image = np.zeros((*self.labels.shape, 3), np.uint8) if self.image is None else self.image
+        picture = cv2.cvtColor(self.render_overlay(image, opacity=1.0 if self.image is None else OPACITY), cv2.COLOR_RGB2BGR)
+        data = base64.b64encode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])[1]).decode()
+        swatch = '<span style="white-space:nowrap"><span style="color:rgb({},{},{})">&#9632;</span> {}</span>'
+        words = " &nbsp; ".join(swatch.format(*color, html.escape(name)) for name, color in self.legend.items())
+        return f'<div><img style="max-width:100%" alt="overlay" src="data:image/jpeg;base64,{data}"><br>{words}</div>'
 
     def found(self) -> Instances:
         """Return the objects; from a semantic model one region for each class, in the order of the classes.

@@ -29,11 +29,26 @@ class Source:
         path: The file.
         name: Name of its results, without suffix: its path below the common folder, with ``/`` between the parts.
         is_video: Whether it is a video.
+        camera: Number of the camera that it is instead of a file.
     """
 
     path: Path
     name: str
     is_video: bool
+    camera: int | None = None
+
+
+def camera_source(source: str | Path) -> Source | None:
+    """Return the camera that a number means, ``None`` for anything else; a file or a folder of that name goes first.
+
+    Example:
+        >>> camera_source("0").name, camera_source("0.jpg")
+        ('camera_0', None)
+    """
+    text = str(source)
+    if not text.isdecimal() or Path(text).exists():
+        return None
+    return Source(Path(f"camera {int(text)}"), f"camera_{int(text)}", True, int(text))
 
 
 def find_sources(source: str | Path, *, split: str | None = None) -> list[Source]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +76,45 @@ class VideoReader:
             self._capture.release()
         if self.count - number > max(1, self.count // 100):  # containers without an index announce an estimate
             raise VideoCutOff(f"video '{self.path}' is cut off: {number} of {self.count} frames can be read")
+
+
+class CameraReader:
+    """The pictures of a camera, as a :class:`VideoReader` gives the frames of a file.
+
+    Args:
+        number: Number of the camera, 0 for the first.
+        seconds: How long to look; ``None`` until an interrupt or until the camera gives no more.
+
+    Raises:
+        VideoError: If there is no such camera, or it gives no picture.
+    """
+
+    count = 0
+
+    def __init__(self, number: int, *, seconds: float | None = None) -> None:
+        self.seconds = seconds
+        self._capture = cv2.VideoCapture(number)
+        done, self._first = self._capture.read() if self._capture.isOpened() else (False, None)
+        if not done:
+            self._capture.release()
+            raise VideoError(f"camera {number} cannot be opened or gives no picture; is it plugged in, and does no other program use it?")
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps = float(fps) if np.isfinite(fps) and 0 < fps <= 1000 else _DEFAULT_FPS
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width of the pictures."""
+        return self._first.shape[:2]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Give the pictures, RGB uint8 ``[H, W, 3]``, as fast as they are taken."""
+        start, frame, done = time.monotonic(), self._first, True
+        try:
+            while done and (self.seconds is None or time.monotonic() - start < self.seconds):
+                yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+                done, frame = self._capture.read()
+        finally:
+            self._capture.release()
 
 
 class VideoWriter:

@@ -12,11 +12,13 @@ import numpy as np
 from tqdm import tqdm
 
 from mmstreet.files.atomic import atomic_path
-from mmstreet.predict.folder import PredictionFolder, write_labels
+from mmstreet.files.legend import render_legend
+from mmstreet.files.pictures import write_label_map
+from mmstreet.predict.folder import PredictionFolder
 from mmstreet.predict.predictor import Predictor
 from mmstreet.predict.result import Result
 from mmstreet.predict.sources import Source
-from mmstreet.predict.video import VideoCutOff, VideoReader, open_video
+from mmstreet.predict.video import CameraReader, VideoCutOff, VideoReader, open_video
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 from mmstreet.safety.temporal import SafetyFilter
 
@@ -32,6 +34,7 @@ def predict_video(
     analyzer: RoadSafetyAnalyzer | None = None,
     make_strip: MakeStrip | None = None,
     progress: bool = True,
+    seconds: float | None = None,
 ) -> str | None:
     """Predict a video into a folder.
 
@@ -42,6 +45,7 @@ def predict_video(
         analyzer: Scores each frame; the score is filtered over time.
         make_strip: With an analyser: makes the function that renders the score under the frames.
         progress: Show a bar with the time left.
+        seconds: How long to look through a camera; default: until an interrupt.
 
     Returns:
         ``None``, or what was wrong if the video is cut off. What could be read is then predicted and kept, and the record says so.
@@ -49,13 +53,19 @@ def predict_video(
     Raises:
         VideoError: If the file is no video or holds no frame.
     """
-    reader = VideoReader(source.path, orientation=predictor.orientation)
-    smooth = strip = None
+    if source.camera is None:
+        reader = VideoReader(source.path, orientation=predictor.orientation)
+    else:
+        reader = CameraReader(source.camera, seconds=seconds)
+    smooth = strip = legend = None
+    if folder.legend:
+        legend = render_legend(dict(zip(predictor.classes, predictor.palette.tolist())), width_px=reader.size_hw[1])
     if analyzer is not None:
         smooth = SafetyFilter(thresholds=analyzer.settings.thresholds)
     if analyzer is not None and make_strip is not None:
+        frame_hw = reader.size_hw[0] + (0 if legend is None else len(legend)), reader.size_hw[1]
         duration_s = max(reader.count, 1) / reader.fps
-        strip = make_strip(frame_hw=reader.size_hw, duration_s=duration_s, thresholds=analyzer.settings.thresholds)
+        strip = make_strip(frame_hw=frame_hw, duration_s=duration_s, thresholds=analyzer.settings.thresholds)
     pixels, levels, scores, count, cut_off = np.zeros(len(predictor.classes), np.int64), Counter(), [], 0, None
     folder.start_video(source)
     with ExitStack() as stack:
@@ -72,15 +82,19 @@ def predict_video(
                     scores += [record.smoothed] if record.smoothed is not None else []
                 lines.write(json.dumps(row, allow_nan=False) + "\n")
                 if folder.labels:
-                    write_labels(folder.label_path(source, count), result.labels)
+                    write_label_map(result.labels, result.palette, folder.label_path(source, count), fast=True)
                 if video is not None:
-                    overlay = result.render_overlay(frame)
+                    overlay = result.render_overlay(frame, opacity=folder.opacity)
+                    overlay = overlay if legend is None else np.vstack([overlay, legend])
                     video.write(overlay if strip is None else strip(overlay, row))
                 pixels += result.pixels
                 count += 1
                 bar.update()
         except VideoCutOff as error:
             cut_off = str(error)
+        except KeyboardInterrupt:
+            if source.camera is None or not count:
+                raise
     shares = 100 * pixels / (count * reader.size_hw[0] * reader.size_hw[1])
     summary: dict = {
         "size_hw": list(reader.size_hw),

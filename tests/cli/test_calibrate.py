@@ -13,7 +13,7 @@ from mmstreet.files.atomic import write_json
 from mmstreet.files.images import read_rgb
 from mmstreet.predict import Predictor
 from mmstreet.predict.exported import load_exported
-from tests.helpers.color_model import SPLITS, render_colors, write_model, write_png
+from tests.helpers.color_model import SPLITS, read_ids, render_colors, write_model, write_png
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def sha256(path):
 def logits_of(folder):
     """Scores and labels of a split: the model's scores are the colours by ten."""
     images = [read_rgb(path) for path in sorted((folder / "images/val").iterdir())]
-    labels = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in sorted((folder / "labels/val").iterdir())]
+    labels = [read_ids(path) for path in sorted((folder / "labels/val").iterdir())]
     return torch.tensor(np.stack(images).reshape(-1, 3) / 10.0), torch.tensor(np.stack(labels).reshape(-1).astype(np.int64))
 
 
@@ -78,7 +78,7 @@ def test_predict_and_export_use_the_temperature(model, run, tmp_path):
     assert np.abs(confidence / 255 - probs.max(-1)).max() < 0.003
     entropy = cv2.imread("out/entropy/3.png", cv2.IMREAD_UNCHANGED)
     assert np.abs(entropy / 255 + (probs * np.log(probs)).sum(-1) / np.log(3)).max() < 0.003
-    labels, sure = cv2.imread("out/labels/3.png", cv2.IMREAD_UNCHANGED), np.abs(probs.max(-1) - 0.75) > 1e-4
+    labels, sure = read_ids("out/labels/3.png"), np.abs(probs.max(-1) - 0.75) > 1e-4
     expected = np.where(probs.max(-1) < 0.75, 255, image.argmax(-1))
     assert np.array_equal(labels[sure], expected[sure])
     assert 0 < (labels == 255).mean() < 1

@@ -1,11 +1,13 @@
 """``mmstreet predict`` as a user runs it: files, exit codes, going on after a stop, shares of several processes."""
 
 import json
+import re
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mmstreet.__main__ import main
 from mmstreet.files.rle import decode_counts, mask_from_counts
@@ -15,7 +17,7 @@ from mmstreet.predict.inference import load_trained
 from mmstreet.predict.predictor import Predictor
 from mmstreet.predict.refining import find_prediction, read_prediction_file
 from mmstreet.refine import configured
-from tests.helpers.color_model import CLASSES, render_colors, write_model, write_png
+from tests.helpers.color_model import CLASSES, PALETTE, read_ids, render_colors, write_model, write_png
 from tests.predict.test_video import write_video
 
 
@@ -47,7 +49,7 @@ def test_a_folder_becomes_labels_overlays_records_and_a_summary(model, streets, 
     assert predict(model, source, "--out", tmp_path / "out", "--batch-size", 2) == 0
     assert "5 files: 5 predicted, 0 finished before, 0 failed" in capsys.readouterr().out
     for name, labels in truth.items():
-        predicted = cv2.imread(str(tmp_path / "out" / "labels" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+        predicted = read_ids(tmp_path / "out" / "labels" / f"{name}.png")
         np.testing.assert_array_equal(predicted, labels)
         assert cv2.imread(str(tmp_path / "out" / "overlays" / f"{name}.jpg")).shape == (*labels.shape, 3)
         record = json.loads((tmp_path / "out" / "records" / f"{name}.json").read_text())
@@ -75,13 +77,16 @@ def test_saved_probabilities_are_the_networks_and_what_refine_reads(model, stree
     )
     assert main(["refine", str(source), str(out), "--refine", str(tmp_path / "same.py"), "--out", str(tmp_path / "refined")]) == 0
     for name, labels in truth.items():
-        np.testing.assert_array_equal(cv2.imread(str(tmp_path / "refined" / "labels" / f"{name}.png"), cv2.IMREAD_UNCHANGED), labels)
+        np.testing.assert_array_equal(read_ids(tmp_path / "refined" / "labels" / f"{name}.png"), labels)
 
 
 def test_a_single_image_also_prints_its_classes(model, tmp_path, capsys):
     image, truth = render_colors(0)
     assert predict(model, write_png(tmp_path / "a.png", image), "--out", tmp_path / "out") == 0
-    printed = [line.split("%")[1].strip() for line in capsys.readouterr().out.splitlines()[1:]]
+    first, *lines, last = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"a: 36x24, \d+ ms", first), "its classes mean nothing on the road, so there is no safety score"
+    assert re.search(r"1 predicted, .*; \d+ ms per image; results in", last)
+    printed = [line.split("%")[1].strip() for line in lines]
     assert printed == [CLASSES[i] for i in np.argsort(-np.bincount(truth.ravel()), kind="stable")]
 
 
@@ -136,7 +141,7 @@ def test_shares_of_several_processes_add_up_to_one_summary(model, streets, tmp_p
     assert sorted(done) == done
     assert summary(tmp_path / "out")["pending"] == 0
     for name, labels in truth.items():
-        np.testing.assert_array_equal(cv2.imread(str(tmp_path / "out" / "labels" / f"{name}.png"), cv2.IMREAD_UNCHANGED), labels)
+        np.testing.assert_array_equal(read_ids(tmp_path / "out" / "labels" / f"{name}.png"), labels)
 
 
 def test_a_mixed_folder_of_images_and_videos(model, streets, tmp_path):
@@ -264,3 +269,68 @@ def test_safety_of_a_model_that_knows_no_road_is_unknown_and_says_why(tmp_path, 
     unknown = summary(out)["safety"]["unknown"]
     assert unknown["count"] == 3
     assert all(reason in text for text in unknown["reasons"])
+
+
+def test_label_maps_show_colours_and_overlays_name_them(model, tmp_path):
+    image, truth = render_colors(0, (120, 200), patch=40)
+    source = write_png(tmp_path / "a.png", image)
+    assert predict(model, source, "--out", tmp_path / "out", "--opacity", 1) == 0
+    with Image.open(tmp_path / "out/labels/a.png") as labels:
+        np.testing.assert_array_equal(np.asarray(labels), truth)
+        np.testing.assert_array_equal(np.asarray(labels.convert("RGB")), np.array(PALETTE, np.uint8)[truth])
+    overlay = cv2.cvtColor(cv2.imread(str(tmp_path / "out/overlays/a.jpg")), cv2.COLOR_BGR2RGB).astype(int)
+    assert len(overlay) > 120
+    assert np.abs(overlay[20:100:40, 20::40] - np.array(PALETTE)[truth[20:100:40, 20::40]]).max() < 12, "at full opacity the colours alone"
+    assert predict(model, source, "--out", tmp_path / "plain", "--no-legend", "--opacity", 0) == 0
+    plain = cv2.cvtColor(cv2.imread(str(tmp_path / "plain/overlays/a.jpg")), cv2.COLOR_BGR2RGB).astype(int)
+    assert plain.shape == (120, 200, 3)
+    assert np.abs(plain - image).mean() < 20 < np.abs(overlay[:120] - image).mean(), "at none the image"
+    assert predict(model, source, "--out", tmp_path / "out") == 1, "overlays of two kinds in one folder"
+    with pytest.raises(SystemExit):
+        predict(model, source, "--opacity", 3)
+
+
+def test_images_are_printed_one_by_one_with_their_safety_where_classes_have_a_meaning(own_classes, tmp_path, capsys):
+    write_png(tmp_path / "photos/a.png", np.full((40, 80, 3), (255, 0, 0), np.uint8))
+    write_png(tmp_path / "photos/b.png", np.full((40, 80, 3), (0, 0, 255), np.uint8))
+    assert predict(own_classes, tmp_path / "photos", "--out", tmp_path / "out", "--no-overlays") == 0
+    first, second, total = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"a: 80x40, \d+ ms, safety \d+ of 100, \w+ risk; red thing 100.00 %", first)
+    assert re.fullmatch(r"b: 80x40, \d+ ms(, safety .*)?; blue thing 100.00 %", second)
+    assert re.search(r"2 files: 2 predicted, .* \d+ ms per image", total)
+
+
+class Camera:
+    """Stands for OpenCV's capture of a camera that gives five pictures; the first camera only."""
+
+    def __init__(self, number):
+        self.left = 5 if number == 0 else 0
+
+    def isOpened(self):
+        return self.left > 0
+
+    def get(self, what):
+        return 10.0
+
+    def read(self):
+        self.left -= 1
+        return self.left >= 0, cv2.cvtColor(render_colors(max(self.left, 0))[0], cv2.COLOR_RGB2BGR)
+
+    def release(self):
+        """Nothing is held."""
+
+
+def test_a_camera_is_recorded_until_it_ends_or_the_time_is_over(model, tmp_path, monkeypatch, capsys):
+    original = cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", lambda place, *more: Camera(place) if isinstance(place, int) else original(place, *more))
+    for _ in range(2):  # another look is no finished file
+        assert predict(model, "0", "--out", tmp_path / "out") == 0
+        assert "1 files: 1 predicted, 0 finished before" in capsys.readouterr().out
+    maps = sorted((tmp_path / "out/labels/camera_0").iterdir())
+    assert [read_ids(path).tolist() for path in maps] == [render_colors(i)[1].tolist() for i in (4, 3, 2, 1, 0)]
+    assert (tmp_path / "out/videos/camera_0.mp4").is_file()
+    assert predict(model, "7", "--out", tmp_path / "none") == 1
+    assert "camera 7 cannot be opened or gives no picture" in capsys.readouterr().err
+    monkeypatch.setattr("mmstreet.predict.video.time.monotonic", iter(np.arange(0, 99, 0.4)).__next__)
+    assert predict(model, "0", "--out", tmp_path / "short", "--seconds", 1) == 0
+    assert len(list((tmp_path / "short/labels/camera_0").iterdir())) == 2

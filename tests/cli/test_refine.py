@@ -11,6 +11,7 @@ import pytest
 from mmstreet.cli.commands import main
 from mmstreet.predict.refining import read_prediction_file, with_cache
 from mmstreet.refine.refiners import VoteRefiner
+from tests.helpers.color_model import read_ids
 from tests.helpers.refine_oracles import random_prediction
 from tests.hostile.predictions import png_of_size
 
@@ -54,7 +55,7 @@ def read_summary():
 
 
 def read(name):
-    return cv2.imread(f"out/labels/{name}.png", cv2.IMREAD_UNCHANGED)
+    return read_ids(f"out/labels/{name}.png")
 
 
 def test_every_image_is_refined_as_in_python_and_reported(streets, capsys):
@@ -148,7 +149,7 @@ def test_a_bad_command_gets_one_sentence(streets, capsys, arguments, message):
 def test_other_predictions_are_not_taken_for_finished(streets, tmp_path, capsys):
     assert run() == 0
     path = tmp_path / "predictions/town/d.png"
-    cv2.imwrite(str(path), (cv2.imread(str(path), cv2.IMREAD_UNCHANGED) + 1) % 3)
+    cv2.imwrite(str(path), (read_ids(path) + 1) % 3)
     capsys.readouterr()
     assert run() == 0
     assert "1 refined, 3 finished before" in capsys.readouterr().out

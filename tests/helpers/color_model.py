@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS
+from PIL import Image
 from torch import Tensor, nn
 
 CLASSES = ("red thing", "green thing", "blue thing")
@@ -93,3 +94,10 @@ def write_png(path: Path, image: np.ndarray) -> Path:
 def load_config(path: str) -> Config:
     """Read a config."""
     return Config.fromfile(path)
+
+
+def read_ids(path: str | Path) -> np.ndarray:
+    """Read the ids of an indexed or grey PNG."""
+    with Image.open(path) as picture:
+        assert picture.mode in ("P", "L")
+        return np.asarray(picture)

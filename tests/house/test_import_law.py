@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "mini": {"files", "formats", "labels"},
     "cli": SHARED | STAGES | {"engine", "predict", "evaluation", "report", "formats", "mini"},
     "__main__": {"deps", "cli"},
-    "__init__": set(),
+    "__init__": {"predict"},
 }
 """Which rooms each room may import; a module of the package's top level is a room of its own. Nothing imports ``mini`` but the commands."""
 
@@ -132,6 +132,12 @@ def test_importing_the_package_loads_no_framework():
     code = "import sys, mmstreet, mmstreet.labels; print(sorted({'torch', 'mmengine', 'mmcv', 'mmseg', 'mmdet'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_package_gives_what_users_look_for_when_they_ask_for_it():
+    code = "import sys, mmstreet; before = 'numpy' in sys.modules; print(mmstreet.Predictor.__module__, before, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["mmstreet.predict.predictor", "False", "False"]
 
 
 def test_modules_stay_readable():

@@ -10,7 +10,7 @@ import pytest
 
 from mmstreet.__main__ import main
 from mmstreet.predict.video import VideoWriter, open_video
-from tests.helpers.color_model import render_colors, write_model, write_png
+from tests.helpers.color_model import read_ids, render_colors, write_model, write_png
 from tests.hostile.predictions import png_of_size
 from tests.predict.test_video import write_video
 
@@ -58,7 +58,7 @@ def test_whatever_one_picture_raises_the_others_are_predicted(model, tmp_path, m
     assert predict(model, tmp_path / "photos", "--out", tmp_path / "out", "--batch-size", 3) == 1
     assert "2 predicted, 0 finished before, 1 failed" in capsys.readouterr().out
     for i in (0, 2):
-        np.testing.assert_array_equal(cv2.imread(str(tmp_path / f"out/labels/{i}.png"), cv2.IMREAD_UNCHANGED), truth[i])
+        np.testing.assert_array_equal(read_ids(tmp_path / f"out/labels/{i}.png"), truth[i])
 
 
 def test_a_full_disk_is_said_once_and_leaves_no_part_of_a_file(model, tmp_path, monkeypatch, capsys):

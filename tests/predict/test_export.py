@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnx
 import pytest
@@ -20,7 +19,7 @@ from mmstreet.predict import Predictor, export
 from mmstreet.predict.export import InferenceGraph, compare, export_model
 from mmstreet.predict.exported import load_exported
 from mmstreet.predict.inference import build_model, load_trained
-from tests.helpers.color_model import CLASSES, PALETTE, load_config, render_colors, write_model, write_png
+from tests.helpers.color_model import CLASSES, PALETTE, load_config, read_ids, render_colors, write_model, write_png
 from tests.predict.test_predictor import RESIZE
 
 ROOT = Path(__file__).parents[2]
@@ -361,7 +360,7 @@ def test_it_predicts_where_neither_torch_nor_openmmlab_is_installed(exported, tm
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     for i in range(3):
-        predicted = cv2.imread(str(tmp_path / "labels" / f"{i}.png"), cv2.IMREAD_UNCHANGED)
+        predicted = read_ids(tmp_path / "labels" / f"{i}.png")
         np.testing.assert_array_equal(predicted, render_colors(i, (40, 60))[1])
 
 

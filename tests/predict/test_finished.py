@@ -4,14 +4,13 @@ import json
 import os
 import shutil
 
-import cv2
 import numpy as np
 import pytest
 
 from mmstreet.__main__ import main
 from mmstreet.predict.folder import PredictionFolder
 from mmstreet.predict.sources import find_sources
-from tests.helpers.color_model import render_colors, write_model, write_png
+from tests.helpers.color_model import read_ids, render_colors, write_model, write_png
 from tests.predict.test_video import write_video
 
 
@@ -42,7 +41,7 @@ def predict(model, source, *more):
 
 
 def label(out, name):
-    return cv2.imread(str(out / "labels" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+    return read_ids(out / "labels" / f"{name}.png")
 
 
 def test_a_replaced_picture_is_predicted_again(models, photos, tmp_path, capsys):

@@ -179,7 +179,7 @@ def test_settings_that_cannot_be_are_answered_in_a_sentence(model, settings, mes
 
 
 def test_a_config_without_checkpoint_is_told_what_is_missing(model):
-    with pytest.raises(ValueError, match="needs a checkpoint; only exported files"):
+    with pytest.raises(ValueError, match="needs a checkpoint; exported files"):
         Predictor(model[0])
     with pytest.raises(LaunchError, match=r"checkpoint 'gone.pth' does not exist; its folder has: no .pth file"):
         Predictor(model[0], "gone.pth")

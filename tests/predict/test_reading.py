@@ -15,7 +15,7 @@ from mmstreet.predict import Predictor
 from mmstreet.predict.export import export_model
 from mmstreet.predict.inference import load_trained
 from mmstreet.predict.video import VideoReader
-from tests.helpers.color_model import render_colors, write_model, write_png
+from tests.helpers.color_model import read_ids, render_colors, write_model, write_png
 from tests.predict.test_video import write_video
 
 QUARTER_TURN = 6
@@ -73,7 +73,7 @@ def test_refinement_turns_the_pictures_as_the_prediction_did(tmp_path, turned):
     assert json.loads((out / "run.json").read_text())["orientation"] == "exif"
     arguments = [str(path.parent), str(out), "--refine", str(tmp_path / "same.py"), "--out", str(tmp_path / "refined")]
     assert main(["refine", *arguments]) == 0
-    refined = cv2.imread(str(tmp_path / "refined/labels/a.png"), cv2.IMREAD_UNCHANGED)
+    refined = read_ids(tmp_path / "refined/labels/a.png")
     assert (refined == np.rot90(stored, -1)).mean() > 0.99
 
 

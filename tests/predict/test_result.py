@@ -1,7 +1,9 @@
 """What a result says of its label map, and what it draws."""
 
+import base64
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -109,3 +111,22 @@ def test_supervision_itself_takes_them():
     found = small_result().to_supervision()
     assert (len(found), found.area.tolist()) == (2, [41, 6])
     assert len(Result(np.full((4, 4), 255, np.uint8), ("road",), np.zeros((1, 3), np.uint8)).to_supervision()) == 0
+
+
+def test_a_notebook_shows_the_image_with_its_classes_and_a_legend():
+    labels = np.zeros((60, 200), np.uint8)
+    labels[:, 150:] = 1
+    image = np.full((60, 200, 3), 100, np.uint8)
+    result = Result(labels, ("road", "<car>", "sky"), np.vstack([PALETTE, [[0, 0, 250]]]), image=image)
+    assert result.legend == {"road 75.0 %": (200, 0, 0), "<car> 25.0 %": (0, 100, 0)}
+    shown = cv2.cvtColor(cv2.imdecode(np.frombuffer(result._repr_png_(), np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    np.testing.assert_array_equal(shown[:60], result.render_overlay(image))
+    assert len(shown) > 60
+    page = result._repr_html_()
+    assert "&lt;car&gt; 25.0 %" in page
+    assert "<car>" not in page
+    data = base64.b64decode(page.partition("base64,")[2].partition('"')[0])
+    assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape == (60, 200, 3)
+    alone = Result(labels, ("road", "<car>"), PALETTE)
+    shown = cv2.imdecode(np.frombuffer(alone._repr_png_(), np.uint8), cv2.IMREAD_COLOR)
+    assert shown[0, 0].tolist() == [0, 0, 200], "without the image its colours, BGR"

@@ -13,7 +13,7 @@ from mmstreet.predict.sources import find_sources
 from mmstreet.predict.video import VideoCutOff, VideoError, VideoReader, open_video
 from mmstreet.report.safety_strip import SafetyStrip
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
-from tests.helpers.color_model import write_model
+from tests.helpers.color_model import read_ids, write_model
 
 COLORS = np.array([[230, 20, 20], [20, 230, 20], [20, 20, 230]], np.uint8)
 
@@ -95,7 +95,7 @@ def test_every_frame_is_predicted_once_in_order(model, tmp_path, batch_size):
     assert [row["frame"] for row in rows] == list(range(12))
     assert [row["time_s"] for row in rows] == pytest.approx([i / 8 for i in range(12)])
     assert [max(row["shares"], key=row["shares"].get).split()[0] for row in rows] == ["red", "green", "blue"] * 4
-    labels = [cv2.imread(str(folder.label_path(source[0], i)), cv2.IMREAD_UNCHANGED) for i in range(12)]
+    labels = [read_ids(folder.label_path(source[0], i)) for i in range(12)]
     assert [int(np.median(x)) for x in labels] == [0, 1, 2] * 4
     record = folder.read_record(source[0])
     assert (record["frames"], record["fps"], record["size_hw"]) == (12, 8.0, [48, 64])
