@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 SHARES = (
-    "Exit code 1 if any file failed. Under torchrun, srun or in a Slurm array every process takes its share; what is finished is skipped, "
-    "so the same command goes on after a stop."
+    "Exit code 1 if any file failed. Under torchrun, srun, Ray or in a Slurm array the processes take chunks in turn; what is finished is "
+    "skipped, so the same command goes on after a stop."
 )
 """What the descriptions of all commands say that work file by file."""
 

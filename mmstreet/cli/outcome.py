@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mmstreet.predict.chunks import ShareDone
     from mmstreet.predict.folder import PredictionFolder
-    from mmstreet.predict.job import Outcome
     from mmstreet.predict.predictor import Predictor
     from mmstreet.predict.result import Result
-    from mmstreet.predict.sharding import Shard
     from mmstreet.predict.sources import Source
 
 _SHOWN_FAILURES = 5
@@ -65,26 +64,24 @@ def share_rows(shares: Mapping[str, float]) -> list[str]:
     return [f"{share:6.2f} %  {name}" for share, name in rows]
 
 
-def print_outcome(
-    outcome: Outcome, shard: Shard, folder: PredictionFolder, *, verb: str, total: int, skipped: int, remark: str = ""
-) -> None:
+def print_outcome(share: ShareDone, folder: PredictionFolder, *, verb: str, total: int, remark: str = "") -> None:
     """Print one line of counts, and the first failures on stderr.
 
     Args:
-        outcome: What was done and what failed.
-        shard: The share of this process.
+        share: What this process did.
         folder: Where the results are.
         verb: What was done, e.g. ``'predicted'``.
         total: Files of all processes.
-        skipped: Files of this process that were finished before.
         remark: Stands before the folder.
     """
     from mmstreet.predict.folder import SUMMARY
 
+    outcome, shard = share.outcome, share.shard
     for source, reason in list(outcome.failed.items())[:_SHOWN_FAILURES]:
         print(f"failed: {source.path}: {reason}", file=sys.stderr)
     if len(outcome.failed) > _SHOWN_FAILURES:
         print(f"failed: {len(outcome.failed) - _SHOWN_FAILURES} more, listed in {folder.root / SUMMARY}", file=sys.stderr)
-    share = f" (share {shard.index + 1} of {shard.count})" if shard.count > 1 else ""
-    counts = f"{outcome.done} {verb}, {skipped} finished before, {len(outcome.failed)} failed"
-    print(f"{total} files{share}: {counts}; {remark}results in {folder.root}")
+    process = f" (share {shard.index + 1} of {shard.count})" if shard.count > 1 else ""
+    counts = f"{outcome.done} {verb}, {share.skipped} finished before, {len(outcome.failed)} failed"
+    left = f"; {share.summary['pending']} left to other processes" if share.summary["pending"] else ""
+    print(f"{total} files{process}: {counts}; {remark}results in {folder.root}{left}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,17 +90,17 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return its exit code: 0, or 1 if any file failed."""
     args = parse_args(argv, prog)
+    from mmstreet.files.sharing import current_shard
     from mmstreet.labels import find_table
+    from mmstreet.predict.chunks import work_through
     from mmstreet.predict.download import fetch_source, is_address
-    from mmstreet.predict.folder import SUMMARY, PredictionFolder
+    from mmstreet.predict.folder import PredictionFolder
     from mmstreet.predict.job import predict_sources
     from mmstreet.predict.predictor import Predictor
-    from mmstreet.predict.sharding import current_shard, publish
     from mmstreet.predict.sources import camera_source, find_sources, result_stem
     from mmstreet.report.safety_strip import SafetyStrip
     from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 
-    shard = current_shard()
     if is_address(args.source):
         args.source = str(fetch_source(args.source, _DOWNLOADS))
     camera = camera_source(args.source)
@@ -122,7 +121,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         trust=args.trust_checkpoint,
         cfg_options=read_cfg_options(args.cfg_options),
     )
-    if predictor.about and shard.index == 0:
+    if predictor.about and current_shard().index == 0:
         print(f"model: {predictor.about}")
     own = find_table({"label_rows": predictor.model.label_rows})
     names = {"classes": predictor.classes} if own is None else {"table": own}
@@ -138,28 +137,22 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         legend=not args.no_legend,
         overwrite=args.overwrite,
     )
-    own = shard.take(sources)
-    waiting = folder.start(own, sources)
-    outcome = predict_sources(
-        predictor,
-        waiting,
+    make_strip = SafetyStrip if args.safety else None
+    tell = ImageLines(predictor, len(sources)) if len(sources) <= SHOWN_IMAGES else None
+    more = dict(analyzer=analyzer, make_strip=make_strip, progress=False, tell=tell, seconds=args.seconds)
+    share = work_through(
+        sources,
         folder,
-        analyzer=analyzer,
-        make_strip=SafetyStrip if args.safety else None,
-        progress=shard.index == 0,
-        tell=ImageLines(predictor, len(sources)) if len(waiting) <= SHOWN_IMAGES else None,
-        seconds=args.seconds,
+        lambda some, ends: predict_sources(predictor, some, folder, batch_ends=ends, **more),
+        batch_size=args.batch_size,
     )
-    publish(lambda: folder.summarize(sources), folder.root / SUMMARY)
     if analyzer is not None and analyzer.blindness:
         print(f"safety: UNKNOWN: {analyzer.blindness}; give a model that knows the road, e.g. one of bdd100k_sem19", file=sys.stderr)
-    images = sum(not source.is_video for source in waiting) - sum(not source.is_video for source in outcome.failed)
-    remark = f"{outcome.ms / images:.0f} ms per image; " if images else ""
-    print_outcome(outcome, shard, folder, verb="predicted", total=len(sources), skipped=len(own) - len(waiting), remark=remark)
-    shares = json.loads((folder.root / SUMMARY).read_text())["shares"] if len(sources) == 1 and outcome.done else {}
-    if shares and sources[0].is_video:
-        print("\n".join(share_rows(shares)))
-    return 1 if outcome.failed else 0
+    remark = f"{share.outcome.ms / share.images:.0f} ms per image; " if share.images else ""
+    print_outcome(share, folder, verb="predicted", total=len(sources), remark=remark)
+    if len(sources) == 1 and share.outcome.done and sources[0].is_video:
+        print("\n".join(share_rows(share.summary["shares"])))
+    return 1 if share.outcome.failed else 0
 
 
 def _settings(args: argparse.Namespace, predictor: Predictor) -> dict:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,13 +38,12 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return its exit code: 0, or 1 if any file failed."""
     args = parse_args(argv, prog)
-    from mmstreet.predict.folder import SUMMARY, PredictionFolder
+    from mmstreet.predict.chunks import work_through
+    from mmstreet.predict.folder import PredictionFolder
     from mmstreet.predict.refining import find_prediction, refine_sources, summarize_changes, with_cache
-    from mmstreet.predict.sharding import current_shard, publish
     from mmstreet.predict.sources import find_sources
     from mmstreet.refine.configured import build_refiner, identify_refiner, read_refiner
 
-    shard = current_shard()
     sources = [source for source in find_sources(args.images) if not source.is_video]
     if args.out.resolve() == args.predictions.resolve():
         raise LaunchError(f"--out '{args.out}' is the folder of predictions, which would be overwritten; choose another --out")
@@ -69,23 +67,26 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         overlays=not args.no_overlays,
         overwrite=args.overwrite,
     )
-    own = shard.take(sources)
-    waiting = folder.start(own, sources)
-    outcome = refine_sources(
-        refiner,
-        waiting,
-        args.predictions,
+    share = work_through(
+        sources,
         folder,
-        palette=_palette(classes, label_rows),
-        threshold=threshold,
-        orientation=orientation,
-        progress=shard.index == 0,
+        lambda some, _: refine_sources(
+            refiner,
+            some,
+            args.predictions,
+            folder,
+            palette=_palette(classes, label_rows),
+            threshold=threshold,
+            orientation=orientation,
+            progress=False,
+        ),
+        finish=summarize_changes,
+        desc="refine",
     )
-    summary = json.loads(publish(lambda: summarize_changes(folder, sources), folder.root / SUMMARY))
-    changed = summary["changes"]["changed_percent"]
+    changed = share.summary["changes"]["changed_percent"]
     remark = f"{'no' if changed is None else f'{changed:.2f} %'} pixels changed; "
-    print_outcome(outcome, shard, folder, verb="refined", total=len(sources), skipped=len(own) - len(waiting), remark=remark)
-    return 1 if outcome.failed else 0
+    print_outcome(share, folder, verb="refined", total=len(sources), remark=remark)
+    return 1 if share.outcome.failed else 0
 
 
 def _read_run(args: argparse.Namespace) -> tuple[tuple[str, ...], list[dict], float | None, str]:

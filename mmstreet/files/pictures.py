@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmstreet.files.atomic import atomic_path
+from mmstreet.files.atomic import atomic_path, write_bytes
 from mmstreet.files.colors import IGNORED, NO_CLASS
 from mmstreet.files.label_ids import IGNORE_INDEX
 
@@ -46,13 +47,17 @@ def shrink_ids(ids: np.ndarray, *, width_px: int = WIDTH_PX) -> np.ndarray:
 def write_label_map(
     ids: np.ndarray, palette: Sequence[Sequence[int]], path: str | Path, *, ignore_index: int = IGNORE_INDEX, fast: bool = False
 ) -> Path:
-    """Write class ids as an indexed PNG: its pixel values are the ids, and viewers show them in the colours of the classes.
+    """Write class ids as an indexed PNG, see :func:`encode_label_map`; the file's folder is made if it is missing."""
+    return write_bytes(encode_label_map(ids, palette, ignore_index=ignore_index, fast=fast), path, durable=False)
+
+
+def encode_label_map(ids: np.ndarray, palette: Sequence[Sequence[int]], *, ignore_index: int = IGNORE_INDEX, fast: bool = False) -> bytes:
+    """Return class ids as an indexed PNG: its pixel values are the ids, and viewers show them in the colours of the classes.
 
     Args:
         ids: Integers ``[H, W]``. Every id from ``len(palette)`` on is written as ``len(palette)``, "no class", dark grey; ignored
             pixels are written as 255, black.
         palette: RGB of each class; a black class is shown dark grey, for black means ignored.
-        path: The file; its folder is made if it is missing.
         ignore_index: Id of ignored pixels in ``ids``.
         fast: Compress in a twentieth of the time; the file is about twice as large.
 
@@ -68,10 +73,10 @@ def write_label_map(
     colors[IGNORE_INDEX] = IGNORED
     picture = Image.fromarray(np.where(ids == ignore_index, IGNORE_INDEX, np.minimum(ids, count)).astype(np.uint8))
     picture.putpalette(colors.tobytes())
-    with atomic_path(path) as temporary:
-        # Label maps are runs of equal ids: zlib's run lengths are the quickest of its ways.
-        picture.save(temporary, "PNG", **({"compress_type": zlib.Z_RLE} if fast else {"optimize": True}))
-    return Path(path)
+    data = io.BytesIO()
+    # Label maps are runs of equal ids: zlib's run lengths are the quickest of its ways.
+    picture.save(data, "PNG", **({"compress_type": zlib.Z_RLE} if fast else {"optimize": True}))
+    return data.getvalue()
 
 
 def _fit(height: int, width: int, width_px: int) -> tuple[int, int]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -32,7 +31,7 @@ class PredictionFolder:
 
     ``labels/NAME.png`` holds train ids as an indexed PNG, ``overlays/NAME.jpg`` the colours over the image, ``records/NAME.json`` all
     numbers, on request ``probs/NAME.npz`` the class probabilities, ``confidence/NAME.png`` and ``entropy/NAME.png`` how sure the model
-    is, 0 to 255; a video has a folder ``labels/NAME/`` of numbered frames, ``videos/NAME.mp4`` and ``frames/NAME.jsonl``. The record is
+    is, 0 to 255; a video has ``labels/NAME.zip`` with a PNG for each frame, ``videos/NAME.mp4`` and ``frames/NAME.jsonl``. The record is
     written last. A result is finished when its record has no error, names these settings and the files that it was made from, and these
     files are still the same.
 
@@ -47,6 +46,9 @@ class PredictionFolder:
         opacity: Weight of the colours in overlays.
         legend: Name the colours below overlays.
         overwrite: Replace results of other settings and of other files, and predict finished ones again.
+
+    Attributes:
+        known: Records that were read or written since :meth:`open`, by source; whoever sums them up clears it.
 
     Raises:
         ValueError: If the folder holds results of other settings, or files of these names that no prediction wrote.
@@ -74,6 +76,8 @@ class PredictionFolder:
         self.confidence = confidence
         self.opacity, self.legend = opacity, legend
         self.overwrite = overwrite
+        self.known: dict[Source, dict] = {}
+        self._has_settings = False
         self.run = fingerprint_of(json.dumps(self.settings, sort_keys=True, default=str).encode())
         there = [name for name in RESULTS if (self.root / name).exists()]
         path = self.root / SETTINGS
@@ -96,9 +100,9 @@ class PredictionFolder:
         """Return where the record of a source goes."""
         return self.root / "records" / f"{source.name}.json"
 
-    def label_path(self, source: Source, frame: int | None = None) -> Path:
-        """Return where the label map of an image, or of one frame of a video, goes."""
-        return self.root / "labels" / (f"{source.name}.png" if frame is None else f"{source.name}/{frame:06d}.png")
+    def label_path(self, source: Source) -> Path:
+        """Return where the label map of an image goes, or the archive of a video's label maps, one PNG for each frame."""
+        return self.root / "labels" / f"{source.name}.{'zip' if source.is_video else 'png'}"
 
     def probs_path(self, source: Source) -> Path:
         """Return where the class probabilities of an image go."""
@@ -116,22 +120,27 @@ class PredictionFolder:
         """Return where the numbers of each frame of a video go."""
         return self.root / "frames" / f"{source.name}.jsonl"
 
-    def start(self, own: Sequence[Source], sources: Sequence[Source] | None = None) -> list[Source]:
-        """Return those of a process's own sources that are still to be done; failed ones are tried again.
-
-        Args:
-            own: The sources of this process.
-            sources: Those of all processes; default: ``own``.
+    def open(self, sources: Sequence[Source]) -> None:
+        """Begin with the results of some sources, those of all processes.
 
         Raises:
-            ValueError: If the folder holds results that this run would replace without being asked to, or would leave beside its own though
-                they are of other settings.
+            ValueError: If the folder holds results of other settings that this run would leave beside its own.
         """
-        self._refuse_mixture(own if sources is None else sources)
-        waiting = [source for source in own if self.overwrite or not self.is_finished(source)]
+        self._refuse_mixture(sources)
+        self.known.clear()
+
+    def choose(self, sources: Sequence[Source]) -> list[Source]:
+        """Return those of some sources that are still to be done, failed ones too; the records of the others are in :attr:`known`.
+
+        Raises:
+            ValueError: If the folder holds results that this run would replace without being asked to.
+        """
+        waiting = [source for source in sources if self.overwrite or not self.is_finished(source)]
         for source in waiting:
             self._refuse_others(source)
-        write_json(self.settings, self.root / SETTINGS)
+        if not self._has_settings:
+            write_json(self.settings, self.root / SETTINGS)
+            self._has_settings = True
         return waiting
 
     def _refuse_mixture(self, sources: Sequence[Source]) -> None:
@@ -154,14 +163,6 @@ class PredictionFolder:
                     f"'{self.root}' holds the result '{source.name}' of '{known['path']}', not of '{path}'; choose another --out, or add "
                     "--overwrite to replace it"
                 )
-        records = self.root / "records"
-        above = [records / f"{parent}.json" for parent in PurePosixPath(source.name).parents if parent.name]
-        taken = [path.with_suffix("") for path in above if (self._read(path) or {}).get("video")]
-        if source.is_video and not record.get("video") and self.label_path(source, 0).parent.is_dir():
-            taken.append(self.record_path(source).with_suffix(""))
-        if taken:
-            name = taken[0].relative_to(records)
-            raise ValueError(f"'{self.root / 'labels' / name}' holds labels of other sources than '{source.path}'; choose another --out")
 
     def is_finished(self, source: Source) -> bool:
         """Tell whether all results of a source are there, of these settings and of these files."""
@@ -170,12 +171,15 @@ class PredictionFolder:
             return False
         wanted = [self.overlay_path(source)] if self.overlays else []
         if self.labels:
-            wanted.append(self.label_path(source, 0 if source.is_video else None))
+            wanted.append(self.label_path(source))
         if self.probs and not source.is_video:
             wanted.append(self.probs_path(source))
         if self.confidence and not source.is_video:
             wanted += self.confidence_paths(source).values()
-        return all(path.is_file() for path in wanted)
+        if not all(path.is_file() for path in wanted):
+            return False
+        self.known[source] = record
+        return True
 
     def read_record(self, source: Source) -> dict | None:
         """Return the record of a source, ``None`` if there is none, it is damaged, or of other settings or other files."""
@@ -217,41 +221,12 @@ class PredictionFolder:
     def write_record(self, source: Source, record: Mapping) -> None:
         """Write a record; that finishes the source, unless it holds an ``error``."""
         about = {"source": str(source.path), "run": self.run, "inputs": self._identify(source, identify_file), "video": source.is_video}
-        write_text(json.dumps(about | dict(record), allow_nan=False) + "\n", self.record_path(source))
+        self.known[source] = about | dict(record)
+        write_text(json.dumps(self.known[source], allow_nan=False) + "\n", self.record_path(source))
 
     def start_video(self, source: Source) -> None:
-        """Claim the folder of a video's label maps, and delete those of an earlier look at it, which may have had more frames."""
+        """Claim a video, so that a result which was cut off is known as such."""
         self.write_record(source, {"started": True})
-        for path in self.label_path(source, 0).parent.glob("*.png"):
-            if path.stem.isdecimal():
-                path.unlink()
-
-    def summarize(self, sources: Sequence[Source]) -> str:
-        """Return the report on all sources, as JSON text, from what is on the disk."""
-        done, failed, pending, pixels = [], [], 0, {}
-        for source in sources:
-            record = self.read_record(source)
-            if record is None:
-                pending += 1
-            elif "error" in record:
-                failed.append({"source": str(source.path), "error": record["error"]})
-            else:
-                done.append(record)
-        for record in done:
-            weight = record["size_hw"][0] * record["size_hw"][1] * record.get("frames", 1)
-            for name, share in record["shares"].items():
-                pixels.setdefault(name, []).append((share, weight))
-        summary: dict = {"sources": len(sources), "done": len(done), "failed": failed, "pending": pending}
-        summary["shares"] = {name: sum(s * w for s, w in rows) / sum(w for _, w in rows) for name, rows in pixels.items()}
-        unknown = [r["safety"] for r in done if r.get("safety") and r["safety"]["score"] is None]
-        scored = sorted((r["safety"]["score"], r["source"]) for r in done if r.get("safety") and r["safety"]["score"] is not None)
-        if scored:
-            scores = [score for score, _ in scored]
-            summary["safety"] = {"mean": sum(scores) / len(scores), "lowest": scored[:5], "highest": scored[-5:][::-1]}
-        if unknown:
-            reasons = Counter(score.get("explanation") for score in unknown)
-            summary.setdefault("safety", {})["unknown"] = {"count": len(unknown), "reasons": dict(reasons.most_common(5))}
-        return json.dumps(summary, indent=2, allow_nan=False) + "\n"
 
 
 def _inputs_in(record: Mapping) -> list[dict]:

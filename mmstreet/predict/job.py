@@ -48,6 +48,7 @@ def predict_sources(
     *,
     analyzer: RoadSafetyAnalyzer | None = None,
     make_strip: MakeStrip | None = None,
+    batch_ends: int = 0,
     progress: bool = True,
     tell: Tell | None = None,
     seconds: float | None = None,
@@ -56,10 +57,11 @@ def predict_sources(
 
     Args:
         predictor: The model.
-        sources: What to predict; finished ones are not looked for here, see :meth:`~mmstreet.predict.folder.PredictionFolder.start`.
+        sources: What to predict; finished ones are not looked for here, see :meth:`~mmstreet.predict.folder.PredictionFolder.choose`.
         folder: Where the results go.
         analyzer: Scores the road safety of each image and frame.
         make_strip: Draws the score under the frames of a video; see :func:`~mmstreet.predict.video_job.predict_video`.
+        batch_ends: After each such number of images a batch ends, full or not, so that batches are the same for any number of processes.
         progress: Show bars with the time left.
         tell: Called with every image that is predicted, in order.
         seconds: How long to look through a camera; default: until an interrupt.
@@ -71,7 +73,7 @@ def predict_sources(
     images = [source for source in sources if not source.is_video]
     if images:
         with tqdm(total=len(images), desc="images", unit="img", disable=not progress) as bar:
-            _predict_images(predictor, images, folder, analyzer, outcome, bar, tell)
+            _predict_images(predictor, images, folder, analyzer, outcome, bar, tell, batch_ends or len(images))
     for source in (source for source in sources if source.is_video):
         try:
             cut_off = predict_video(predictor, source, folder, analyzer=analyzer, make_strip=make_strip, progress=progress, seconds=seconds)
@@ -93,6 +95,7 @@ def _predict_images(
     outcome: Outcome,
     bar: tqdm,
     tell: Tell | None,
+    batch_ends: int,
 ) -> None:
     def write(source: Source, image: np.ndarray, result: Result) -> None:
         folder.write_image(source, image, result, **({"safety": analyzer(result.labels, result.instances).to_dict()} if analyzer else {}))
@@ -116,7 +119,7 @@ def _predict_images(
                 bar.update()
             else:
                 batch.append((source, image))
-            if batch and (len(batch) == predictor.batch_size or number == len(sources)):
+            if batch and (len(batch) == predictor.batch_size or number == len(sources) or number % batch_ends == 0):
                 start = time.perf_counter()
                 predicted = _predict_batch(predictor, batch)
                 ms = 1000 * (time.perf_counter() - start) / len(batch)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import io
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from mmstreet.predict.folder import PredictionFolder
 from mmstreet.predict.job import Outcome, say_error
 from mmstreet.predict.result import Result
 from mmstreet.predict.sources import Source
+from mmstreet.predict.sums import ResultSums
 from mmstreet.refine.refiners import Refiner
 
 SUFFIXES = (".npy", ".npz", ".png")
@@ -119,20 +119,14 @@ def refine_sources(
     return outcome
 
 
-def summarize_changes(folder: PredictionFolder, sources: Sequence[Source]) -> str:
-    """Return the report on all images as JSON text: what the folder says, and the changes added up, from what is on the disk."""
-    summary = json.loads(folder.summarize(sources))
-    records = [record["changes"] for source in sources if (record := folder.read_record(source)) is not None and record.get("changes")]
-    pixels = sum(record["size_hw"][0] * record["size_hw"][1] for record in records)
-    changed = sum(record["changed_px"] for record in records)
-    summary["changes"] = {
-        "changed_px": changed,
-        "changed_percent": 100 * changed / pixels if pixels else None,
-        "protected_px": sum(record["protected_px"] for record in records),
-        "per_class": {
-            name: {kind: sum(record[kind][i] for record in records) for kind in ("lost_px", "gained_px")}
-            for i, name in enumerate(records[0]["classes"] if records else ())
-        },
-        "regions": dict(sum((Counter(record["verdicts"]) for record in records), Counter())),
-    }
-    return json.dumps(summary, indent=2, allow_nan=False) + "\n"
+def summarize_changes(sums: ResultSums, total: int) -> dict:
+    """Return the summary of all images with the changes added up.
+
+    Args:
+        sums: Sums over the results.
+        total: Number of all images.
+    """
+    changes = sums.changes or {"pixels": 0, "changed_px": 0, "protected_px": 0, "per_class": {}, "regions": {}}
+    pixels = changes.pop("pixels")
+    percent = 100 * changes["changed_px"] / pixels if pixels else None
+    return sums.to_summary(total) | {"changes": {"changed_px": changes.pop("changed_px"), "changed_percent": percent, **changes}}

@@ -18,7 +18,7 @@ from mmstreet.files.images import PICTURE_NAME
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
-_RESULT_SUFFIXES = (".png", ".jpg", ".json", ".jsonl", ".npz", ".mp4")
+_RESULT_SUFFIXES = (".png", ".jpg", ".json", ".jsonl", ".npz", ".mp4", ".zip")
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _name(files: Sequence[Path], root: Path | None) -> list[Source]:
     names = [(path.parent / result_stem(path)).as_posix() for path in paths]
     hashes = [hashlib.sha256(path.as_posix().encode("utf-8", "surrogateescape")).hexdigest()[:8] for path in paths]
     for endings in ([path.suffix[1:].lower() for path in paths], hashes):
-        colliding = _colliding(names, [_is_video(file) for file in files])
+        colliding = _colliding(names)
         names = [f"{name}_{ending}" if i in colliding else name for i, (name, ending) in enumerate(zip(names, endings))]
     return [Source(file, name, _is_video(file)) for file, name in zip(files, names)]
 
@@ -163,15 +163,13 @@ def result_stem(path: Path) -> str:
     return stem if stem.strip(". ") else stem.replace(".", "_").replace(" ", "_")
 
 
-def _colliding(names: Sequence[str], are_videos: Sequence[bool]) -> set[int]:
+def _colliding(names: Sequence[str]) -> set[int]:
     """Return the positions of names that no file system may tell apart, or whose results lie in the way of a folder of others."""
     keys = [unicodedata.normalize("NFC", name).casefold() for name in names]
     counts = Counter(keys)
     folders = {parent.as_posix() for key in keys for parent in PurePosixPath(key).parents}
     cut_off = {folder.removesuffix(ending) for folder in folders for ending in _RESULT_SUFFIXES if folder.endswith(ending)}
-    return {
-        i for i, (key, is_video) in enumerate(zip(keys, are_videos)) if counts[key] > 1 or key in cut_off or (is_video and key in folders)
-    }
+    return {i for i, key in enumerate(keys) if counts[key] > 1 or key in cut_off}
 
 
 def refuse_address(place: str | Path, advice: str) -> None:

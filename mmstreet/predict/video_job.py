@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
+from zipfile import ZipFile
 
 import numpy as np
 from tqdm import tqdm
 
 from mmstreet.files.atomic import atomic_path
 from mmstreet.files.legend import render_legend
-from mmstreet.files.pictures import write_label_map
+from mmstreet.files.pictures import encode_label_map
 from mmstreet.predict.folder import PredictionFolder
 from mmstreet.predict.predictor import Predictor
 from mmstreet.predict.result import Result
@@ -57,7 +58,7 @@ def predict_video(
         reader = VideoReader(source.path, orientation=predictor.orientation)
     else:
         reader = CameraReader(source.camera, seconds=seconds)
-    smooth = strip = legend = None
+    smooth = strip = legend = archive = None
     if folder.legend:
         legend = render_legend(dict(zip(predictor.classes, predictor.palette.tolist())), width_px=reader.size_hw[1])
     if analyzer is not None:
@@ -71,6 +72,8 @@ def predict_video(
     with ExitStack() as stack:
         lines = stack.enter_context(open(stack.enter_context(atomic_path(folder.frames_path(source))), "w"))
         video = stack.enter_context(open_video(folder.overlay_path(source), fps=reader.fps)) if folder.overlays else None
+        if folder.labels:
+            archive = stack.enter_context(ZipFile(stack.enter_context(atomic_path(folder.label_path(source))), "w", allowZip64=True))
         bar = stack.enter_context(tqdm(total=reader.count or None, desc=source.name, unit="frame", disable=not progress))
         try:
             for frame, result in _results(predictor, reader):
@@ -81,8 +84,8 @@ def predict_video(
                     levels[record.level] += 1
                     scores += [record.smoothed] if record.smoothed is not None else []
                 lines.write(json.dumps(row, allow_nan=False) + "\n")
-                if folder.labels:
-                    write_label_map(result.labels, result.palette, folder.label_path(source, count), fast=True)
+                if archive is not None:
+                    archive.writestr(f"{count:06d}.png", encode_label_map(result.labels, result.palette, fast=True))
                 if video is not None:
                     overlay = result.render_overlay(frame, opacity=folder.opacity)
                     overlay = overlay if legend is None else np.vstack([overlay, legend])

@@ -1,7 +1,12 @@
 """``mmstreet predict`` as a user runs it: files, exit codes, going on after a stop, shares of several processes."""
 
 import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
 
 import cv2
 import numpy as np
@@ -19,6 +24,8 @@ from mmstreet.predict.refining import find_prediction, read_prediction_file
 from mmstreet.refine import configured
 from tests.helpers.color_model import CLASSES, PALETTE, read_ids, render_colors, write_model, write_png
 from tests.predict.test_video import write_video
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -128,20 +135,36 @@ def test_results_of_other_settings_are_not_mixed(model, streets, tmp_path, capsy
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
-def test_shares_of_several_processes_add_up_to_one_summary(model, streets, tmp_path, monkeypatch, capsys, order):
+def test_processes_of_a_job_leave_one_summary(model, streets, tmp_path, monkeypatch, capsys, order):
+    """The first does what is free; those that come later find it done."""
     source, truth = streets
     monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "3")
-    done = []
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "17")
     for task in order:
         monkeypatch.setenv("SLURM_ARRAY_TASK_ID", str(task))
         assert predict(model, source, "--out", tmp_path / "out") == 0
-        assert f"(share {task + 1} of 3)" in capsys.readouterr().out
-        done.append(summary(tmp_path / "out")["done"])
-    assert done[-1] == 5
-    assert sorted(done) == done
-    assert summary(tmp_path / "out")["pending"] == 0
+        did = 5 if task == order[0] else 0
+        assert f"(share {task + 1} of 3): {did} predicted, 0 finished before" in capsys.readouterr().out
+    assert {key: summary(tmp_path / "out")[key] for key in ("done", "pending", "failed")} == {"done": 5, "pending": 0, "failed": []}
     for name, labels in truth.items():
         np.testing.assert_array_equal(read_ids(tmp_path / "out" / "labels" / f"{name}.png"), labels)
+
+
+def test_processes_at_the_same_time_do_each_image_once_and_the_same_as_one(model, streets, tmp_path):
+    source, _ = streets
+    predict(model, source, "--out", tmp_path / "one", "--batch-size", 2)
+    command = [sys.executable, "-m", "mmstreet", "predict", str(source), "--config", model[0], "--checkpoint", model[1], "--device", "cpu"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_ARRAY_JOB_ID": "5"}
+    command += ["--out", str(tmp_path / "two"), "--batch-size", "2"]
+    running = [
+        subprocess.Popen(command, env={**env, "SLURM_ARRAY_TASK_ID": str(i)}, stdout=subprocess.PIPE, text=True, cwd=ROOT) for i in range(2)
+    ]
+    said = [process.communicate(timeout=300)[0] for process in running]
+    assert sum(int(re.search(r"(\d+) predicted", text)[1]) for text in said) == 5
+    assert summary(tmp_path / "two") == summary(tmp_path / "one")
+    for path in (tmp_path / "one" / "labels").rglob("*.png"):
+        other = tmp_path / "two" / path.relative_to(tmp_path / "one")
+        assert other.read_bytes() == path.read_bytes()
 
 
 def test_a_mixed_folder_of_images_and_videos(model, streets, tmp_path):
@@ -151,7 +174,8 @@ def test_a_mixed_folder_of_images_and_videos(model, streets, tmp_path):
     assert predict(model, source, "--out", tmp_path / "out") == 1
     report = summary(tmp_path / "out")
     assert (report["done"], [row["source"] for row in report["failed"]]) == (6, [str(source / "broken.mp4")])
-    assert len(list((tmp_path / "out" / "labels" / "drive").iterdir())) == 4
+    with ZipFile(tmp_path / "out" / "labels" / "drive.zip") as archive:
+        assert archive.namelist() == [f"{i:06d}.png" for i in range(4)]
     assert (tmp_path / "out" / "videos" / "drive.mp4").is_file()
 
 
@@ -326,11 +350,12 @@ def test_a_camera_is_recorded_until_it_ends_or_the_time_is_over(model, tmp_path,
     for _ in range(2):  # another look is no finished file
         assert predict(model, "0", "--out", tmp_path / "out") == 0
         assert "1 files: 1 predicted, 0 finished before" in capsys.readouterr().out
-    maps = sorted((tmp_path / "out/labels/camera_0").iterdir())
-    assert [read_ids(path).tolist() for path in maps] == [render_colors(i)[1].tolist() for i in (4, 3, 2, 1, 0)]
+    with ZipFile(tmp_path / "out/labels/camera_0.zip") as archive:
+        maps = [read_ids(archive.open(name)).tolist() for name in archive.namelist()]
+    assert maps == [render_colors(i)[1].tolist() for i in (4, 3, 2, 1, 0)]
     assert (tmp_path / "out/videos/camera_0.mp4").is_file()
     assert predict(model, "7", "--out", tmp_path / "none") == 1
     assert "camera 7 cannot be opened or gives no picture" in capsys.readouterr().err
     monkeypatch.setattr("mmstreet.predict.video.time.monotonic", iter(np.arange(0, 99, 0.4)).__next__)
     assert predict(model, "0", "--out", tmp_path / "short", "--seconds", 1) == 0
-    assert len(list((tmp_path / "short/labels/camera_0").iterdir())) == 2
+    assert ZipFile(tmp_path / "short/labels/camera_0.zip").namelist() == ["000000.png", "000001.png"]

@@ -36,7 +36,7 @@ def predict(root, table, results):
         (root / "images" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", SIZE_HW[::-1]).save(root / "images" / name)
     folder = PredictionFolder(root / "predicted", {"classes": list(table.names)}, overlays=False)
-    for source in folder.start(find_sources(root / "images")):
+    for source in folder.choose(find_sources(root / "images")):
         folder.write_image(source, np.zeros((*SIZE_HW, 3), np.uint8), results[source.path.relative_to(root / "images").as_posix()])
     return root / "predicted"
 

@@ -1,6 +1,7 @@
 """Videos: what is read is what was written, and an end before the end is noticed."""
 
 import json
+from zipfile import ZipFile
 
 import cv2
 import numpy as np
@@ -95,14 +96,16 @@ def test_every_frame_is_predicted_once_in_order(model, tmp_path, batch_size):
     assert [row["frame"] for row in rows] == list(range(12))
     assert [row["time_s"] for row in rows] == pytest.approx([i / 8 for i in range(12)])
     assert [max(row["shares"], key=row["shares"].get).split()[0] for row in rows] == ["red", "green", "blue"] * 4
-    labels = [read_ids(folder.label_path(source[0], i)) for i in range(12)]
+    with ZipFile(folder.label_path(source[0])) as archive:
+        assert archive.namelist() == [f"{i:06d}.png" for i in range(12)]
+        labels = [read_ids(archive.open(name)) for name in archive.namelist()]
     assert [int(np.median(x)) for x in labels] == [0, 1, 2] * 4
     record = folder.read_record(source[0])
     assert (record["frames"], record["fps"], record["size_hw"]) == (12, 8.0, [48, 64])
     assert sum(record["shares"].values()) == pytest.approx(100)
     overlay = VideoReader(folder.overlay_path(source[0]))
     assert (overlay.count, overlay.size_hw) == (12, (48, 64))
-    assert folder.start(source) == []
+    assert folder.choose(source) == []
 
 
 def test_the_safety_of_a_video_is_filtered_and_plotted_below_it(model, tmp_path):
@@ -131,4 +134,4 @@ def test_a_cut_off_video_is_predicted_as_far_as_it_goes_and_counts_as_failed(mod
     record = folder.read_record(source[0])
     assert 5 < record["frames"] < 30
     assert len(folder.frames_path(source[0]).read_text().splitlines()) == record["frames"]
-    assert folder.start(source) == source  # another copy of the file would be predicted
+    assert folder.choose(source) == source  # another copy of the file would be predicted
