@@ -25,7 +25,7 @@ from mmstreet.engine.run_options import set_batch_size, set_data_root, set_learn
 from mmstreet.files.config_files import find_config
 
 LAUNCHERS = ("auto", "none", "pytorch", "slurm", "mpi")
-HOOKS = ("CheckpointGuardHook", "DeviceHook", "MissedValidationHook", "ScheduleHook")
+HOOKS = ("CheckpointGuardHook", "DeviceHook", "LabelMapsHook", "MissedValidationHook", "ScheduleHook")
 """Hooks that every run has, whatever its config lists."""
 
 

@@ -81,6 +81,9 @@ class RefinementHook(Hook):
         keep: How many images to keep with their maps: those on which refining changed the number of right pixels most, up or down.
     """
 
+    needs_scores = True
+    """``seg_logits`` of the samples are read."""
+
     def __init__(self, *, refiners: Sequence[str | Path], out: str | Path, keep: int = 8) -> None:
         self.configs = load_refiners(refiners)
         self.out = Path(out)

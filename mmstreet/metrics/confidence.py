@@ -36,6 +36,9 @@ class CalibrationMetric(BaseMetric):
     default_prefix = "calibration"
     folder = "calibration"
 
+    needs_scores = True
+    """``seg_logits`` of the samples are read."""
+
     def __init__(
         self,
         *,

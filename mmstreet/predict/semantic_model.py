@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from mmseg.models import EncoderDecoder
-from mmseg.models.segmentors import BaseSegmentor
 from torch import Tensor, nn
 
+from mmstreet.models.label_resizing import finishes_as_mmseg, label_resized, without_padding
 from mmstreet.predict.binary import check_scores
-from mmstreet.predict.label_resizing import label_resized
 from mmstreet.predict.trained_model import TrainedModel
 
 
@@ -46,21 +44,14 @@ class SemanticModel(TrainedModel):
 
     def _logits(self, inputs: Tensor, samples: Sequence) -> Iterator[Tensor]:
         """Give the logits ``[C, h, w]`` of each image without its padding, of a binary head the one channel."""
-        if not self._is_plain:
+        if not finishes_as_mmseg(self.model):
             for sample in self.model.predict(inputs, samples):
                 scores = sample.seg_logits.data
                 yield scores.logit() if len(scores) == 1 else scores  # of one channel mmseg gives the probability
             return
         # As EncoderDecoder.predict, but for what it does at the size of the image: several times the work of a small network.
         for scores, sample in zip(self.model.inference(inputs, [sample.metainfo for sample in samples]), samples):
-            meta = sample.metainfo
-            left, right, top, bottom = meta.get("img_padding_size", meta.get("padding_size", (0, 0, 0, 0)))
-            yield scores[:, top : scores.shape[1] - bottom, left : scores.shape[2] - right]
-
-    @property
-    def _is_plain(self) -> bool:
-        kind = type(self.model)
-        return kind.predict is EncoderDecoder.predict and kind.postprocess_result is BaseSegmentor.postprocess_result
+            yield without_padding(scores, sample.metainfo)
 
     def _resize(self, logits: Tensor, size_hw: tuple[int, int]) -> Tensor:
         return F.interpolate(logits[None], size_hw, mode="bilinear", align_corners=self.model.align_corners)[0]

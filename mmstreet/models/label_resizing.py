@@ -9,12 +9,15 @@ the maps of these classes are resized in torch's own order.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from mmseg.models import EncoderDecoder
+from mmseg.models.segmentors import BaseSegmentor
+from torch import Tensor, nn
 
 from mmstreet.files.argmax import first_argmax
 
@@ -138,6 +141,20 @@ def _spread(near: np.ndarray) -> np.ndarray:
     near[:, :-1] |= near[:, 1:]
     near[:-1] |= near[1:]
     return near
+
+
+def finishes_as_mmseg(model: nn.Module) -> bool:
+    """Whether a segmentor makes label maps of its scores as mmseg does, by no method of its own."""
+    kind = type(model)
+    if not isinstance(model, EncoderDecoder):
+        return False
+    return kind.predict is EncoderDecoder.predict and kind.postprocess_result is BaseSegmentor.postprocess_result
+
+
+def without_padding(scores: Tensor, meta: Mapping) -> Tensor:
+    """Cut the padding of a sample from its scores ``[C, H, W]``, as mmseg does."""
+    left, right, top, bottom = meta.get("img_padding_size", meta.get("padding_size", (0, 0, 0, 0)))
+    return scores[:, top : scores.shape[1] - bottom, left : scores.shape[2] - right]
 
 
 class _Neighbours(NamedTuple):

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from mmstreet.files.argmax import first_argmax
-from mmstreet.predict import label_resizing
-from mmstreet.predict.label_resizing import label_resized
+from mmstreet.models import label_resizing
+from mmstreet.models.label_resizing import label_resized
 
 
 def expected(scores, size_hw, *, align_corners=False):
