@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -181,6 +182,7 @@ def build_runner(cfg: Config) -> Runner:
     present = {hook["type"].rpartition(".")[2] for hook in cfg.get("custom_hooks") or () if isinstance(hook.get("type"), str)}
     added = [dict(type=f"mmstreet.{name}") for name in HOOKS if name not in present]
     cfg.custom_hooks = [*(cfg.get("custom_hooks") or ()), *added]
+    gc.freeze()  # mmengine collects garbage for each data set: 0.2 s for the objects of the frameworks, which stay anyway
     return Runner.from_cfg(cfg) if "runner_type" not in cfg else RUNNERS.build(cfg)
 
 

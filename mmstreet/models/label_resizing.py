@@ -43,6 +43,7 @@ def label_resized(scores: Tensor, size_hw: tuple[int, int], *, align_corners: bo
     Returns:
         uint8 ``[H, W]``.
     """
+    scores = scores.detach()
     if scores.shape[1:] == size_hw:
         return first_argmax(scores.float().numpy())
     found = None

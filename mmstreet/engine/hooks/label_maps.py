@@ -85,7 +85,7 @@ def finish_samples(model: nn.Module, logits: Tensor, samples: Sequence | None = 
         if keep_scores:
             scores = F.interpolate(scores[None], size_hw, mode="bilinear", align_corners=align_corners)[0]
             sample.seg_logits = PixelData(data=scores)
-            labels = first_argmax(scores.float().numpy())
+            labels = first_argmax(scores.detach().float().numpy())
         else:
             check_finite(scores, "logits", sample)
             labels = label_resized(scores, size_hw, align_corners=align_corners)
