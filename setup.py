@@ -32,7 +32,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["mmstreet", "mmstreet.*"]),
-    package_data={"mmstreet": ["py.typed"], "mmstreet.report": ["templates/*"], "mmstreet.predict": ["shipped/*"]},
+    package_data={"mmstreet": ["py.typed", "shipped/*"], "mmstreet.report": ["templates/*"]},
     cmdclass={"build_py": BuildWithConfigs},
     entry_points={"console_scripts": ["mmstreet = mmstreet.__main__:main"]},
     install_requires=["numpy>=1.26", "pillow>=10", "matplotlib>=3.7", "tqdm>=4.60", "scipy>=1.10", "jinja2>=3.1", "pyyaml>=6"],

@@ -62,13 +62,14 @@ class Suite:
     changes: dict
     backbone_rate: float = 1.0
     normalisation: tuple[float, float] = (110.0, 60.0)
+    rgb: bool = False
 
 
 _PRETRAINED = {"model.decode_head.loss_decode": {"_delete_": True, "type": "mmstreet.CARBLoss"}}
 SUITES = {
     "mini": Suite("carb_mini_single", "bdd100k_10k", "data/mini", (128, 64), _NARROW),
     "camvid": Suite("carb_camvid_small_single", "camvid11", "data/camvid11", (120, 88), _NARROW),
-    "camvid_pretrained": Suite("street_camvid", "camvid11", "data/camvid11", (240, 180), _PRETRAINED, 0.3, (127.0, 128.0)),
+    "camvid_pretrained": Suite("street_camvid", "camvid11", "data/camvid11", (240, 180), _PRETRAINED, 0.3, (127.0, 128.0), rgb=True),
 }
 
 
@@ -98,7 +99,8 @@ def read(suite: Suite, data: Path, split: str, count: int, damage=None) -> tuple
         labels, valid = (true if damage is None else damage(true)), true != 255
         present[i, np.unique(true[valid]).astype(int)] = True
         counts += np.bincount(true[valid].astype(int) * len(table) + labels[valid], minlength=counts.size).reshape(counts.shape)
-        images.append(cv2.resize(read_image(pair.image_path), suite.size_wh, interpolation=cv2.INTER_AREA))
+        image = read_image(pair.image_path)[..., :: -1 if suite.rgb else 1]
+        images.append(cv2.resize(np.ascontiguousarray(image), suite.size_wh, interpolation=cv2.INTER_AREA))
         maps.append(cv2.resize(labels, suite.size_wh, interpolation=cv2.INTER_NEAREST))
     pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float()
     said = {"wrong_percent": 100 * float(1 - np.trace(counts) / counts.sum()), "mIoU_of_masks": mean_iou(counts)}

@@ -7,6 +7,9 @@ from pathlib import Path
 
 SUFFIXES = (".py", ".json", ".yaml", ".yml")
 
+SHIPPED_MODEL = Path(__file__).parents[1] / "shipped" / "street.onnx"
+"""The model of the package, a file of ``mmstreet export`` like any other; ``street.json`` beside it says what it is."""
+
 
 def shipped_folder() -> Path:
     """Return the folder of the configs that come with the package: inside it once installed, beside it in a checkout."""

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmstreet.files.config_files import SUFFIXES, find_config
+from mmstreet.files.config_files import SHIPPED_MODEL, SUFFIXES, find_config
 from mmstreet.predict.identity import read_object
-
-SHIPPED = Path(__file__).parent / "shipped" / "street.onnx"
-"""The model of the package, a file of ``mmstreet export`` like any other."""
 
 
 def shipped_model() -> Path:
@@ -17,12 +14,12 @@ def shipped_model() -> Path:
     Raises:
         FileNotFoundError: If this installation has none.
     """
-    if not SHIPPED.is_file():
+    if not SHIPPED_MODEL.is_file():
         raise FileNotFoundError(
-            f"this installation of mmstreet comes without a model ('{SHIPPED}' does not exist); name an exported file, or a config and a "
-            "checkpoint"
+            f"this installation of mmstreet comes without a model ('{SHIPPED_MODEL}' does not exist); name an exported file, or a "
+            "config and a checkpoint"
         )
-    return SHIPPED
+    return SHIPPED_MODEL
 
 
 def is_config(name: str | Path) -> bool:

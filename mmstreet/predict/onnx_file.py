@@ -17,8 +17,6 @@ from mmstreet.models.grid_pooling import open_sizes
 from mmstreet.predict.exported import METADATA_KEY
 
 _HALF_MAX = float(np.finfo(np.float16).max)
-_HALF_FROM = 16
-"""Tensors of fewer elements stay in float32: they are no share of the file, and epsilons among them would vanish."""
 
 
 def write_onnx(graph: nn.Module, example: Tensor, path: Path, metadata: Mapping, opset: int) -> None:
@@ -44,6 +42,7 @@ def write_onnx(graph: nn.Module, example: Tensor, path: Path, metadata: Mapping,
             (torch.cat([example, example]),),
             str(path),
             dynamo=False,
+            training=torch.onnx.TrainingMode.PRESERVE,
             opset_version=opset,
             input_names=["image"],
             output_names=["logits"],
@@ -64,7 +63,8 @@ def stamp_onnx(path: Path, metadata: Mapping) -> None:
 def halve_weights(path: Path) -> None:
     """Store the weights of a file as float16; the runtime widens them once, when it loads the file, and computes in float32.
 
-    Tensors with values beyond float16 stay as they are.
+    Vectors stay in float32: biases and statistics of batch norm are no share of the file, and small variances suffer most from rounding.
+    So do tensors with values beyond float16.
     """
     onnx = require("onnx", extra="export")
     proto = onnx.load(str(path))
@@ -73,7 +73,7 @@ def halve_weights(path: Path) -> None:
         if tensor.data_type != onnx.TensorProto.FLOAT:
             continue
         values = onnx.numpy_helper.to_array(tensor)
-        if values.size < _HALF_FROM or np.abs(values).max() > _HALF_MAX:
+        if values.ndim < 2 or np.abs(values).max() > _HALF_MAX:
             continue
         name, stored = tensor.name, f"{tensor.name}_half"
         tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), stored))

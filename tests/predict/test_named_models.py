@@ -34,7 +34,7 @@ def shipped(tmp_path_factory):
 
 
 def test_a_photograph_alone_is_enough(shipped, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(named_models, "SHIPPED", shipped)
+    monkeypatch.setattr(named_models, "SHIPPED_MODEL", shipped)
     image, truth = render_colors(3)
     assert main(["predict", str(write_png(tmp_path / "photo.png", image)), "--out", str(tmp_path / "out")]) == 0
     assert capsys.readouterr().out.splitlines()[0] == "model: street: three weights, patches, mIoU 99.5, licence: CC0"
@@ -45,7 +45,7 @@ def test_a_photograph_alone_is_enough(shipped, tmp_path, monkeypatch, capsys):
 
 
 def test_it_needs_neither_torch_nor_openmmlab(shipped, tmp_path):
-    code = f"import mmstreet.predict.named_models as m, pathlib; m.SHIPPED = pathlib.Path({str(shipped)!r})\n"
+    code = f"import mmstreet.predict.named_models as m, pathlib; m.SHIPPED_MODEL = pathlib.Path({str(shipped)!r})\n"
     image, truth = render_colors(4)
     write_png(tmp_path / "photos/a.png", image)
     command = [sys.executable, "-c", BLOCKED.replace("sys.exit(", code + "sys.exit("), "predict", str(tmp_path / "photos")]
@@ -66,7 +66,7 @@ def test_an_exported_file_goes_to_the_option_or_before_the_source(shipped, tmp_p
 
 
 def test_an_installation_without_a_model_says_what_to_name(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(named_models, "SHIPPED", tmp_path / "street.onnx")
+    monkeypatch.setattr(named_models, "SHIPPED_MODEL", tmp_path / "street.onnx")
     assert main(["predict", str(write_png(tmp_path / "photo.png", render_colors(3)[0])), "--out", str(tmp_path / "out")]) == 1
     assert "comes without a model" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

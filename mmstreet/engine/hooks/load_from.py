@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 
 from mmstreet.engine.checkpoint_fit import plain_weights
 from mmstreet.engine.errors import WeightsError
+from mmstreet.engine.exported_checkpoint import PREFIX
 from mmstreet.engine.pretrained import FROM_SCRATCH, fetch_weights, fit_weights
 from mmstreet.models.torchvision_weights import find_layout, rename_tensors
 from mmstreet.registry import HOOKS
@@ -18,7 +19,9 @@ from mmstreet.registry import HOOKS
 
 @HOOKS.register_module()
 class LoadFromHook(Hook):
-    """Let ``load_from`` name torchvision's published weights, by URL or by file, in any OpenMMLab training script.
+    """Let ``load_from`` name torchvision's published weights, by URL or by file, in any OpenMMLab training script, or an exported model.
+
+    ``mmstreet://street`` is the model of the package, ``FILE.onnx`` one of ``mmstreet export``.
 
     A URL is fetched and its hash checked before training starts. Torchvision's names become ours, tensors without a place are left out, a
     classifier for another number of classes stays fresh, and one log line says all this. Other checkpoints pass untouched.
@@ -43,6 +46,8 @@ class LoadFromHook(Hook):
                 fetch_weights(source)
             barrier()
             fetch_weights(source)  # other nodes have a disk of their own
+        elif source.endswith(".onnx") and "://" not in source:
+            runner._load_from = f"{PREFIX}{source}"
         elif "://" not in source and not Path(source).expanduser().exists():
             raise WeightsError(f"load_from names '{source}', which does not exist; correct the path, {FROM_SCRATCH}")
 
@@ -51,7 +56,7 @@ class LoadFromHook(Hook):
         state_dict = checkpoint.get("state_dict", checkpoint)
         layout = find_layout(state_dict)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        if layout is None and "torchvision" not in checkpoint.get("meta", {}):
+        if layout is None and not {"torchvision", "exported"} & checkpoint.get("meta", {}).keys():
             if not plain_weights(checkpoint).keys() & model.state_dict().keys():
                 few = ", ".join(list(state_dict)[:3])
                 raise WeightsError(
