@@ -80,7 +80,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.formats.convert import convert
 
     reader_type, writer_type = _reader_of(args.source), get_writer(args.target)
-    table = _choose_table(args.classes, reader_type.find_table(args.input), "" if args.source == DATA else FORMATS[args.source].table)
+    own = None if args.classes else reader_type.find_table(args.input)
+    table = _choose_table(args.classes, own, "" if args.source == DATA else FORMATS[args.source].table)
     told = {
         "bitmask_root": args.bitmasks,
         "default_size_hw": args.size and tuple(args.size),
@@ -99,7 +100,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         more["predictions"] = get_reader(source)(args.with_predictions, table if found is None else found, None)
     writer = writer_type(args.output, table, **more)
     report = convert(reader, writer, workers=args.workers, strict=args.strict, overwrite=args.overwrite, copy_images=args.copy_images)
-    report.write(args.output.with_suffix(".report.json"))
+    stem = args.output.name if writer.is_folder else args.output.stem
+    report.write(args.output.with_name(f"{stem}.report.json"))
     print(f"{args.source} → {args.target}, {len(table)} classes of {table.name}")
     print(report)
     return 0

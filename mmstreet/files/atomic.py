@@ -82,12 +82,14 @@ def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
             umask = os.umask(0)
             os.umask(umask)
             temporary.chmod(0o777 & ~umask)
-            if path.is_dir():
+            if path.is_dir() and overwrite:
                 old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name[:_MAX_START]}.", suffix=PARTIAL))
                 os.replace(path, old)
                 os.replace(temporary, path)
                 shutil.rmtree(old)
             else:
+                if path.is_dir():
+                    path.rmdir()  # empty, or filled in the meantime, which is an error
                 os.replace(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -14,6 +14,7 @@ from PIL import Image
 from mmstreet.deps import installed, require
 from mmstreet.files.atomic import atomic_path
 from mmstreet.files.images import open_header, read_regular_file
+from mmstreet.files.walk import find_files
 from mmstreet.formats.bitmask_codec import MAX_ANN_ID, decode_bitmask, encode_bitmask
 from mmstreet.formats.class_lists import read_class_list, renumber, write_class_list
 from mmstreet.formats.conversion_report import ConversionReport
@@ -95,7 +96,7 @@ class BitmaskReader(Reader):
         Raises:
             FileNotFoundError: If there is none.
         """
-        found = sorted(path.relative_to(self.path).as_posix() for path in Path(self.path).rglob("*.png"))
+        found = find_files(self.path, ".png")
         if not found:
             raise FileNotFoundError(f"no bitmasks below {self.path}: expected *.png files")
         names = image_names((path.removesuffix(".png") for path in found), self.image_root, self.image_suffix)

@@ -21,6 +21,7 @@ from mmstreet.files.atomic import write_bytes
 from mmstreet.files.images import ImageFileError, open_header, read_regular_file, write_image
 from mmstreet.files.label_ids import IGNORE_INDEX
 from mmstreet.files.rle import bbox_from_runs, counts_from_runs, mask_from_counts, runs_from_mask
+from mmstreet.files.walk import find_files
 from mmstreet.formats import rules
 from mmstreet.formats.class_lists import read_class_list, renumber, write_class_list
 from mmstreet.formats.conversion_report import ConversionReport
@@ -73,9 +74,8 @@ class CityscapesReader(Reader):
         root = next((Path(self.path) / name for name in ("gtFine", "gtCoarse") if (Path(self.path) / name).is_dir()), Path(self.path))
         found: dict[str, Path] = {}
         for kind in reversed(_KINDS):
-            for path in root.rglob(f"*_{kind}"):
-                stem = path.relative_to(root).as_posix().removesuffix(f"_{kind}")
-                found[stem.removesuffix("_gtFine").removesuffix("_gtCoarse")] = path
+            for name in find_files(root, f"_{kind}"):
+                found[name.removesuffix(f"_{kind}").removesuffix("_gtFine").removesuffix("_gtCoarse")] = root / name
         if not found:
             raise FileNotFoundError(f"no label files of Cityscapes below {self.path}: expected *_gtFine_polygons.json or *_instanceIds.png")
         stems, (end, dot, ending) = sorted(found), self.image_suffix.rpartition(".")
@@ -137,6 +137,8 @@ class CityscapesReader(Reader):
         for position, raw in enumerate(objects):
             counts = None
             try:
+                if isinstance(raw, dict) and raw.get("deleted"):
+                    raise rules.RecordError("object is marked as deleted", "its entry says deleted")
                 counts = _draw(raw, size_hw)
                 instances.append(rules.build_instance(self._read_label(raw), None, counts, size_hw))
             except rules.RecordError as error:

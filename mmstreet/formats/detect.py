@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from mmstreet.files.images import open_header, read_regular_file
+from mmstreet.files.walk import walk_files
 from mmstreet.formats.catalogue import READERS
 from mmstreet.formats.json_stream import JsonElements
 
@@ -56,7 +57,7 @@ def _detect_folder(path: Path) -> str | None:
         ("parquet", ".parquet" in endings),
         ("webdataset", ".tar" in endings),
         ("coco-panoptic", len(jsons) == 1 and jsons[0].with_suffix("").is_dir()),
-        ("yolo", ((path / "labels").is_dir() and any(file.suffix == ".txt" for file in files)) or endings == {".txt"}),
+        ("yolo", any(file.suffix == ".txt" and "labels" in file.parent.parts for file in files) or endings == {".txt"}),
     ):
         if is_there:
             return name
@@ -70,5 +71,4 @@ def _detect_folder(path: Path) -> str | None:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    found = (file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
-    return islice(found, _LOOK)
+    return (path / name for name in islice(walk_files(path), _LOOK))

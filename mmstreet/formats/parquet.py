@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mmstreet.deps import require
+from mmstreet.files.walk import find_files
 from mmstreet.formats import rules
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.pictures import image_size, picture_bytes, split_of
@@ -23,6 +24,8 @@ from mmstreet.formats.records import ImageRecord, Reader, Task, Writer
 from mmstreet.formats.semantic import encode_map, read_map, regions_of, render_label_map
 from mmstreet.labels import BDD100K_SEM19, LabelTable, get_table
 
+COLUMNS = (("image", "pixel_values"), ("label", "annotation", "mask", "labels"))
+"""Names that data sets on the hub have for the image and for its label map; the first that is there is taken."""
 ROWS = 64
 """Images of a row group, which is read and written at once."""
 MAX_BYTES = 400 << 20
@@ -38,7 +41,7 @@ def parquet_files(path: str | Path) -> list[Path]:
         FileNotFoundError: If there is none.
     """
     path = Path(path)
-    found = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    found = [path / name for name in find_files(path, ".parquet")] if path.is_dir() else [path]
     if not found or not path.exists():
         raise FileNotFoundError(f"no *.parquet files at {path}")
     return found
@@ -90,27 +93,30 @@ class ParquetReader(Reader):
         for path in parquet_files(self.path):
             file = _open(path)
             columns = file.schema_arrow.names
-            if not {"image", "label"} <= set(columns):
+            image, label = (next((name for name in known if name in columns), None) for known in COLUMNS)
+            if image is None or label is None:
                 raise ValueError(f"{path} has the columns {', '.join(columns)}; expected 'image' and 'label'")
             for group in range(file.num_row_groups):
                 with _named_errors(path):
-                    names = file.read_row_group(group, columns=["image.path"]).column("image").to_pylist()
+                    names = file.read_row_group(group, columns=[f"{image}.path"]).column(image).to_pylist()
                 for row, cell in enumerate(names):
                     name = (cell or {}).get("path") or f"{number:08d}.png"
                     try:
-                        yield Task(rules.check_name(name), 0, (path.as_posix(), group, row))
+                        yield Task(rules.check_name(name), 0, (path.as_posix(), group, row, image, label))
                     except ValueError as error:
                         raise ValueError(f"{path}, row {row} of group {group}: {error}") from error
                     number += 1
 
     def read(self, task: Task, report: ConversionReport) -> ImageRecord | None:
         """Turn one row into an image record."""
-        path, group, row = task.payload
+        path, group, row, *columns = task.payload
         where = f"{path}, row {row} of group {group} ('{task.name}')"
         report.images_in += 1
         try:
-            cells = _read_group(path, group, os.stat(path).st_mtime_ns)[row]
-            picture, label = ((cells[name] or {}).get("bytes") for name in ("image", "label"))
+            cells = _read_group(path, group, tuple(columns), os.stat(path).st_mtime_ns)[row]
+            if not all(isinstance(cells[name], dict) for name in columns):
+                raise rules.RecordError("row without the bytes of image or label", "expected pictures, as datasets.Image stores them")
+            picture, label = (cells[name].get("bytes") for name in columns)
             if picture is None or label is None:
                 raise rules.RecordError("row without the bytes of image or label", "expected both pictures with their bytes")
             labels = read_map(label, self.table.with_train_ids(), report, where=where)
@@ -127,10 +133,10 @@ class ParquetReader(Reader):
 
 
 @lru_cache(maxsize=1)
-def _read_group(path: str, group: int, _changed: int) -> list[dict]:
+def _read_group(path: str, group: int, columns: tuple[str, str], _changed: int) -> list[dict]:
     """Read a row group, which is kept, since its rows are asked for one after the other."""
     with _named_errors(Path(path)):
-        return _open(Path(path)).read_row_group(group, columns=["image", "label"]).to_pylist()
+        return _open(Path(path)).read_row_group(group, columns=list(columns)).to_pylist()
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Generic, TypeVar
 
 from mmstreet.files.atomic import write_bytes
 from mmstreet.files.images import PICTURE_NAME, ImageFileError, open_header, read_regular_file
+from mmstreet.files.walk import walk_files
 from mmstreet.formats.records import ImageRecord
 from mmstreet.formats.rules import RecordError
 
@@ -27,18 +28,17 @@ def image_names(stems: Iterable[str], image_root: Path | None, suffix: str) -> l
         ValueError: If two images differ in their ending only.
     """
     found: dict[str, str] = {}
-    for directory, folders, files in os.walk(image_root, followlinks=True) if image_root is not None else ():
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        inside = os.path.relpath(directory, image_root).replace(os.sep, "/")
-        for name in sorted(files):
-            if PICTURE_NAME.search(name) and not name.startswith("."):
-                path = name if inside == "." else f"{inside}/{name}"
-                other = found.setdefault(PurePosixPath(path).with_suffix("").as_posix(), path)
-                if other != path:
-                    raise ValueError(
-                        f"'{other}' and '{path}' in {image_root} have the same name but for their ending; remove or rename one"
-                    )
-    return [found.get(stem, stem + suffix) for stem in stems]
+    for path in walk_files(image_root) if image_root is not None else ():
+        if PICTURE_NAME.search(path):
+            other = found.setdefault(_plain(PurePosixPath(path).with_suffix("").as_posix()), path)
+            if other != path:
+                raise ValueError(f"'{other}' and '{path}' in {image_root} have the same name but for their ending; remove or rename one")
+    return [found.get(_plain(stem), stem + suffix) for stem in stems]
+
+
+def _plain(name: str) -> str:
+    """Return a name with composed accents; macOS takes them apart."""
+    return unicodedata.normalize("NFC", name)
 
 
 def picture_bytes(image: ImageRecord, *, where: str) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmstreet.files.walk import find_files
 from mmstreet.formats import rules
 from mmstreet.formats.class_lists import number_names
 from mmstreet.formats.conversion_report import ConversionReport
@@ -50,7 +51,7 @@ class PredictionReader(Reader):
             FileNotFoundError: If there is none.
         """
         records = Path(self.path) / RECORDS
-        found = sorted(path.relative_to(records).as_posix() for path in records.rglob("*.json"))
+        found = find_files(records, ".json")
         if not found:
             raise FileNotFoundError(f"no predictions below {records}: expected the records that mmstreet predict writes")
         own = self.find_table(self.path)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mmstreet.files.walk import find_files
 from mmstreet.formats.class_lists import table_from_categories
 from mmstreet.formats.json_stream import JsonElements
 from mmstreet.formats.poly2d import flatten_poly2d
@@ -29,7 +30,7 @@ def iter_raw_frames(path: str | Path) -> Iterator[dict]:
         ValueError: If a file is cut off or of another layout; the message names it.
     """
     path = Path(path)
-    files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+    files = [path / name for name in find_files(path, ".json")] if path.is_dir() else [path]
     if not files or not path.exists():
         raise FileNotFoundError(f"no labels at {path}: expected a JSON file or a folder of them")
     for file in files:

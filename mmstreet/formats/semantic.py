@@ -13,6 +13,7 @@ import numpy as np
 
 from mmstreet.files.images import ImageFileError, read_regular_file, write_image
 from mmstreet.files.label_ids import IGNORE_INDEX
+from mmstreet.files.walk import find_files
 from mmstreet.formats.class_lists import read_class_list, renumber, write_class_list
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.label_files import decode_labels
@@ -97,8 +98,7 @@ class SemanticReader(Reader):
         Raises:
             FileNotFoundError: If there is none.
         """
-        files = (path.relative_to(self.path).as_posix() for path in Path(self.path).rglob(f"*{self.label_suffix}"))
-        found = sorted(path for path in files if not any(part.startswith(".") for part in PurePosixPath(path).parts))
+        found = find_files(self.path, self.label_suffix)
         if not found:
             raise FileNotFoundError(f"no label maps below {self.path}: expected *{self.label_suffix} files")
         names = image_names((path.removesuffix(self.label_suffix) for path in found), self.image_root, self.image_suffix)

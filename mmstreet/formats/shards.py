@@ -96,7 +96,7 @@ class ShardReader(Reader):
                 report.images_in += 1
                 report.skip_image("frame is unreadable", f"{where}: {error}", instances=0)
                 return None
-            if "labels" in raw:
+            if {"name", "attributes", "labels"} <= raw.keys():
                 raw["size"] = raw.get("size") or dict(zip(("height", "width"), image_size(picture) or (0, 0)))
                 name = raw["name"] if isinstance(raw.get("name"), str) else task.name
                 record = ScalabelReader(shard, self.table).read(Task(name, len(raw["labels"] or []), raw), report)

@@ -23,6 +23,7 @@ from mmstreet.deps import require
 from mmstreet.files.atomic import write_bytes, write_text
 from mmstreet.files.rle import mask_from_counts
 from mmstreet.files.text import read_text
+from mmstreet.files.walk import find_files
 from mmstreet.formats import rules
 from mmstreet.formats.class_lists import number_names
 from mmstreet.formats.conversion_report import ConversionReport
@@ -56,12 +57,12 @@ def read_names(path: str | Path) -> list[str] | None:
 
 @dataclass(frozen=True)
 class YoloReader(Reader):
-    """Every ``*.txt`` below ``labels``, in the order of their paths.
+    """Every ``*.txt`` in folders ``labels``, in the order of their paths.
 
     Attributes:
-        path: Folder with ``labels`` (and ``images``) inside, or a folder of label files.
+        path: Folder with ``labels`` and ``images`` inside, at any depth, or a folder of label files.
         table: The classes wanted. Numbers in the files stand for the names of ``data.yaml``; without it, for the table's rows.
-        image_root: Image folder, which gives the sizes; ``None`` takes ``images`` beside ``labels``.
+        image_root: Image folder, which gives the sizes; ``None`` takes ``images`` beside ``labels``, as Ultralytics does.
     """
 
     path: Path
@@ -75,55 +76,56 @@ class YoloReader(Reader):
         return None if names is None else number_names(names, thing=True, where=f"the names of {path}")
 
     @cached_property
-    def folders(self) -> tuple[Path, Path | None]:
-        """The folders of labels and of images."""
-        labels = Path(self.path) / "labels" if (Path(self.path) / "labels").is_dir() else Path(self.path)
-        if self.image_root is not None:
-            return labels, Path(self.image_root)
-        parts = labels.absolute().parts  # Ultralytics changes the last folder of that name
-        place = next((i for i in reversed(range(len(parts))) if parts[i] == "labels"), None)
-        images = None if place is None else Path(*parts[:place], "images", *parts[place + 1 :])
-        return labels, images if images is not None and images.is_dir() else None
-
-    @cached_property
     def names(self) -> list[str]:
         """Class name of each number."""
         return read_names(self.path) or list(self.table.names)
 
     def tasks(self) -> list[Task]:
-        """Return one task per label file, its path as the payload.
+        """Return one task per label file; the payload is its path, and that of the image.
 
         Raises:
             FileNotFoundError: If there is none, or nobody knows where the images are.
         """
-        labels, images = self.folders
-        found = sorted(path.relative_to(labels).as_posix() for path in labels.rglob("*.txt"))
+        root = Path(self.path).absolute()
+        found = [path for path in find_files(root, ".txt") if "labels" in (root / path).parent.parts] or find_files(root, ".txt")
         if not found:
-            raise FileNotFoundError(f"no labels below {labels}: expected *.txt files")
-        if images is None:
-            raise FileNotFoundError(f"YOLO's labels are in shares of the image's size: name the folder of images of {labels} with --images")
-        names = image_names((path.removesuffix(".txt") for path in found), images, ".jpg")
-        return [Task(name, 0, path) for name, path in zip(names, found)]
+            raise FileNotFoundError(f"no labels below {self.path}: expected *.txt files")
+        inside: dict[Path, list[str]] = {}
+        for path in found:
+            folder = _labels_folder(root / path)
+            if folder is None or (self.image_root is not None and not folder.is_relative_to(root)):
+                folder = root
+            inside.setdefault(folder, []).append((root / path).relative_to(folder).as_posix())
+        tasks = []
+        for folder, paths in inside.items():
+            above = folder.parent.relative_to(root) if folder != root and folder.is_relative_to(root) else Path()
+            images = folder.with_name("images") if self.image_root is None else Path(self.image_root) / above
+            if self.image_root is None and not images.is_dir():
+                advice = f"name the folder of images of {folder} with --images"
+                raise FileNotFoundError(f"YOLO's labels are in shares of the image's size, and there is no {images}: {advice}")
+            names = image_names((path.removesuffix(".txt") for path in paths), images, ".jpg")
+            tasks += [Task((above / name).as_posix(), 0, (folder / path, images / name)) for name, path in zip(names, paths)]
+        return tasks
 
     def read(self, task: Task, report: ConversionReport) -> ImageRecord | None:
         """Turn one label file into an image record."""
-        labels, images = self.folders
+        file, picture = task.payload
         report.images_in += 1
         lines: list[tuple[int, str]] = []
         try:
             try:
-                lines = [(i, line) for i, line in enumerate(read_text(labels / task.payload).splitlines(), start=1) if line.strip()]
+                lines = [(i, line) for i, line in enumerate(read_text(file).splitlines(), start=1) if line.strip()]
             except (FileNotFoundError, ValueError) as error:
                 raise rules.RecordError("label file is unreadable", str(error)) from error
             report.instances_in += len(lines)
-            size_hw = rules.check_image(task.name, None, images)
+            size_hw = rules.check_image(picture.name, None, picture.parent)
         except rules.RecordError as error:
-            report.skip_image(error.reason, f"'{task.payload}': {error}", instances=len(lines))
+            report.skip_image(error.reason, f"{file}: {error}", instances=len(lines))
             return None
         instances = rules.parse_each(
-            lambda line: self._read_line(line[1], size_hw), lines, lambda position, line: f"'{task.payload}', line {line[0]}", report
+            lambda line: self._read_line(line[1], size_hw), lines, lambda position, line: f"{file}, line {line[0]}", report
         )
-        return rules.build_image(task.name, size_hw, {}, instances, report, picture=images / task.name)
+        return rules.build_image(task.name, size_hw, {}, instances, report, picture=picture)
 
     def _read_line(self, line: str, size_hw: tuple[int, int]) -> InstanceRecord:
         number, *rest = line.split()
@@ -144,6 +146,11 @@ class YoloReader(Reader):
             raise rules.RecordError("malformed polygon", f"a line has a class and 3 or more points, or a box; got {len(values)} numbers")
         points = np.array(values).reshape(-1, 2) * size_hw[::-1]
         return rules.build_instance(entries, None, counts_from_polygons([points], size_hw), size_hw)
+
+
+def _labels_folder(path: Path) -> Path | None:
+    """Return the last folder ``labels`` above a file, as Ultralytics has it: ``a/labels/b/1.txt`` belongs to ``a/images/b/1.jpg``."""
+    return next((folder for folder in path.parents if folder.name == "labels"), None)
 
 
 @dataclass(frozen=True)
