@@ -77,7 +77,9 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Convert, print the report, write it beside the output."""
     args = parse_args(argv, prog)
+    from mmstreet.files.sharing import current_job
     from mmstreet.formats.convert import convert
+    from mmstreet.formats.shared_conversion import convert_together
 
     reader_type, writer_type = _reader_of(args.source), get_writer(args.target)
     own = None if args.classes else reader_type.find_table(args.input)
@@ -99,7 +101,12 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         found = get_reader(source).find_table(args.with_predictions)
         more["predictions"] = get_reader(source)(args.with_predictions, table if found is None else found, None)
     writer = writer_type(args.output, table, **more)
-    report = convert(reader, writer, workers=args.workers, strict=args.strict, overwrite=args.overwrite, copy_images=args.copy_images)
+    settings = dict(strict=args.strict, overwrite=args.overwrite, copy_images=args.copy_images)
+    together = bool(current_job()[0])
+    report = convert_together(reader, writer, **settings) if together else convert(reader, writer, workers=args.workers, **settings)
+    if report is None:
+        print(f"other processes are still at work; the last of them writes {args.output}")
+        return 0
     stem = args.output.name if writer.is_folder else args.output.stem
     report.write(args.output.with_name(f"{stem}.report.json"))
     print(f"{args.source} → {args.target}, {len(table)} classes of {table.name}")

@@ -27,8 +27,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     args = parse_args(argv, prog)
     from mmstreet.datasets.data_file import is_data_file
     from mmstreet.datasets.inventory import inventories_of_data, inventory_of_config, inventory_of_root
-    from mmstreet.datasets.verify import verify
+    from mmstreet.datasets.verify import verify, verify_together
     from mmstreet.files.atomic import write_json
+    from mmstreet.files.sharing import current_job
     from mmstreet.losses.class_weights import compute_class_weights
     from mmstreet.report.dataset_plot import plot_class_pixels
     from mmstreet.report.dataset_table import format_verification
@@ -40,7 +41,13 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         inventories = [inventory_of_config(args.source)]
     else:
         inventories = [inventory_of_root(args.source)]
-    report = verify(*inventories, workers=args.workers)
+    if current_job()[0]:
+        report = verify_together(*inventories, folder=args.out)
+        if report is None:
+            print(f"other processes are still at work; the last of them writes {Path(args.out) / 'dataset.json'}")
+            return 0
+    else:
+        report = verify(*inventories, workers=args.workers)
 
     splits = [name for name in report["splits"] if name.rpartition("/")[2] == "train"] or list(report["splits"])[:1]
     split = ", ".join(splits)

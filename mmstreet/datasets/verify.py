@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from mmstreet.datasets.pairs import Pair
 from mmstreet.datasets.verify_sums import PairReport, SplitSums, VerifySums
 from mmstreet.files.images import SIDEWAYS, ImageFileError, probe_image, read_regular_file
 from mmstreet.files.parallel import available_cores, map_chunks
+from mmstreet.files.sharing import SharedWork, choose_size, cut_chunks
 from mmstreet.formats.label_files import decode_labels
 from mmstreet.labels import IGNORE_INDEX, LabelTable, outside_message
 
@@ -105,7 +107,7 @@ def verify(*inventories: Inventory, workers: int | None = None, progress: bool =
         ``classes`` with pixels, per cent of the labelled pixels and number of files per class, over all splits; ``problems``, each
         with ``kind``, ``split``, ``file``, ``message`` and, for an id outside the table, ``label_id``, first ``y`` and ``x``, ``count``.
     """
-    items = [(number, pair) for number, inventory in enumerate(inventories) for pair in inventory.pairs]
+    items = _items_of(inventories)
     workers = min(workers or available_cores(), 1 + len(items) // _WORTH_A_PROCESS)
     check = partial(check_some, [inventory.reading for inventory in inventories], workers > 1)
     sums = VerifySums()
@@ -114,6 +116,41 @@ def verify(*inventories: Inventory, workers: int | None = None, progress: bool =
             sums.add(part)
             bar.update(count)
     return summarize(inventories, sums)
+
+
+def verify_together(*inventories: Inventory, folder: str | Path, progress: bool = True) -> dict | None:
+    """Read the pairs together with the other processes of this process's job, chunk by chunk.
+
+    Args:
+        inventories: See :func:`verify`; the same in every process.
+        folder: Where the state of the shared work goes.
+        progress: Show a progress bar, in the first process.
+
+    Returns:
+        The report of :func:`verify` on all pairs, to the bit; ``None`` while other processes are at work on some.
+    """
+    items = _items_of(inventories)
+    readings = [inventory.reading for inventory in inventories]
+    names = (f"{number} {pair.split} {pair.image_path} {pair.label_path}" for number, pair in items)
+    work = SharedWork(cut_chunks(items, choose_size(len(items))), folder, names=[repr(readings), *names])
+    with tqdm(total=len(items), unit="pair", disable=not progress or work.shard.index > 0) as bar:
+
+        def do(chunk: list[tuple[int, Pair]]) -> dict:
+            part, count = check_some(readings, True, chunk)
+            bar.update(count)
+            return part.to_dict()
+
+        work.run(do)
+    if not work.is_complete():
+        return None
+    sums = VerifySums()
+    for part in work.results():
+        sums.add(VerifySums.from_dict(part))
+    return summarize(inventories, sums)
+
+
+def _items_of(inventories: Sequence[Inventory]) -> list[tuple[int, Pair]]:
+    return [(number, pair) for number, inventory in enumerate(inventories) for pair in inventory.pairs]
 
 
 def check_some(readings: Sequence[Reading], alone: bool, items: Sequence[tuple[int, Pair]]) -> tuple[VerifySums, int]:

@@ -70,10 +70,7 @@ def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
         OSError: If it cannot be written, or a file has the name; a full disk is said in one sentence.
     """
     path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise OSError(f"'{path}' is a file, which no folder may replace; give another name")
-    if path.is_dir() and any(path.iterdir()) and not overwrite:
-        raise FileExistsError(f"the folder '{path}' is not empty; give another name, or --overwrite to replace all that is in it")
+    check_folder(path, overwrite=overwrite)
     with _one_sentence(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name[:_MAX_START]}.", suffix=PARTIAL))
@@ -93,6 +90,15 @@ def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
                 os.replace(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_folder(path: str | Path, *, overwrite: bool = False) -> None:
+    """Refuse a name that no folder may take, before the work that fills it; arguments and errors as in :func:`atomic_folder`."""
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise OSError(f"'{path}' is a file, which no folder may replace; give another name")
+    if path.is_dir() and any(path.iterdir()) and not overwrite:
+        raise FileExistsError(f"the folder '{path}' is not empty; give another name, or --overwrite to replace all that is in it")
 
 
 def check_target(path: str | Path) -> None:

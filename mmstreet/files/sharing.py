@@ -91,6 +91,11 @@ class SharedWork:
             first = self.shard.index * len(chunks) // self.shard.count
             self._leases = Leases(Path(folder) / STATE / digest[:16], len(chunks), job=job, again=not is_unique, first=first)
 
+    @property
+    def job(self) -> str:
+        """The name of the job, empty for a process by itself."""
+        return "" if self._leases is None else self._leases.job
+
     def run(self, do: Callable[[list[Item]], dict]) -> None:
         """Do chunks until none is left that nobody else is at; ``do`` returns a chunk's result as JSON knows it."""
         if self._leases is None:

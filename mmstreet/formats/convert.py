@@ -66,7 +66,7 @@ def convert(
         length = len(tasks) if isinstance(tasks, list) else None
         add = stack.enter_context(writer.open())
         bar = stack.enter_context(tqdm(total=length, unit="image", disable=not progress))
-        work = partial(_convert_some, reader, writer, strict, copy_images)
+        work = partial(convert_some, reader, writer, strict, copy_images)
         for chunk, report in map_chunks(
             work, first_of_each(tasks, total, target=writer.target), workers=available_cores() if workers is None else workers
         ):
@@ -86,7 +86,7 @@ def coco_dict(reader: Reader, *, table: LabelTable = BDD100K_INS8, workers: int 
         return json.loads(path.read_text(encoding="utf-8")), report
 
 
-def _convert_some(reader: Reader, writer: Writer, strict: bool, copy_images: bool, tasks: list[Task]) -> tuple[list[Any], ConversionReport]:
+def convert_some(reader: Reader, writer: Writer, strict: bool, copy_images: bool, tasks: list[Task]) -> tuple[list[Any], ConversionReport]:
     report, chunk = ConversionReport(strict=strict, source=str(reader.path)), []
     for task in tasks:
         image = reader.read(task, report)

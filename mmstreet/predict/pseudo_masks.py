@@ -17,6 +17,7 @@ from mmstreet.datasets.pairs import list_pairs
 from mmstreet.engine.errors import LaunchError
 from mmstreet.files.atomic import write_text
 from mmstreet.files.images import read_image, write_image
+from mmstreet.files.sharing import SharedWork, choose_size, cut_chunks
 from mmstreet.labels import LabelTable, colorize
 from mmstreet.models.clip import ClipTeacher
 from mmstreet.models.pseudo_mask import four_views
@@ -57,7 +58,8 @@ def write_pseudo_masks(
 ) -> tuple[int, int]:
     """Write ``out/KEY.png``, train ids, for every image of a split; masks that are there already stay.
 
-    A file appears whole or not at all, so an interrupted run goes on. ``out/settings.json`` remembers how the masks are made.
+    A file appears whole or not at all, so an interrupted run goes on. Processes of one job take chunks in turn. ``out/settings.json``
+    remembers how the masks are made.
 
     Args:
         teacher: The teacher.
@@ -71,7 +73,7 @@ def write_pseudo_masks(
         progress: Show a bar.
 
     Returns:
-        Number of masks written, and number that were there.
+        Number of masks written, and number that were there, by all processes so far.
 
     Raises:
         LaunchError: If the folder holds masks made otherwise.
@@ -85,11 +87,20 @@ def write_pseudo_masks(
     pairs = list_pairs(root, layout, split, labelled=False)
     jobs = [(pair.image_path, labels.vector(pair.name), out / f"{pair.name}.png") for pair in pairs]
     write_text(json.dumps(settings) + "\n", record)
-    missing = [job for job in jobs if not job[2].exists()]
-    for path, present, target in tqdm(missing, initial=0, unit="image", disable=not progress):
-        mask = label_image(teacher, path, present, view)
-        write_image(mask, target)
-    return len(missing), len(jobs) - len(missing)
+    chunks = cut_chunks(jobs, choose_size(len(jobs)))
+    work = SharedWork(chunks, out, names=[json.dumps(settings), *(str(target) for _, _, target in jobs)])
+    with tqdm(total=len(jobs), unit="image", disable=not progress or work.shard.index > 0) as bar:
+
+        def do(chunk: list[tuple]) -> dict:
+            missing = [job for job in chunk if not job[2].exists()]
+            for path, present, target in missing:
+                write_image(label_image(teacher, path, present, view), target)
+            bar.update(len(chunk))
+            return {"written": len(missing), "kept": len(chunk) - len(missing)}
+
+        work.run(do)
+    done = work.results()
+    return sum(part["written"] for part in done), sum(part["kept"] for part in done)
 
 
 def render_views(teacher: ClipTeacher, path: str | Path, shown: Sequence[str], table: LabelTable) -> Image.Image:
