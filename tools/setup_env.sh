@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Sets up one virtual environment with one family of OpenMMLab distributions.
 #   tools/setup_env.sh light|onedl|openmmlab VENV
-# 'light' takes mmcv-lite, without compiled ops: all that is semantic, in two minutes and without a compiler. The other two compile mmcv, which
-# instances need.
+# 'light' is what pip alone installs, mmcv without compiled ops: all that is semantic, in two minutes and without a compiler. The other two compile
+# mmcv, which instances need.
 # PYTHON chooses the interpreter (3.10 to 3.12), TORCH the torch requirement, MMSTREET_WHEELS the folder that keeps the compiled mmcv wheel.
 # mmcv is compiled against one torch and breaks with another, so its wheel is kept under the names of both (pip's own cache would not tell them apart).
 set -euo pipefail
@@ -12,7 +12,7 @@ usage="usage: tools/setup_env.sh light|onedl|openmmlab VENV"
 family=${1:?$usage}
 venv=${2:?$usage}
 case $family in
-  light) mmcv=mmcv-lite==2.2.0 ;;
+  light) mmcv= ;;
   onedl) mmcv=onedl-mmcv==2.3.6 ;;
   openmmlab) mmcv=mmcv==2.1.0 ;;
   *) echo "setup_env: family must be 'light', 'onedl' or 'openmmlab', got '$family'" >&2; exit 2 ;;
@@ -38,8 +38,8 @@ fi
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 if [ "$family" = light ]; then
   pip install -q -c "$constraints" setuptools numpy "$torch"
-  pip install -q --no-deps "$mmcv" # its requirement 'mmengine' would bring a second package of that import name
-  pip install -q -c "$constraints" -e ".[light,pretrained,superpixel,clip,sam,export]"
+  pip uninstall -q -y mmcv-lite 2>/dev/null || true # of an earlier light environment; it would overwrite mmcv's files
+  pip install -q -c "$constraints" -e ".[light,pretrained,superpixel,hub,sam,export]"
   echo "setup_env: $venv is ready (light: no compiled ops, so no instances)"
   exit
 fi

@@ -66,7 +66,7 @@ def _message(error: BaseException) -> str:
 def _explain_import(error: ImportError, text: str) -> str | None:
     missing = (error.name or "").partition(".")[0]
     if missing in _FRAMEWORKS and not installed(missing):
-        return f"this needs the Python module '{missing}', which is not installed; run: pip install 'mmstreet[onedl]'"
+        return f"this needs the Python module '{missing}', which is not installed; run: pip install 'mmstreet[light]'"
     advised = explain_import_error(text)
     return advised if advised != text or _is_ours(error) else None
 

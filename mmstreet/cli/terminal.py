@@ -15,8 +15,8 @@ from typing import Any, TextIO
 FRAMEWORKS = frozenset(
     {"mmengine", "mmcv", "mmseg", "mmdet", "pycocotools", "faster_coco_eval", "torch", "torchvision", "transformers", "huggingface_hub"}
 )
-_CARRIERS = ("logging", "mmengine.logging", "warnings")
-"""Modules that only carry what others say."""
+_CARRIERS = ("logging", "mmengine.logging", "warnings", "wandb")
+"""Modules that only carry what others say; wandb wraps ``write`` of the standard streams."""
 _NO_NEWS = re.compile(
     r"deprecat|is the alias of|will be removed|skip saving parameter schedulers|prefix is not set in metric class"
     r"|backend is not initialized|init_weights of .* more than once",

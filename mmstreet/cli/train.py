@@ -58,6 +58,13 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
         metavar="MOMENTUM",
         help="validate and save a mean of the weights over the last tenth of the iterations, 1 / MOMENTUM at most; default 0.002",
     )
+    parser.add_argument(
+        "--log",
+        action="append",
+        default=[],
+        choices=("tensorboard", "wandb", "mlflow"),
+        help="also log to TensorBoard, Weights & Biases or MLflow; may be given again",
+    )
     add_cfg_options(parser)
     add_processes(parser)
     args = parser.parse_intermixed_args(argv)
@@ -124,6 +131,7 @@ def _load_stage(args: argparse.Namespace, path: Path, before: Config | None) -> 
         schedule=args.schedule,
         ema=args.ema,
         lr=args.lr,
+        logs=args.log,
         batch_size=args.batch_size,
         data=args.data,
     )

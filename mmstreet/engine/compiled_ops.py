@@ -13,8 +13,8 @@ from mmstreet.engine.errors import LaunchError
 
 NO_OPS = (
     "mmcv has no compiled ops here (mmcv-lite, or mmcv built before torch was there): semantic segmentation works without them, instance "
-    "segmentation needs them; in a checkout run: make instances; elsewhere: pip uninstall mmcv-lite, then pip install "
-    "--no-build-isolation onedl-mmcv==2.3.6 (a C++ compiler and 15 to 30 minutes)"
+    "segmentation needs them; in a checkout run: make instances; elsewhere: pip uninstall -y mmcv-lite onedl-mmcv, then pip install "
+    "--no-build-isolation --no-cache-dir onedl-mmcv==2.3.6 (a C++ compiler and 15 to 30 minutes)"
 )
 INSTANCES_NEED = (
     "'{config}' is for instance segmentation, which needs MMDetection and mmcv's compiled ops, and here {missing} missing; in a checkout "
@@ -89,7 +89,8 @@ def find_prebuilt(*, index: str = INDEX) -> str:
     if not versions:
         return f"no ready-made mmcv for {here} at {place}; compile it"
     newest = max(versions, key=lambda version: [int(part) for part in re.findall(r"\d+", version)])
-    return f"ready-made for {here}: pip uninstall -y mmcv-lite; pip install --only-binary=:all: --no-deps onedl-mmcv=={newest} -f {place}"
+    command = f"pip install --only-binary=:all: --no-deps onedl-mmcv=={newest} -f {place}"
+    return f"ready-made for {here}: pip uninstall -y mmcv-lite onedl-mmcv; {command}"
 
 
 def _platform() -> str:

@@ -125,7 +125,7 @@ def _imports() -> list[Finding]:
 
 
 def _install_line(name: str) -> str:
-    return "pip install torch==2.13.0" if name == "torch" else "pip install 'mmstreet[onedl]'"
+    return f"pip install 'mmstreet[{'onedl' if name == 'mmdet' else 'light'}]'"
 
 
 def explain_import_error(message: str) -> str:
@@ -179,7 +179,7 @@ def _device() -> list[Finding]:
 
 def _semantic_task() -> list[Finding]:
     if not installed("mmseg"):
-        return [Finding("semantic task", "fail", "needs mmseg; run: pip install 'mmstreet[onedl]'")]
+        return [Finding("semantic task", "fail", "needs mmseg; run: pip install 'mmstreet[light]'")]
     import torch
 
     norm = dict(type="BN")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -22,7 +22,7 @@ from mmstreet.engine.compiled_ops import check_ops, explain_instances
 from mmstreet.engine.config_keys import check_keys, check_options
 from mmstreet.engine.data_config import fit_config, lacks_data
 from mmstreet.engine.errors import LaunchError
-from mmstreet.engine.run_options import set_batch_size, set_data_root, set_learning_rate, set_length
+from mmstreet.engine.run_options import set_batch_size, set_data_root, set_learning_rate, set_length, set_logs
 from mmstreet.files.config_files import find_config
 
 LAUNCHERS = ("auto", "none", "pytorch", "slurm", "mpi")
@@ -85,6 +85,7 @@ def load_config(
     batch_size: int | None = None,
     loader: str = "train_dataloader",
     data: str | Path | None = None,
+    logs: Sequence[str] = (),
 ) -> Config:
     """Read a config (mmseg's or mmdet's, as its ``default_scope`` says) and settle what depends on the command line and the machine.
 
@@ -109,6 +110,7 @@ def load_config(
         loader: ``'train_dataloader'`` or ``'test_dataloader'``.
         data: Folder that every data set of the config is read from, in place of its ``data_root``; or a ``data.yaml``, whose data sets
             and classes take the place of the config's.
+        logs: Where mmengine logs to besides its own files: ``'tensorboard'``, ``'wandb'``, ``'mlflow'``.
 
     Returns:
         The config, ready for :func:`build_runner`. SyncBN has become BN where there is nothing to synchronise with or no GPU to do it.
@@ -142,6 +144,8 @@ def load_config(
     elif cfg.get("work_dir") is None:
         name = Path(cfg.filename).stem if described is None else f"{Path(cfg.filename).stem}_{read_data_file(described).name}"
         cfg.work_dir = str(Path("./work_dirs") / name)
+    if logs:
+        set_logs(cfg, logs)
     if load_from is not None:
         cfg.load_from = str(find_checkpoint(load_from) if Path(load_from).is_dir() else load_from)
     cfg.launcher = _resolve_launcher(launcher)

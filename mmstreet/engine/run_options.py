@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.dataset import InfiniteSampler
 from mmengine.runner import Runner
 
+from mmstreet.deps import require
 from mmstreet.engine.errors import LaunchError
 
+LOGS = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
+"""What ``--log`` takes, with the module that it needs; the extra is of the same name."""
 _LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 _PLACES_OF_PATHS = (*_LOADERS, "val_evaluator", "test_evaluator")
 
@@ -118,6 +122,36 @@ def set_data_root(cfg: Config, folder: str | Path) -> None:
         found = f"reads from {len(roots)} folders ({', '.join(sorted(roots))})" if roots else "names no data_root"
         raise LaunchError(f"config '{cfg.filename}' {found}, so --data cannot replace one: {advice}")
     _replace_root(places, roots.pop().rstrip("/"), str(folder).rstrip("/") or "/", set())
+
+
+def set_logs(cfg: Config, names: Sequence[str]) -> None:
+    """Let mmengine also write scalars and config for TensorBoard, Weights & Biases or MLflow.
+
+    TensorBoard's files lie in the run's folder beside mmengine's own. Weights & Biases and MLflow get a run named after the folder, in the
+    project or experiment ``mmstreet``; their own environment variables (``WANDB_PROJECT``, ``WANDB_MODE``, ``MLFLOW_TRACKING_URI``, …) go
+    first. MLflow without a server keeps its runs in ``mlflow.db`` and ``mlflow/`` there.
+
+    Args:
+        cfg: The config with its ``work_dir``, changed in place.
+        names: Out of :data:`LOGS`.
+
+    Raises:
+        ImportError: If a package is not installed.
+    """
+    run = Path(cfg.work_dir).resolve()
+    for name in names:
+        require(LOGS[name], extra=name)
+    server = os.environ.get("MLFLOW_TRACKING_URI")
+    place = dict(tracking_uri=server) if server else dict(tracking_uri=f"sqlite:///{run}/mlflow.db", artifact_location=f"{run}/mlflow")
+    backends = {
+        "tensorboard": dict(type="TensorboardVisBackend"),
+        "wandb": dict(type="WandbVisBackend", init_kwargs=dict(name=run.name, project=os.environ.get("WANDB_PROJECT", "mmstreet"))),
+        "mlflow": dict(type="MLflowVisBackend", exp_name="mmstreet", run_name=run.name, **place),
+    }
+    cfg.setdefault("visualizer", dict(type="Visualizer", vis_backends=[dict(type="LocalVisBackend")]))
+    present = [backend.get("type") for backend in cfg.visualizer.get("vis_backends") or ()]
+    added = [backends[name] for name in dict.fromkeys(names) if backends[name]["type"] not in present]
+    cfg.visualizer.vis_backends = [*(cfg.visualizer.get("vis_backends") or ()), *added]
 
 
 def _schedulers(cfg: Config) -> list[dict]:

@@ -72,7 +72,7 @@ def test_a_missing_framework_is_answered_with_the_install_line():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == (
-        "mmstreet train: this needs the Python module 'mmengine', which is not installed; run: pip install 'mmstreet[onedl]'\n"
+        "mmstreet train: this needs the Python module 'mmengine', which is not installed; run: pip install 'mmstreet[light]'\n"
     )
 
 

@@ -266,3 +266,25 @@ def test_an_option_that_does_not_fit_is_one_sentence(config, tmp_path, refusal, 
     cfg.train_dataloader.drop_last = True
     cfg.dump(config)
     assert said in refusal("train", config, "--work-dir", tmp_path / "w", *options)
+
+
+def test_tensorboard_gets_the_scalars_of_the_log(config, tmp_path, run):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    run("train", config, "--work-dir", tmp_path / "w", "--epochs", 1, "--log", "tensorboard")
+    (file,) = (tmp_path / "w").glob("*/vis_data/events.out.tfevents.*")
+    read = events.EventAccumulator(str(file.parent)).Reload()
+    assert read.Scalars("mIoU")[-1].value == pytest.approx(logged(tmp_path / "w")["mIoU"], abs=1e-4)
+
+
+def test_mlflow_and_wandb_get_the_scalars_without_a_server(config, tmp_path, run, monkeypatch):
+    tracking = pytest.importorskip("mlflow.tracking")
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    run("train", config, "--work-dir", tmp_path / "w", "--epochs", 1, "--log", "mlflow", "--log", "wandb")
+    client = tracking.MlflowClient(f"sqlite:///{tmp_path}/w/mlflow.db")
+    (found,) = client.search_runs([client.get_experiment_by_name("mmstreet").experiment_id])
+    assert found.data.metrics["mIoU"] == pytest.approx(logged(tmp_path / "w")["mIoU"], abs=1e-4)
+    assert list((tmp_path / "w").glob("*/vis_data/wandb/offline-run-*/*.wandb"))
+    assert not (tmp_path / "mlruns").exists()

@@ -82,7 +82,7 @@ def test_the_newest_wheel_of_this_python_torch_and_cuda_is_named(index, monkeypa
     ]
     pages[place] = "".join(f'<a href="../{name}">{name}</a>' for name in names)
     assert find_prebuilt(index=address).endswith(
-        f"pip uninstall -y mmcv-lite; pip install --only-binary=:all: --no-deps onedl-mmcv==2.3.10 -f {address}{place}"
+        f"pip uninstall -y mmcv-lite onedl-mmcv; pip install --only-binary=:all: --no-deps onedl-mmcv==2.3.10 -f {address}{place}"
     )
     pages[place] = names[3]
     assert find_prebuilt(index=address).startswith(f"no ready-made mmcv for {PYTHON}, torch 2.9, cu128 at ")

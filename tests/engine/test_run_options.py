@@ -5,7 +5,7 @@ from mmengine.config import Config
 
 from mmstreet.engine.errors import LaunchError
 from mmstreet.engine.launch import load_config
-from mmstreet.engine.run_options import set_batch_size, set_data_root, set_learning_rate
+from mmstreet.engine.run_options import set_batch_size, set_data_root, set_learning_rate, set_logs
 from tests.helpers.ops import needs_ops
 
 
@@ -85,3 +85,32 @@ def test_shipped_configs_take_the_options(name, tmp_path):
         while "data_root" not in dataset:
             dataset = dataset.dataset
         assert dataset.data_root == str(tmp_path)
+
+
+def test_logs_are_added_beside_the_local_one_and_named_after_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("mmstreet.engine.run_options.require", lambda name, extra: None)
+    for name in ("WANDB_PROJECT", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    visualizer = dict(type="SegLocalVisualizer", vis_backends=[dict(type="LocalVisBackend")])
+    cfg = Config(dict(work_dir=str(tmp_path / "night"), visualizer=visualizer))
+    set_logs(cfg, ["wandb", "mlflow", "wandb", "tensorboard"])
+    local, wandb, mlflow, tensorboard = cfg.visualizer.vis_backends
+    assert (local.type, tensorboard) == ("LocalVisBackend", dict(type="TensorboardVisBackend"))
+    assert wandb.init_kwargs == dict(name="night", project="mmstreet")
+    assert (mlflow.run_name, mlflow.tracking_uri) == ("night", f"sqlite:///{tmp_path}/night/mlflow.db")
+    set_logs(cfg, ["wandb"])
+    assert len(cfg.visualizer.vis_backends) == 4  # not twice
+    plain = Config(dict(work_dir=str(tmp_path)))
+    monkeypatch.setenv("WANDB_PROJECT", "streets")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server")
+    set_logs(plain, ["wandb", "mlflow"])
+    assert plain.visualizer.vis_backends[1].init_kwargs["project"] == "streets"
+    assert plain.visualizer.vis_backends[2] == dict(
+        type="MLflowVisBackend", exp_name="mmstreet", run_name=tmp_path.name, tracking_uri="http://server"
+    )
+
+
+def test_a_log_whose_package_is_missing_says_the_install_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("mmstreet.deps.installed", lambda name: False)
+    with pytest.raises(ImportError, match=r"'wandb', which is not installed; run: pip install 'mmstreet\[wandb\]'"):
+        set_logs(Config(dict(work_dir=str(tmp_path))), ["wandb"])

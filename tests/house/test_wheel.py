@@ -1,61 +1,119 @@
-"""The wheel works without a checkout: its configs are found by name in an empty folder."""
+"""The wheel works without a checkout: installed into a new environment, every command runs in an empty folder."""
 
 import os
 import shutil
 import subprocess
 import sys
-import zipfile
+import sysconfig
+import venv
 from pathlib import Path
 
 import pytest
 
+import mmstreet
+
 ROOT = Path(__file__).parents[2]
+SERIAL = [f"{name}_dataloader.{key}" for name in ("train", "val") for key in ("num_workers=0", "persistent_workers=False")]
 PARTS = ("mmstreet", "configs", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
+SMALL = (
+    "model.backbone.base_channels=8",
+    "model.backbone.stem_channels=8",
+    "train_dataloader.num_workers=0",
+    "val_dataloader.num_workers=0",
+)
+
+
+def environment():
+    """Without the checkout, which PYTHONPATH may name."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The package as a wheel installs it."""
-    source, site = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
+def bin_folder(tmp_path_factory):
+    """The programs of a new environment, in which the wheel is installed and else nothing; what it needs is found in this environment."""
+    source, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("new") / "venv"
     for part in PARTS:
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
         copy(ROOT / part, source / part, **({"ignore": shutil.ignore_patterns("__pycache__")} if copy is shutil.copytree else {}))
     build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(source / "out"), "."]
     subprocess.run(build, cwd=source, check=True, capture_output=True)
     (wheel,) = (source / "out").glob("*.whl")
-    zipfile.ZipFile(wheel).extractall(site)
-    return site
+    venv.create(folder, with_pip=True, symlinks=True)
+    install = [folder / "bin/python", "-m", "pip", "install", "-q", "--no-deps", "--no-index", wheel]
+    subprocess.run(install, cwd=source, env=environment(), check=True, capture_output=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    # A line of a .pth file adds a folder, but not what that folder's own .pth files add, such as the checkout.
+    (packages / "rest.pth").write_text(f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
+    return folder / "bin"
 
 
-def run(site, folder, *command):
-    env = dict(os.environ, PYTHONPATH=str(site))
-    return subprocess.run([sys.executable, *command], cwd=folder, env=env, capture_output=True, text=True)
+@pytest.fixture
+def package(bin_folder):
+    """The installed package."""
+    (package,) = bin_folder.parent.glob("lib/python*/site-packages/mmstreet")
+    return package
 
 
-def test_every_config_and_the_marker_of_types_are_in_the_wheel(site):
-    shipped = site / "mmstreet" / ".mim" / "configs"
+@pytest.fixture
+def run(bin_folder, tmp_path):
+    """Run an installed program in a folder that was empty at first; it must succeed unless ``fails``."""
+
+    def call(*command, fails=False):
+        words = [bin_folder / command[0], *map(str, command[1:])]
+        done = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+        assert (done.returncode != 0) == fails, done.stderr[-2000:]
+        return done
+
+    return call
+
+
+def test_every_config_and_the_marker_of_types_are_installed(package):
+    shipped = package / ".mim" / "configs"
     expected = {path.relative_to(ROOT / "configs") for path in (ROOT / "configs").rglob("*.py")}
-    assert {path.relative_to(shipped) for path in shipped.rglob("*") if path.is_file()} == expected
-    assert (site / "mmstreet" / "py.typed").is_file()
-    assert {path.name for path in site.iterdir() if not path.name.endswith(".dist-info")} == {"mmstreet"}
+    assert {path.relative_to(shipped) for path in shipped.rglob("*.py")} == expected
+    assert (package / "py.typed").is_file()
+    pips = {"pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils"}
+    assert {path.name.partition("-")[0] for path in package.parent.iterdir()} - pips == {"mmstreet", "rest.pth"}
 
 
-def test_a_config_resolves_by_name_in_an_empty_folder(site, tmp_path):
-    where = run(site, tmp_path, "-m", "mmstreet", "config", "deeplabv3_bdd_v3", "--path")
-    assert where.stdout.strip() == str(site / "mmstreet" / ".mim" / "configs" / "deeplabv3_bdd_v3.py"), where.stderr
+def test_the_installed_version_is_said(run):
+    assert run("mmstreet", "--version").stdout == f"mmstreet {mmstreet.__version__}\n"
+
+
+def test_train_test_and_predict_run_by_name_in_an_empty_folder(run, tmp_path, package):
+    run("mmstreet", "mini", "data/mini", "--train", 4, "--val", 2, "--size", "128x72")
+    short = ("--epochs", 1, "--batch-size", 2, "--cfg-options", *SERIAL)
+    trained = run("mmstreet", "train", "deeplabv3_mini_v2", *short)
+    assert trained.stdout.splitlines()[-1] == "page of the run: work_dirs/deeplabv3_mini_v2/report.html"
+    tested = run("mmstreet", "test", "deeplabv3_mini_v2", "work_dirs/deeplabv3_mini_v2")
+    assert "results on 2 images" in tested.stdout
+    photo = next((tmp_path / "data/mini/images/10k/val").glob("*.jpg"))
+    run(
+        "mmstreet",
+        "predict",
+        photo,
+        "-c",
+        "work_dirs/deeplabv3_mini_v2/deeplabv3_mini_v2.py",
+        "-k",
+        "work_dirs/deeplabv3_mini_v2",
+        "--out",
+        "seen",
+    )
+    assert len(list((tmp_path / "seen").rglob("*.png"))) >= 1
+    where = run("python", "-c", "import mmstreet; print(mmstreet.__file__)").stdout.strip()
+    assert Path(where) == package / "__init__.py"
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "work_dirs", "seen"}
+
+
+def test_a_config_resolves_by_name_and_changes_are_shown(run, tmp_path, package):
+    where = run("mmstreet", "config", "deeplabv3_bdd_v3", "--path")
+    assert where.stdout.strip() == str(package / ".mim" / "configs" / "deeplabv3_bdd_v3.py")
     options = ("--cfg-options", "model.decode_head.loss_decode.gamma=9.5")
-    changed = run(site, tmp_path, "-m", "mmstreet", "config", "deeplabv3_bdd_v3", "--diff", "configs/deeplabv3_bdd_v3.py", *options)
-    assert changed.stdout.splitlines()[1:] == ["model.decode_head.loss_decode.gamma", "  - 3.0", "  + 9.5"], changed.stderr
+    changed = run("mmstreet", "config", "deeplabv3_bdd_v3", "--diff", "configs/deeplabv3_bdd_v3.py", *options)
+    assert changed.stdout.splitlines()[1:] == ["model.decode_head.loss_decode.gamma", "  - 3.0", "  + 9.5"]
     assert not any(tmp_path.iterdir())
 
 
-def test_a_refiner_resolves_by_name_in_an_empty_folder(site, tmp_path):
+def test_a_refiner_resolves_by_name(run):
     code = "from mmstreet.refine.configured import read_refiner; print(read_refiner('sam2').weights)"
-    assert run(site, tmp_path, "-c", code).stdout.strip() == "facebook/sam2.1-hiera-small"
-
-
-def test_train_begins_by_name_and_ends_at_the_missing_data(site, tmp_path):
-    done = run(site, tmp_path, "-m", "mmstreet", "train", "deeplabv3_mini_v1")
-    assert done.returncode != 0
-    assert "data/mini" in done.stderr
-    assert (tmp_path / "work_dirs" / "deeplabv3_mini_v1").is_dir()
+    assert run("python", "-c", code).stdout.strip() == "facebook/sam2.1-hiera-small"

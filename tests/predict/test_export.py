@@ -370,7 +370,7 @@ def test_a_config_there_is_answered_with_the_install_line(exported):
     command = [sys.executable, "-c", BLOCKED, "predict", str(folder / "images"), "--config", "a.py", "--checkpoint", "a.pth"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 1
-    assert "pip install 'mmstreet[onedl]'" in done.stderr
+    assert "pip install 'mmstreet[light]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 
