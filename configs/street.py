@@ -1,4 +1,4 @@
-"""How far does the recipe for small pretrained networks come on a data set of one's own, described by a data.yaml?
+"""How far does the recipe for small pretrained networks come on a data set of one's own, that mmstreet init has described?
 
 ``mmstreet train street data.yaml``: data sets, classes, their weights, and size and classes of the crops come from that file.
 """

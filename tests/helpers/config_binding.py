@@ -54,7 +54,14 @@ def config_errors(cfg: dict, registries: tuple[Registry, ...]) -> list[str]:
         cfg: The whole config.
         registries: Where types are looked up.
     """
-    known = set(inspect.signature(Runner.__init__).parameters) | {"model", "runner_type", "sync_bn", "refiner", *PIPELINES}
+    known = set(inspect.signature(Runner.__init__).parameters) | {
+        "model",
+        "runner_type",
+        "sync_bn",
+        "find_unused_parameters",
+        "refiner",
+        *PIPELINES,
+    }
     errors = [f"{key}: no runner reads this key" for key in cfg if key not in known and not key.startswith("_")]
     cfg = {key: value for key, value in cfg.items() if not key.startswith("_")}
     for loader in LOADERS:

@@ -34,6 +34,8 @@ def _family(name: str) -> str:
     path = CONFIGS / f"{name}.py"
     if needs_mmdet(path):
         return "instances"
+    if any(file.name == "bdd100k_zoo.py" for chain in chains(path) for file in chain):
+        return "zoo"
     return "carb" if _read(path).model.type == "mmstreet.CARBSegmentor" else "semantic"
 
 
@@ -43,6 +45,7 @@ def needs_mmdet(path: Path) -> bool:
 
 
 LEAVES = sorted(path.stem for path in CONFIGS.glob("*.py"))
-INSTANCES, CARB, SEMANTIC = ([name for name in LEAVES if _family(name) == kind] for kind in ("instances", "carb", "semantic"))
+_FAMILIES = ("instances", "carb", "zoo", "semantic")
+INSTANCES, CARB, ZOO, SEMANTIC = ([name for name in LEAVES if _family(name) == kind] for kind in _FAMILIES)
 READABLE = LEAVES if installed("mmdet") else [name for name in LEAVES if name not in INSTANCES]
 SMALL = [name for name in SEMANTIC if name.split("_")[1:2] in (["mini"], ["camvid"])]
