@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
 
+from mmstreet.files.archive_files import ArchiveFiles
 from mmstreet.files.atomic import atomic_path
 from mmstreet.files.colors import spread_palette
-from mmstreet.files.images import ImageFileError, open_header, read_regular_file
+from mmstreet.files.images import PICTURE_NAME, ImageFileError, open_header
 from mmstreet.formats import rules
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.overlaps import visible_instances
@@ -32,10 +31,9 @@ from mmstreet.formats.segments import split_by_value
 from mmstreet.labels import BDD100K_SEM19, LabelTable, get_table
 
 LABELMAP, CLASS, OBJECT, SETS = "labelmap.txt", "SegmentationClass", "SegmentationObject", "ImageSets/Segmentation"
+PICTURES = "JPEGImages"
 _VOID = ((0, 0, 0), (224, 224, 192))
 """Background, and the border of Pascal VOC's objects."""
-_MAX_MEMBER = 1 << 28
-"""Bytes of the largest file that is read from an archive."""
 
 
 def object_color(number: int) -> tuple[int, int, int]:
@@ -48,43 +46,6 @@ def object_color(number: int) -> tuple[int, int, int]:
     return tuple(sum((number >> 3 * place + channel & 1) << 7 - place for place in range(8)) for channel in range(3))
 
 
-@dataclass(frozen=True)
-class _Files:
-    """The files of an archive or of a folder, by their paths inside."""
-
-    path: Path
-
-    def names(self) -> list[str]:
-        if Path(self.path).is_dir():
-            return sorted(path.relative_to(self.path).as_posix() for path in Path(self.path).rglob("*") if path.is_file())
-        return sorted(name for name in self._archive().namelist() if not name.endswith("/"))
-
-    def read(self, name: str) -> bytes:
-        if Path(self.path).is_dir():
-            return read_regular_file(Path(self.path) / name)
-        archive = self._archive()
-        try:
-            if archive.getinfo(name).file_size > _MAX_MEMBER:
-                raise ValueError(f"{self.path}: '{name}' has {archive.getinfo(name).file_size} bytes, at most {_MAX_MEMBER} are read")
-            return archive.read(name)
-        except KeyError as error:
-            raise FileNotFoundError(f"{self.path} holds no '{name}'") from error
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError) as error:
-            raise ValueError(f"{self.path}: '{name}' is damaged or encrypted ({error})") from error
-
-    def _archive(self) -> zipfile.ZipFile:
-        return _open_archive(self.path, os.stat(self.path).st_mtime_ns)
-
-
-@lru_cache(maxsize=1)
-def _open_archive(path: Path, _changed: int) -> zipfile.ZipFile:
-    """Open an archive; it stays open, for its table of contents is read anew each time."""
-    try:
-        return zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{path} is no whole zip archive ({error}); fetch or write it again") from error
-
-
 def read_labelmap(path: str | Path) -> dict[tuple[int, int, int], str]:
     """Return the class of each colour in the ``labelmap.txt`` of an archive or folder.
 
@@ -93,7 +54,7 @@ def read_labelmap(path: str | Path) -> dict[tuple[int, int, int], str]:
         ValueError: If a line is of another form, or two classes have one colour.
     """
     try:
-        text = _Files(Path(path)).read(LABELMAP).decode("utf-8-sig")
+        text = ArchiveFiles(Path(path)).read(LABELMAP).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: {LABELMAP} is not UTF-8 text; save it as UTF-8") from error
     classes: dict[tuple[int, int, int], str] = {}
@@ -133,13 +94,13 @@ class CvatReader(Reader):
         return get_table(rows, name=f"{LABELMAP} of {path}")
 
     def tasks(self) -> list[Task]:
-        """Return one task per mask of classes; the payload is its path and that of the mask of objects, ``None`` if there is none.
+        """Return one task per mask of classes; the payload is its path and those of the mask of objects and the image, where there are any.
 
         Raises:
             FileNotFoundError: If there is no mask.
             ValueError: If the archive or the list of classes is damaged.
         """
-        names = set(_Files(self.path).names())
+        names = set(ArchiveFiles(self.path).names())
         masks = sorted(name for name in names if name.startswith(f"{CLASS}/") and name.lower().endswith(".png"))
         if not masks:
             raise FileNotFoundError(f"{self.path} holds no {CLASS}/*.png; expected CVAT's 'Segmentation mask 1.1' or Pascal VOC")
@@ -147,7 +108,13 @@ class CvatReader(Reader):
         stems = [rules.check_name(name.removeprefix(f"{CLASS}/"))[:-4] for name in masks]
         objects = [f"{OBJECT}/{name.removeprefix(f'{CLASS}/')}" for name in masks]
         images = image_names(stems, self.image_root, self.image_suffix)
-        return [Task(image, 0, (mask, other if other in names else None)) for image, mask, other in zip(images, masks, objects)]
+        inside = {PurePosixPath(x).with_suffix("").as_posix(): x for x in names if x.startswith(f"{PICTURES}/") and PICTURE_NAME.search(x)}
+        tasks = []
+        for stem, image, mask, other in zip(stems, images, masks, objects):
+            picture = inside.get(f"{PICTURES}/{stem}") if self.image_root is None else None
+            image = image if picture is None else picture.removeprefix(f"{PICTURES}/")
+            tasks.append(Task(image, 0, (mask, other if other in names else None, picture)))
+        return tasks
 
     @cached_property
     def _labelmap(self) -> dict[tuple[int, int, int], str]:
@@ -155,7 +122,7 @@ class CvatReader(Reader):
 
     def read(self, task: Task, report: ConversionReport) -> ImageRecord | None:
         """Turn the masks of one image into an image record."""
-        mask, objects = task.payload
+        mask, objects, picture = task.payload
         report.images_in += 1
         try:
             pixels = self._read_colors(mask)
@@ -184,11 +151,12 @@ class CvatReader(Reader):
                 continue
             row = self.table.labels[self.table.index(name)]
             instances.append(InstanceRecord(row.raw_id, "", bbox, counts, ignored=ignored, crowd=objects is None and row.is_thing))
-        return rules.build_image(task.name, pixels.shape, {}, instances, report)
+        data = None if picture is None else ArchiveFiles(self.path).read(picture)
+        return rules.build_image(task.name, pixels.shape, {}, instances, report, picture=data)
 
     def _read_colors(self, name: str) -> np.ndarray:
         try:
-            picture = open_header(_Files(self.path).read(name), name)
+            picture = open_header(ArchiveFiles(self.path).read(name), name)
             if picture is None:
                 raise ValueError("it is no picture")
             rgb = np.asarray(picture.convert("RGB")).astype(np.int64)
