@@ -77,7 +77,7 @@ def count_found(ranked: np.ndarray, damages: Sequence[Sequence[Damage]]) -> dict
 def train_fold(
     root: Path, frames: Sequence[tuple[Path, Path]], maps: Sequence[np.ndarray], held: np.ndarray, args: argparse.Namespace
 ) -> Path:
-    """Train on the damaged labels of the frames that are not held out, and return the checkpoint."""
+    """Train on the damaged labels of the frames that are not held out, and return the folder of the run."""
     for (image, label), ids, out in zip(frames, maps, held.tolist()):
         split = "val" if out else "train"
         for kind in ("images", "labels"):
@@ -88,7 +88,7 @@ def train_fold(
     options += [f"train_cfg.val_interval={args.epochs}", *args.options]
     command = [sys.executable, "-m", "mmstreet", "train", args.config, "--epochs", str(args.epochs), "--work-dir", str(root / "run")]
     subprocess.run([*command, "--cfg-options", *options], check=True)
-    return root / "run" / f"epoch_{args.epochs}.pth"
+    return root / "run"
 
 
 def main() -> None:

@@ -93,7 +93,7 @@ class LabelErrorMetric(BaseMetric):
 
         Args:
             data_batch: Not used.
-            data_samples: One dict per image with ``seg_logits`` and ``gt_sem_seg``, each with its array under ``data``.
+            data_samples: One dict per image with ``seg_logits``, ``pred_sem_seg`` and ``gt_sem_seg``, each with its array under ``data``.
 
         Raises:
             ValueError: If a sample has no logits of two or more classes, or logits or labels that cannot be used.
@@ -105,27 +105,29 @@ class LabelErrorMetric(BaseMetric):
                 raise ValueError(
                     f"{image} has no scores of two or more classes; errors in labels need a semantic model with one channel per class"
                 )
-            if not logits.isfinite().all():
-                raise ValueError(f"{image}: the model gives scores that are infinite or not a number")
             labels = sample["gt_sem_seg"]["data"].reshape(logits.shape[1:]).to(logits.device, torch.int64)
             background = self._names[len(logits) :] == ("background",)
             check_label_ids(
                 labels, num_classes=len(logits) + background, ignore_index=self.ignore_index, where=sample.get("seg_map_path") or image
             )
             self._take_last()
-            self._last = image, *self._measure(logits, labels)
+            preds = sample["pred_sem_seg"]["data"].reshape(labels.shape).to(logits.device, torch.int64)
+            self._last = image, *self._measure(image, logits, preds, labels)
             self._seen += 1
 
     @property
     def _names(self) -> tuple[str, ...]:
         return tuple((self.dataset_meta or {}).get("classes") or ())
 
-    def _measure(self, logits: torch.Tensor, labels: torch.Tensor) -> tuple[Disagreements, np.ndarray, np.ndarray, int, float]:
+    def _measure(
+        self, image: str, logits: torch.Tensor, preds: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[Disagreements, np.ndarray, np.ndarray, int, float]:
         valid = (labels != self.ignore_index) & (labels < len(logits))
-        preds = logits.argmax(0)
         wrong = valid & (preds != labels)
         logs = (logits[:, wrong].float() / (self.temperature or 1)).log_softmax(0).double()  # [C, P]
         logs = logs.gather(0, torch.stack([preds[wrong], labels[wrong]])).cpu().numpy()
+        if not np.isfinite(logs).all():
+            raise ValueError(f"{image}: the model gives scores that are infinite or not a number")
         labels, preds, wrong = (values.cpu().numpy() for values in (labels, preds, wrong))
         known = int(valid.sum())
         pred_sum, label_sum = np.exp(logs).sum(1)

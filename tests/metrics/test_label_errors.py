@@ -90,7 +90,8 @@ def test_a_ranking_is_the_start_of_the_sorted_list_whatever_the_order_and_the_pa
 def sample(labels, probs, image):
     """One image as the evaluator passes it on: labels ``[H, W]`` and class probabilities ``[C, H, W]``."""
     logits = torch.as_tensor(np.log(probs), dtype=torch.float32) + 3
-    return {"img_path": image, "gt_sem_seg": {"data": torch.as_tensor(labels)[None]}, "seg_logits": {"data": logits}}
+    maps = {"gt_sem_seg": torch.as_tensor(labels)[None], "pred_sem_seg": logits.argmax(0, keepdim=True), "seg_logits": logits}
+    return {"img_path": image} | {name: {"data": values} for name, values in maps.items()}
 
 
 def streets(count=5, size=(24, 30)):
