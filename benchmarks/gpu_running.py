@@ -43,16 +43,14 @@ def _predict(name: str, size_wh: tuple[int, int], device: torch.device, *, quick
             ("channels-last", False, True),
             ("half, channels-last", True, True),
         ):
-            predictor = Predictor(CONFIGS / f"{name}.py", weights, device=str(device), batch_size=batch)
-            if channels_last:
-                predictor.model.model.to(memory_format=torch.channels_last)
-            with torch.autocast(device.type, torch.float16 if device.type == "cuda" else torch.bfloat16, enabled=half):
+            options = dict(half=half, channels_last=channels_last)
+            predictor = Predictor(CONFIGS / f"{name}.py", weights, device=str(device), batch_size=batch, **options)
+            predictor.predict_batch(images)
+            _finish(device)
+            start = time.perf_counter()
+            for _ in range(rounds):
                 results = predictor.predict_batch(images)
-                _finish(device)
-                start = time.perf_counter()
-                for _ in range(rounds):
-                    results = predictor.predict_batch(images)
-                _finish(device)
+            _finish(device)
             seconds = (time.perf_counter() - start) / rounds / batch
             labels[what] = results[0].labels
             same = 100 * (labels[what] == labels["float32"]).mean()

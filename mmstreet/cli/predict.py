@@ -37,6 +37,8 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument("--out", "-o", help="folder for the results; default: work_dirs/predict/<name of the source>")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 …; default: a GPU if there is one")
     parser.add_argument("--batch-size", type=int, default=1, help="images per forward pass (default: 1)")
+    parser.add_argument("--half", action="store_true", help="half precision: float16 on a GPU, bfloat16 on a CPU that is fast in it")
+    parser.add_argument("--channels-last", action="store_true", help="lay out maps with their channels last, often faster with --half")
     parser.add_argument("--tta", action="store_true", help="average over the image and its mirror image")
     parser.add_argument(
         "--scales", type=float, nargs="+", default=[1.0], metavar="S", help="average over these multiples of the usual size"
@@ -118,6 +120,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         abstain=args.abstain,
         min_score=args.min_score,
         orientation=args.orientation,
+        half=args.half,
+        channels_last=args.channels_last,
         trust=args.trust_checkpoint,
         cfg_options=read_cfg_options(args.cfg_options),
     )
@@ -171,6 +175,7 @@ def _settings(args: argparse.Namespace, predictor: Predictor) -> dict:
         "safety": args.safety,
         "orientation": predictor.orientation,
         **({"opacity": args.opacity} if args.opacity != 0.55 and not args.no_overlays else {}),
+        **({"half": True} if getattr(predictor.model, "half", False) else {}),
         **({"abstain": args.abstain} if args.abstain is not None else {}),
         **({"temperature": predictor.model.temperature} if args.abstain is not None or args.save_confidence else {}),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,7 +64,7 @@ def set_mixed_precision(cfg: Config) -> None:
             raise LaunchError("mixed precision on a CPU is bfloat16, which mmcv's NMS and RoIAlign do not take; leave --amp out")
         reason = refuse_bfloat16()
         if reason is not None:
-            print_log(f"--amp changes nothing here: {reason}; the run stays in float32", logger="current", level=30)
+            print_log(f"--amp changes nothing here: {reason}; the run stays in float32", logger="current", level=logging.WARNING)
             return
     for loop in ("val_cfg", "test_cfg"):
         if cfg.get(loop) is not None and cfg[loop].get("type", "ValLoop") in ("ValLoop", "TestLoop"):

@@ -28,7 +28,9 @@ class InstanceModel(TrainedModel):
         """
         found: list = [None] * len(images)
         for chosen, batch in self.make_batches(images, scale):
-            for i, sample in zip(chosen, self.model.predict(batch["inputs"], batch["data_samples"], rescale=True)):
+            with self.precision():
+                predicted = self.model.predict(batch["inputs"], batch["data_samples"], rescale=True)
+            for i, sample in zip(chosen, predicted):
                 objects = sample.pred_instances
                 if "masks" not in objects:
                     raise LaunchError(

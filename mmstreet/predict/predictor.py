@@ -49,6 +49,8 @@ class Predictor:
         min_score: Objects of lower scores are left out.
         orientation: Whether image files and videos are turned as their tags say (``'exif'``) or not (``'stored'``); default: as the
             config's own loader does, and for an exported file as the config did that it came from.
+        half: Let the network compute in float16 on a GPU, in bfloat16 on a CPU that is fast in it.
+        channels_last: Lay out the network's maps with their channels last.
         trust: Read a checkpoint that holds other Python objects than weights and logs, which may run code.
         cfg_options: Settings by dotted key that overrule the config's.
 
@@ -81,6 +83,8 @@ class Predictor:
         abstain: float | None = None,
         min_score: float = 0.3,
         orientation: str | None = None,
+        half: bool = False,
+        channels_last: bool = False,
         trust: bool = False,
         cfg_options: Mapping | None = None,
     ) -> None:
@@ -94,6 +98,10 @@ class Predictor:
             raise ValueError(f"abstain must be a confidence between 0 and 1, got {abstain}")
         self.min_score = min_score
         self.model = _load(shipped_model() if config is None else config, checkpoint, device=device, trust=trust, cfg_options=cfg_options)
+        if half or channels_last:
+            if not hasattr(self.model, "speed_up"):
+                raise ValueError(f"'{config}' computes in the type and layout that it was exported with; leave out half and channels_last")
+            self.model.speed_up(half=half, channels_last=channels_last)
         self.classes, self.palette, self.kind = self.model.classes, self.model.palette, self.model.kind
         self.name, self.about = self.model.name, self.model.about
         if orientation not in (None, *ORIENTATIONS):

@@ -45,12 +45,16 @@ class SemanticModel(TrainedModel):
     def _logits(self, inputs: Tensor, samples: Sequence) -> Iterator[Tensor]:
         """Give the logits ``[C, h, w]`` of each image without its padding, of a binary head the one channel."""
         if not finishes_as_mmseg(self.model):
-            for sample in self.model.predict(inputs, samples):
-                scores = sample.seg_logits.data
+            with self.precision():
+                predicted = self.model.predict(inputs, samples)
+            for sample in predicted:
+                scores = sample.seg_logits.data.float()
                 yield scores.logit() if len(scores) == 1 else scores  # of one channel mmseg gives the probability
             return
         # As EncoderDecoder.predict, but for what it does at the size of the image: several times the work of a small network.
-        for scores, sample in zip(self.model.inference(inputs, [sample.metainfo for sample in samples]), samples):
+        with self.precision():
+            logits = self.model.inference(inputs, [sample.metainfo for sample in samples])
+        for scores, sample in zip(logits.float(), samples):
             yield without_padding(scores, sample.metainfo)
 
     def _resize(self, logits: Tensor, size_hw: tuple[int, int]) -> Tensor:

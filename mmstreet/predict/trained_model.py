@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,9 +11,12 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
+from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from mmstreet.engine.amp import refuse_bfloat16
+from mmstreet.engine.errors import LaunchError
 from mmstreet.files.colors import check_palette
 from mmstreet.predict.image_pipeline import inference_steps, scale_steps
 from mmstreet.predict.reading import reading_of
@@ -58,6 +62,31 @@ class TrainedModel:
         self.reading = reading_of(cfg)
         self._scope = cfg.get("default_scope", "mmseg")
         self._pipelines: dict[float, Compose] = {}
+        self.half = False
+
+    def speed_up(self, *, half: bool = False, channels_last: bool = False) -> None:
+        """Let the network compute in half precision, or lay out its maps with their channels last; what follows it stays float32.
+
+        Half precision is float16 on a GPU and bfloat16 on a CPU; one that is not fast in it stays in float32, and says so.
+
+        Raises:
+            LaunchError: For a detector in half precision on a CPU.
+        """
+        if half and self.device.type == "cpu":
+            if self.kind == "instance":
+                raise LaunchError("half precision on a CPU is bfloat16, which mmcv's NMS and RoIAlign do not take; leave --half out")
+            reason = refuse_bfloat16()
+            if reason is not None:
+                print_log(f"--half changes nothing here: {reason}; predictions stay in float32", logger="current", level=logging.WARNING)
+                half = False
+        self.half = half
+        if channels_last:
+            self.model.to(memory_format=torch.channels_last)
+
+    def precision(self) -> torch.autocast:
+        """Return the context in which the network runs."""
+        kind = self.device.type
+        return torch.autocast(kind, torch.bfloat16 if kind == "cpu" else torch.float16, enabled=self.half)
 
     @property
     def orientation(self) -> str:

@@ -183,3 +183,25 @@ def test_a_config_without_checkpoint_is_told_what_is_missing(model):
         Predictor(model[0])
     with pytest.raises(LaunchError, match=r"checkpoint 'gone.pth' does not exist; its folder has: no .pth file"):
         Predictor(model[0], "gone.pth")
+
+
+def test_half_precision_and_another_layout_keep_the_labels(model, monkeypatch):
+    monkeypatch.setattr("mmstreet.predict.trained_model.refuse_bfloat16", lambda: None)
+    image, truth = render_colors(3)
+    fast = Predictor(*model, device="cpu", keep_probs=True, half=True, channels_last=True)
+    seen = []
+    layer = next(m for m in fast.model.model.modules() if isinstance(m, torch.nn.Conv2d))
+    layer.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    result = fast(image)
+    np.testing.assert_array_equal(result.labels, truth)
+    assert seen == [torch.bfloat16]
+    assert result.probs.dtype == np.float32
+    np.testing.assert_allclose(result.probs, Predictor(*model, device="cpu", keep_probs=True)(image).probs, atol=0.02)
+
+
+def test_a_processor_without_bfloat16_predicts_in_float32_and_says_so(model, monkeypatch):
+    said = []
+    monkeypatch.setattr("mmstreet.predict.trained_model.refuse_bfloat16", lambda: "it is slow")
+    monkeypatch.setattr("mmstreet.predict.trained_model.print_log", lambda text, **_: said.append(text))
+    assert not Predictor(*model, device="cpu", half=True).model.half
+    assert said == ["--half changes nothing here: it is slow; predictions stay in float32"]
