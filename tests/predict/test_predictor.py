@@ -205,3 +205,9 @@ def test_a_processor_without_bfloat16_predicts_in_float32_and_says_so(model, mon
     monkeypatch.setattr("mmstreet.predict.trained_model.print_log", lambda text, **_: said.append(text))
     assert not Predictor(*model, device="cpu", half=True).model.half
     assert said == ["--half changes nothing here: it is slow; predictions stay in float32"]
+
+
+def test_an_exported_file_has_its_own_type_and_layout(tmp_path, monkeypatch):
+    monkeypatch.setattr("mmstreet.predict.predictor.load_exported", lambda path, device: object())
+    with pytest.raises(ValueError, match="computes in the type and layout that it was exported with; leave out half and channels_last"):
+        Predictor(tmp_path / "model.onnx", half=True)
