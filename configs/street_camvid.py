@@ -22,7 +22,7 @@ model = dict(
 custom_hooks = [*_base_.custom_hooks, _base_._ema]
 
 _thin = (2, 6, 9, 10)  # pole, signsymbol, pedestrian, bicyclist
-_crop = dict(_base_._street_crop, size_hw=(320, 448), prefer=_thin)
+_crop = dict(_base_._street_crop, size_hw=(256, 352), prefer=_thin)
 train_pipeline = [_base_._load_image, _base_._load_labels, _crop, *_base_._street_augment]
 _enlarge = dict(type="Resize", scale=(768, 576), keep_ratio=True)
 test_pipeline = [_base_._load_image, _enlarge, _base_._load_labels, _base_._pack]
