@@ -43,7 +43,7 @@ TRANSFORMS = _node(
 MODELS = _node(
     "model",
     root.MODELS,
-    core=("losses.modules", "losses.thin_losses", "losses.carb_loss"),
+    core=("losses.modules", "losses.thin_losses", "losses.carb_loss", "predict.exported_segmentor"),
     mmseg=(
         "models.torchvision_heads",
         "models.efficientnet_lite",

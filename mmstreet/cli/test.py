@@ -21,7 +21,10 @@ from mmstreet.datasets.layouts import SPLITS
 
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = CommandParser(prog=prog, description="Test a segmentor or a detector.")
+    parser = CommandParser(
+        prog=prog,
+        description="Test a segmentor or a detector, or the .onnx or .torchscript file that one was exported to, given as CHECKPOINT.",
+    )
     add_model(parser)
     parser.add_argument("--out", help="folder for the results; default: 'test' in the work dir")
     parser.add_argument("--work-dir", help="folder for logs; default: the config's, else work_dirs/<config name>")
@@ -120,6 +123,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     from mmstreet.evaluation.splits import run_splits
     from mmstreet.evaluation.testing import run_test
     from mmstreet.files.contained import path_inside
+    from mmstreet.predict.exported_segmentor import use_exported
 
     cfg = load_config(
         args.config,
@@ -135,6 +139,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         data=args.data,
     )
     kinds = choose_kinds(args.corruptions or ()) if args.corruptions is not None else None
+    use_exported(cfg)
     if args.by:
         set_slices(cfg, args.by, args.attributes)
     if args.calibration:

@@ -16,6 +16,7 @@ from mmstreet.files.atomic import write_json
 from mmstreet.metrics.calibration import fit_temperature
 from mmstreet.metrics.confidence import CalibrationMetric
 from mmstreet.predict.confidence import calibration_path, read_temperature
+from mmstreet.predict.exported import is_exported, load_exported
 from mmstreet.predict.identity import identify_file
 
 PIXELS = 400_000
@@ -86,6 +87,8 @@ def temperature_of(cfg: Config) -> float | None:
         LaunchError: If it is of other weights.
     """
     try:
+        if cfg.load_from and is_exported(cfg.load_from):
+            return load_exported(cfg.load_from, device="cpu").temperature
         local = cfg.load_from and "://" not in cfg.load_from
         return read_temperature(find_checkpoint(cfg.load_from)) if local else None
     except ValueError as error:

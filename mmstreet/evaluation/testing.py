@@ -23,6 +23,7 @@ from mmstreet.files.atomic import write_arrays, write_json
 from mmstreet.files.contained import path_inside
 from mmstreet.files.tables import write_csv
 from mmstreet.metrics.semantic import StreetIoUMetric
+from mmstreet.predict.exported_segmentor import ExportedSegmentor, check_classes
 from mmstreet.predict.reading import reading_of
 
 
@@ -39,7 +40,8 @@ def run_test(
     with truth and prediction as indexed PNG files, and ``predictions.zip`` with the predictions of all images.
 
     Args:
-        runner: Built from a config with ``load_from`` set to the checkpoint.
+        runner: Built from a config with ``load_from`` set to the checkpoint, or to an exported file, see
+            :func:`~mmstreet.predict.exported_segmentor.use_exported`.
         out: Folder for the files. Results of another checkpoint in it are removed.
         images: How many images to keep at most; with 0 no predictions either.
         worst: How many of them for their low mIoU.
@@ -50,10 +52,15 @@ def run_test(
         The scalars of all metrics.
 
     Raises:
-        LaunchError: If the checkpoint does not exist or does not fit the model, or a folder of ``out`` is a link to elsewhere.
+        LaunchError: If the checkpoint does not exist or does not fit the model, an exported file has other classes than the data, or a
+            folder of ``out`` is a link to elsewhere.
     """
     checkpoint = runner.cfg.get("load_from")
-    if checkpoint and "://" not in checkpoint:
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if isinstance(model, ExportedSegmentor):
+        runner._load_from = None  # the file is the model, and no checkpoint
+        check_classes(model, runner.test_loop.dataloader.dataset.metainfo["classes"])
+    elif checkpoint and "://" not in checkpoint:
         find_checkpoint(checkpoint)
     metrics = runner.test_loop.evaluator.metrics
     semantic = [metric for metric in metrics if isinstance(metric, StreetIoUMetric)]
