@@ -25,6 +25,8 @@ GROUPS = {
         "predict": "label maps, overlays and class shares for an image, a folder, a pattern or a video",
         "refine": "refine a folder of saved predictions",
         "export": "write a model as ONNX or TorchScript, checked against PyTorch",
+        "push": "write a model as one folder with its card, and upload it to the Hugging Face hub",
+        "hub-weights": "write a published model of transformers as a checkpoint, for test and export",
         "torchvision-weights": "write torchvision's published weights as a checkpoint for the configs",
     },
     "Data": {

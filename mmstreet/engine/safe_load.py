@@ -8,6 +8,7 @@ everything else in a file is refused by name.
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import re
@@ -83,7 +84,7 @@ def read_checkpoint(path: str | Path, *, map_location: str | torch.device = "cpu
     """Read one checkpoint file as data, and only if its checksums hold.
 
     Args:
-        path: A ``.pth`` file written by mmengine or torch.
+        path: A ``.pth`` file written by mmengine or torch, or a ``.safetensors`` file of ``mmstreet push``.
         map_location: Device for the tensors.
         trust: Read other Python objects too. Doing so may run code that whoever made the file put into it.
 
@@ -98,6 +99,8 @@ def read_checkpoint(path: str | Path, *, map_location: str | torch.device = "cpu
     if not Path(path).is_file():
         raise FileNotFoundError(f"checkpoint '{path}' does not exist; give the .pth file that training wrote")
     try:
+        if Path(path).suffix == ".safetensors":
+            return _read_safetensors(path, map_location)
         _check_archive(path)
         if trust:
             return torch.load(path, map_location=map_location, weights_only=False)
@@ -110,6 +113,14 @@ def read_checkpoint(path: str | Path, *, map_location: str | torch.device = "cpu
         raise LaunchError(
             f"checkpoint '{path}' cannot be read ({reason}); it is cut off, damaged, or not a checkpoint: fetch or copy it again"
         ) from error
+
+
+def _read_safetensors(path: str | Path, map_location: str | torch.device) -> dict:
+    from safetensors import safe_open
+
+    with safe_open(str(path), framework="pt", device=str(map_location)) as file:
+        meta = json.loads((file.metadata() or {}).get("dataset_meta", "{}"))
+        return {"state_dict": {name: file.get_tensor(name) for name in file.keys()}, "meta": {"dataset_meta": meta}}  # noqa: SIM118
 
 
 def load_from_local(filename: str, map_location: object) -> object:

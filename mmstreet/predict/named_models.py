@@ -34,9 +34,11 @@ def is_config(name: str | Path) -> bool:
 def describe_model(path: str | Path) -> str | None:
     """Say in one line what the card beside an exported file says of it; ``None`` without one.
 
-    The card is the JSON of the same name: ``name``, ``trained_on``, ``scores`` and ``licence`` are shown.
+    The card is the JSON of the same name, or that of a folder of ``mmstreet push``: ``name``, ``trained_on``, ``scores`` and ``licence``
+    are shown.
     """
-    path = Path(path).with_suffix(".json")
+    cards = (Path(path).with_suffix(".json"), Path(path).with_name("model_folder.json"))
+    path = next((card for card in cards if card.is_file()), cards[0])
     card = (read_object(path) if path.is_file() else None) or {}
     parts = [str(card[key]) for key in ("architecture", "trained_on") if card.get(key)]
     scores = card.get("scores")

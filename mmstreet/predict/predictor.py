@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmstreet.deps import require
+from mmstreet.files.hub import find_exported
 from mmstreet.files.images import ORIENTATIONS, as_rgb
 from mmstreet.predict.binary import labels_of, shift_probs
 from mmstreet.predict.confidence import abstain_below, measure_entropy, temper_probs
@@ -204,6 +205,8 @@ class Predictor:
 
 
 def _load(config: str | Path, checkpoint: str | Path | None, **settings) -> object:
+    if checkpoint is None and not is_exported(config) and not is_config(config):
+        config = find_exported(config) or config
     if is_exported(config):
         if checkpoint is not None:
             raise ValueError(f"'{config}' holds its own weights; leave out the checkpoint '{checkpoint}'")
