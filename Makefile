@@ -8,7 +8,7 @@ WORK := work_dirs/demo
 # Threads that spin while they wait take the core from the processes that load data.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help setup instances light demo test test-light hostile test-upstream lint doctor bench reproduce-mini reproduce-camvid reproduce-instances clean
+.PHONY: help setup instances light demo test test-light hostile test-upstream lint docs doctor bench reproduce-mini reproduce-camvid reproduce-instances clean
 
 help:
 	@echo "make demo              write the mini set, train and test a model of 19 classes, say where the pictures are"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-light        run the tests in the light environment; those of instances are skipped and say so"
 	@echo "make hostile           try damaged, foreign and malicious inputs and print a table: kind, inputs tried, how they ended"
 	@echo "make test-upstream     run the tests with OpenMMLab's own releases, in $(UPSTREAM_VENV)"
+	@echo "make docs              the documentation as a site, in site/"
 	@echo "make doctor            check this installation"
 	@echo "make bench             measure speed and memory against peers, as ratios in one run"
 	@echo "make reproduce-mini    train v1, v2, v2_6cls and v3 on the mini set and print one table"
@@ -30,7 +31,7 @@ $(VENV)/.ready: $(SETUP) constraints/onedl.txt
 	tools/setup_env.sh onedl $(VENV)
 	@touch $@
 
-# mmcv-lite, no compiler: all but instances.
+# No compiler: all but instances.
 light: $(LIGHT_VENV)/.ready
 $(LIGHT_VENV)/.ready: $(SETUP) constraints/onedl.txt
 	tools/setup_env.sh light $(LIGHT_VENV)
@@ -72,6 +73,10 @@ test-upstream: $(UPSTREAM_VENV)/.ready
 lint: $(VENV)/.ready
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+
+docs: $(LIGHT_VENV)/.ready
+	$(LIGHT_VENV)/bin/python -m pip install -q -c constraints/onedl.txt -e ".[docs]"
+	$(LIGHT_VENV)/bin/python -m mkdocs build --strict
 
 doctor: $(VENV)/.ready
 	$(PY) -m mmstreet doctor
