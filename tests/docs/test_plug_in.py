@@ -107,7 +107,7 @@ def test_mmsegs_own_script_trains_the_config_of_the_document(tmp_path):
     write_cityscapes(tmp_path / "data/cityscapes")
     rows = train_as_printed(Path(mmseg.__file__).parent / ".mim/tools/train.py", "my_fcn.py", tmp_path, SMALL)
     assert {"decode.loss_focal_dice", "aux.loss_focal_dice"} <= rows[0].keys()
-    assert {"mIoU", "IoU_rare"} <= rows[-1].keys()
+    assert {"mIoU", "fwIoU"} <= rows[-1].keys()
     assert (tmp_path / "work_dirs/my_fcn/iter_2.pth").exists()
 
 
