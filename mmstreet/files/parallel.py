@@ -6,10 +6,12 @@ import ctypes
 import multiprocessing
 import os
 import platform
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import islice
+from multiprocessing.connection import wait
 from typing import Any
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -44,7 +46,7 @@ def map_chunks(work: Callable[[list], Any], items: Iterable, *, workers: int, ch
         return
     # A forked child inherits locks that threads of the parent hold, such as a progress bar's; a spawned one does not.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_keep_freed_memory) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
         running: deque[Future] = deque()
         try:
             for some in chunks:
@@ -56,6 +58,17 @@ def map_chunks(work: Callable[[list], Any], items: Iterable, *, workers: int, ch
         finally:
             for future in running:
                 future.cancel()
+
+
+def _start_worker() -> None:
+    """Let a worker end with its parent: one that waits for work would outlive a parent that was killed, and hold its files open."""
+
+    def end_with_parent() -> None:
+        wait([multiprocessing.parent_process().sentinel])
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    _keep_freed_memory()
 
 
 def _keep_freed_memory() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,7 +28,8 @@ from mmstreet.labels import BDD100K_SEM19, LabelTable, get_table
 COLUMNS = (("image", "pixel_values"), ("label", "annotation", "mask", "labels"))
 """Names that data sets on the hub have for the image and for its label map; the first that is there is taken."""
 ROWS = 64
-"""Images of a row group, which is read and written at once."""
+"""Images of a row group, which is read and written at once, unless they have :data:`GROUP_BYTES` before."""
+GROUP_BYTES = 32 << 20
 MAX_BYTES = 400 << 20
 """Bytes after which another file begins."""
 _CLASSES = b"mmstreet"
@@ -167,6 +169,7 @@ class ParquetWriter(Writer):
         folder = Path(self.path) / "data"
         folder.mkdir(parents=True, exist_ok=True)
         waiting: dict[str, list[dict]] = {}
+        sizes: Counter[str] = Counter()  # bytes that wait, by split
         files: dict[str, list[Path]] = {}
         writers: dict[str, list] = {}  # the open file of each split and the bytes in it
 
@@ -175,9 +178,8 @@ class ParquetWriter(Writer):
                 path = folder / f"{split}-{len(files.setdefault(split, [])):05d}.parquet"
                 files[split].append(path)
                 writers[split] = [parquet.ParquetWriter(path, schema, compression="none"), 0]
-            rows = waiting.pop(split, [])
-            writers[split][0].write_table(arrow.Table.from_pylist(rows, schema), row_group_size=ROWS)
-            writers[split][1] += sum(len(row[column]["bytes"]) for row in rows for column in ("image", "label"))
+            writers[split][0].write_table(arrow.Table.from_pylist(waiting.pop(split, []), schema))
+            writers[split][1] += sizes.pop(split, 0)
             if writers[split][1] >= MAX_BYTES:
                 writers.pop(split)[0].close()
 
@@ -186,7 +188,8 @@ class ParquetWriter(Writer):
             label_name = PurePosixPath(name).with_suffix(".png").as_posix()
             row = {"image": {"bytes": picture, "path": name}, "label": {"bytes": label, "path": label_name}}
             waiting.setdefault(split, []).append(row)
-            if len(waiting[split]) >= ROWS:
+            sizes[split] += len(picture) + len(label)
+            if len(waiting[split]) >= ROWS or sizes[split] >= GROUP_BYTES:
                 flush(split)
 
         try:
