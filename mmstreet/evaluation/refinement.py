@@ -154,6 +154,8 @@ class RefinementHook(Hook):
             self.rules.summarize(name, functools.reduce(operator.add, (found[name] for found in counts.values())), images=len(counts))
             for name in (BASELINE, *self.refiners)
         ]
+        for system in systems[1:]:
+            system["differences"] = self.rules.compare(list(counts.values()), BASELINE, system["name"])
         checkpoint = runner.cfg.get("load_from")
         run = {"config": runner.cfg.filename, "checkpoint": checkpoint, "images": len(counts)}
         report = run | {"boundary_radius_px": RADIUS_PX, "thin_classes": list(thin_names(self.rules.names)), "systems": systems}

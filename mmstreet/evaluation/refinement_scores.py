@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from mmstreet.files import confusion_scores as S
+from mmstreet.files.image_confusions import bootstrap, interval
 from mmstreet.files.label_ids import IGNORE_INDEX
 from mmstreet.files.numbers import percent
-from mmstreet.files.refinement_rows import list_measures, list_regions
+from mmstreet.files.refinement_rows import Intervals, list_measures, list_regions
 from mmstreet.files.tables import markdown_table
 from mmstreet.metrics import functional as F
 from mmstreet.metrics.semantic import StreetIoUMetric
@@ -75,6 +76,28 @@ class ScoringRules:
         )
         return RefinementCounts(confusion, boundary, seconds, record.changed_px if record else 0, labels.size, regions)
 
+    def compare(self, images: Sequence[Mapping[str, RefinementCounts]], first: str, other: str) -> dict[str, list[float] | None]:
+        """Return the 95 % intervals of the differences between two systems, by the paired bootstrap over images.
+
+        Args:
+            images: For each image the counts by system.
+            first: The system that is subtracted.
+            other: The one it is subtracted from.
+
+        Returns:
+            ``[low, high]`` in per cent points by the name of the score, ``None`` where nothing can be measured.
+        """
+        thin = [self.names.index(name) for name in thin_names(self.names)]
+
+        def score(sums: np.ndarray) -> dict[str, np.ndarray]:
+            iou, edges = (S.iou_per_class(sums[:, part], convention=self.convention) for part in (0, 1))
+            means = {"mIoU": S.mean_present(iou), "boundary_IoU": S.mean_present(edges), "thin_IoU": S.mean_present(iou, thin)}
+            return means | {f"IoU/{name}": iou[:, i] for i, name in enumerate(self.names)}
+
+        counts = ([np.stack([found[name].confusion, found[name].boundary]) for found in images] for name in (first, other))
+        before, after = (bootstrap(np.array(one), score) for one in counts)
+        return {name: interval(after[name] - before[name]) for name in before}
+
     def summarize(self, name: str, counts: RefinementCounts, *, images: int) -> dict:
         """Return a system's scores in per cent, ``None`` where nothing can be measured, and its regions by verdict."""
         iou, edges = (S.iou_per_class(pixels, convention=self.convention) for pixels in (counts.confusion, counts.boundary))
@@ -99,7 +122,7 @@ class ScoringRules:
 
 
 def refinement_table(report: Mapping) -> str:
-    """Lay out the scores, one column per system and one line per measure, differences to the first system in brackets.
+    """Lay out the scores, one column per system and one line per measure, in brackets the difference to the first and its interval.
 
     Below it is what became of the regions that asked for a change: all of them and those of each class, by verdict, which says why
     a refiner changed nothing.
@@ -107,7 +130,10 @@ def refinement_table(report: Mapping) -> str:
     Args:
         report: ``systems``, dicts as from :meth:`ScoringRules.summarize`, and ``boundary_radius_px``.
     """
-    rows = [[title, *(_with_difference(values) if score else _plain(values))] for title, values, score in list_measures(report)]
+    rows = [
+        [title, *(_plain(values) if limits is None else _with_difference(values, limits))]
+        for title, values, limits in list_measures(report)
+    ]
     names = [system["name"] for system in report["systems"]]
     regions = [[title, *(f"{number:,}" for number in numbers)] for title, numbers in list_regions(report)]
     below = [markdown_table(["regions", *names[1:]], regions)] if regions else []
@@ -118,6 +144,9 @@ def _plain(values: Sequence[float | None]) -> list[str | None]:
     return [None if value is None else f"{value:.3f}" for value in values]
 
 
-def _with_difference(values: Sequence[float | None]) -> list:
-    first = values[0]
-    return [first, *(value if value is None or first is None else f"{value:.2f} ({value - first:+.2f})" for value in values[1:])]
+def _with_difference(values: Sequence[float | None], limits: Intervals) -> list:
+    first, cells = values[0], list(values[:1])
+    for value, between in zip(values[1:], limits[1:]):
+        sure = f", {between[0]:+.2f} to {between[1]:+.2f}" if between else ""
+        cells.append(value if value is None or first is None else f"{value:.2f} ({value - first:+.2f}{sure})")
+    return cells

@@ -76,31 +76,31 @@ def signed(difference: float | None) -> str:
     return f"±{text}" if float(text) == 0 else f"{'+' if difference > 0 else '−'}{text}"
 
 
-def compare_values(name: str, values: Sequence[float | None]) -> dict:
-    """One row of a table: a value per run, its signed difference to the first, and whether that is better; ``None`` where neither."""
-    first = values[0]
-    cells = []
-    for i, value in enumerate(values):
-        difference = None if i == 0 or value is None or first is None else value - first
-        better = difference > 0 if difference is not None and abs(difference) >= 0.005 else None
-        cells.append({"value": value, "difference": signed(difference), "better": better, "interval": None})
-    return {"name": name, "cells": cells}
-
-
 def compare_scores(name: str, tables: Sequence[Mapping], limits: Sequence[Mapping]) -> dict:
-    """One row of a table of runs: as :func:`compare_values`, but better or worse only where the interval of the difference excludes 0.
+    """One row of a table: a value per run, its signed difference to the first, and whether that is better.
+
+    It is better or worse where the interval of the difference excludes 0, and ``None`` elsewhere.
 
     Args:
         name: The score.
         tables: Scores of each run.
         limits: For each run the intervals of its differences to the first, by score; see :func:`difference_intervals`.
     """
-    row = compare_values(name, [table.get(name) for table in tables])
-    for cell, known in zip(row["cells"], limits):
-        low_high = known.get(name)
-        sure = low_high is not None and (low_high[0] > 0 or low_high[1] < 0)
-        cell |= {"better": cell["better"] if sure else None, "interval": low_high and f"{signed(low_high[0])} to {signed(low_high[1])}"}
-    return row
+    values = [table.get(name) for table in tables]
+    cells = []
+    for i, (value, known) in enumerate(zip(values, limits)):
+        difference = None if i == 0 or value is None or values[0] is None else value - values[0]
+        between = known.get(name) if difference is not None else None
+        sure = between is not None and (between[0] > 0 or between[1] < 0) and abs(difference) >= 0.005
+        cells.append(
+            {
+                "value": value,
+                "difference": signed(difference),
+                "better": difference > 0 if sure else None,
+                "interval": between and f"{signed(between[0])} to {signed(between[1])}",
+            }
+        )
+    return {"name": name, "cells": cells}
 
 
 def difference_intervals(first: Run, other: Run) -> dict[str, list[float] | None]:

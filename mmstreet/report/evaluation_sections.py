@@ -10,7 +10,7 @@ from mmstreet.files.refinement_rows import list_measures, list_regions
 from mmstreet.report.album import css_color
 from mmstreet.report.album_lists import refined_album
 from mmstreet.report.charts import label, line_chart, ticks
-from mmstreet.report.comparison import compare_values
+from mmstreet.report.comparison import compare_scores
 from mmstreet.report.run_files import Evaluation
 from mmstreet.report.run_folder import RunFolder
 
@@ -207,6 +207,9 @@ def describe_kept(kept: Mapping, folder: RunFolder) -> dict:
 def describe_refinement(found: Mapping, folder: RunFolder) -> dict:
     """Lay out refiners beside their baseline: ``refinement.json`` of a test, and the images that changed most."""
     names = [one["name"] for one in found["systems"]]
-    rows = [compare_values(name, values) if score else _plain_row(name, values) for name, values, score in list_measures(found)]
+    rows = []
+    for name, values, limits in list_measures(found):
+        tables = [{name: value} for value in values]
+        rows.append(_plain_row(name, values) if limits is None else compare_scores(name, tables, [{name: between} for between in limits]))
     regions = {"names": names[1:], "rows": [_plain_row(name, counts) for name, counts in list_regions(found)]}
     return {"names": names, "rows": rows, "regions": regions, "album": refined_album(found["kept"], folder)}

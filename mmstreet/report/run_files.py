@@ -186,6 +186,8 @@ def _rank(one: Evaluation) -> tuple:
 def _find_refinement(folder: RunFolder, places: Sequence[Path]) -> dict:
     for place in places:
         found = folder.json(place / "refinement.json", shapes.REFINEMENT)
+        if found and any(limits and len(limits) != 2 for one in found["systems"] for limits in one.get("differences", {}).values()):
+            found = folder.leave_out(place / "refinement.json", ValueError("'systems.differences' should have two limits for each score"))
         if found and found["systems"]:
             labels = [[row["class"] for row in system["per_class"]] for system in found["systems"]]
             if labels.count(labels[0]) == len(labels):

@@ -125,6 +125,7 @@ SYSTEM = {
     "seconds_per_image": _NUMBER,
     "changed_percent": _NUMBER,
     "per_class": [{"class": str, "IoU": _NUMBER}],
+    "differences": ({...: ([float], None)}, ...),
     "regions": ({...: int}, ...),
     "regions_per_class": ({...: {...: int}}, ...),
 }

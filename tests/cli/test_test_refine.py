@@ -30,6 +30,7 @@ def test_one_table_has_baseline_and_every_refiner(streets, run, tmp_path, capfd)
     by_name = {system["name"]: system for system in report["systems"]}
     assert list(by_name) == ["baseline", "grow", "same"]
     assert by_name["baseline"]["mIoU"] == pytest.approx(metrics["mIoU"])
+    assert {str(limits) for limits in by_name["same"].pop("differences").values()} == {"None", "[0.0, 0.0]"}
     apart = {"name": "", "seconds_per_image": 0, "regions": {}, "regions_per_class": {}}
     assert by_name["same"] | apart == by_name["baseline"] | apart
     refine = VoteRefiner(classes="bdd100k_sem19", source=SOURCE, protect=[], purity=0.3)
@@ -48,7 +49,7 @@ def test_one_table_has_baseline_and_every_refiner(streets, run, tmp_path, capfd)
     printed = "".join(capfd.readouterr())
     assert "| mIoU " in printed
     assert "boundary IoU, 3 px" in printed
-    assert f"{by_name['grow']['mIoU']:.2f} ({by_name['grow']['mIoU'] - by_name['baseline']['mIoU']:+.2f})" in printed
+    assert f"{by_name['grow']['mIoU']:.2f} ({by_name['grow']['mIoU'] - by_name['baseline']['mIoU']:+.2f}, " in printed
     kept = json.loads((tmp_path / "results/refinement/index.json").read_text())
     assert list(kept["images"][0]["pictures"]) == ["image", "truth", "baseline", "grow", "same"]
     assert len(kept["images"]) == 2

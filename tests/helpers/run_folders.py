@@ -140,6 +140,7 @@ def write_refinement(folder: Path) -> Path:
             "seconds_per_image": 0.25,
             "changed_percent": 2.0 * gain,
             "per_class": [{"class": "road", "IoU": 80.0 + gain}],
+            "differences": {"mIoU": [0.5, 2.0], "boundary_IoU": [-2.0, 0.25], "IoU/road": None} if gain else {},
             "regions": {"refused, mixed": 14_145} if gain else {},
             "regions_per_class": {"road": {"refused, mixed": 14_145}} if gain else {},
         }

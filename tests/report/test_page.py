@@ -270,6 +270,9 @@ def test_refiners_stand_beside_their_baseline(run, tmp_path):
     reader = read([write_refinement(run)], tmp_path)
     assert "baseline crf <1>" in reader.text
     assert "mIoU 40.00 41.25 +1.25" in reader.text
+    marked = [attributes for tag, attributes in reader.tags if tag == "small" and attributes.get("class") in ("better", "worse")]
+    assert [one["class"] for one in marked] == ["better"], "the other intervals hold 0, or are not known"
+    assert marked[0]["title"] == "95 % interval of the difference: +0.50 to +2.00"
     assert "boundary IoU, 3 px 30.00 28.75 −1.25" in reader.text
     assert "IoU of thin classes n/a n/a" in reader.text
     assert "road: refused, mixed 14145" in reader.text
