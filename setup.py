@@ -38,6 +38,7 @@ EXTRAS = {
     "superpixel": ["scikit-image>=0.22"],
     "parquet": ["pyarrow>=14"],
     "tools": ["supervision>=0.22"],
+    "ray": ["ray>=2.40"],
     "tensorboard": ["tensorboard>=2.10"],
     "wandb": ["wandb>=0.16"],
     "mlflow": ["mlflow-skinny>=2.10", "sqlalchemy", "alembic"],

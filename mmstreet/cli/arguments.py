@@ -90,7 +90,9 @@ def settle_data(parser: argparse.ArgumentParser, args: argparse.Namespace) -> No
 def add_processes(parser: argparse.ArgumentParser) -> None:
     """Add what launchers pass to every process."""
     parser.add_argument(
-        "--launcher", default="auto", help="who started the processes: auto (default; recognises torchrun), none, pytorch, slurm or mpi"
+        "--launcher",
+        default="auto",
+        help="who starts the processes: auto (default; recognises torchrun), none, pytorch, slurm, mpi, ray",
     )
     parser.add_argument("--local-rank", "--local_rank", type=int, help=argparse.SUPPRESS)  # older launchers pass it
 

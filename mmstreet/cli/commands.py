@@ -88,6 +88,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     prog = f"mmstreet {argv[0]}"
     hidden = _HIDDEN.get(argv[0], ())
     try:
+        if "ray" in argv or "--launcher=ray" in argv:
+            from mmstreet.cli.on_ray import asks_for_ray, run_on_ray
+
+            if asks_for_ray(argv):
+                return run_on_ray(argv[0], argv[1:], prog)
         with contextlib.nullcontext() if {"--verbose", "--debug"} & set(argv) else quiet_terminal(hidden=hidden):
             return importlib.import_module(f"mmstreet.cli.{argv[0].replace('-', '_')}").main(argv[1:], prog)
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmstreet.cli.arguments import CommandParser
+from mmstreet.cli.on_ray import add_ray
 from mmstreet.formats.catalogue import FORMATS, READERS, WRITERS, get_reader, get_writer
 
 DATA = "data.yaml"
@@ -64,6 +65,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument("--overwrite", action="store_true", help="replace a folder that is not empty")
     parser.add_argument("--workers", type=int, help="processes (default: one per core)")
     parser.add_argument("--strict", action="store_true", help="stop at the first label that cannot be converted")
+    add_ray(parser)
     args = parser.parse_args(argv)
     args.source = args.source or _recognise(args.input)
     if args.split and args.source != DATA:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmstreet.cli.arguments import SHARES, CommandParser, add_cfg_options, add_results, read_cfg_options
+from mmstreet.cli.on_ray import add_ray
 from mmstreet.cli.outcome import SHOWN_IMAGES, ImageLines, print_outcome, share_rows
 
 _DOWNLOADS = Path("work_dirs/downloads")
@@ -67,6 +68,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument("--seconds", type=float, metavar="S", help="how long to look through a camera; default: until Ctrl-C")
     parser.add_argument("--no-labels", action="store_true", help="write no label maps")
     parser.add_argument("--split", choices=("train", "val", "test"), help="of a data.yaml, which images (default: test, else val)")
+    add_ray(parser)
     add_results(parser, verb="predict")
     parser.add_argument("--trust-checkpoint", action="store_true", help="read a checkpoint that may run code; only for files of your own")
     add_cfg_options(parser)

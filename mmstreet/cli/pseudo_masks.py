@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmstreet.cli.arguments import CommandParser, add_clip, add_layout
+from mmstreet.cli.on_ray import add_ray
 from mmstreet.labels import TABLES, get_table
 
 
@@ -26,6 +27,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     files.add_argument(
         "--view", choices=("whole", "resized", "quarters", "both"), default="whole", help="how the image is shown to CLIP (default: whole)"
     )
+    add_ray(files)
     picture = kinds.add_parser("picture", help="the four views of one image, beside it")
     picture.add_argument("input", type=Path, metavar="IMAGE")
     picture.add_argument("--classes", required=True, help="what the image shows, names with commas between")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmstreet.cli.arguments import SHARES, CommandParser, add_results
+from mmstreet.cli.on_ray import add_ray
 from mmstreet.cli.outcome import print_outcome
 from mmstreet.engine.errors import LaunchError
 from mmstreet.files.colors import check_palette
@@ -31,6 +32,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument("--out", "-o", type=Path, required=True, help="folder for the results: labels/, overlays/, records/, summary.json")
     parser.add_argument("--cache", type=Path, help="folder that keeps the masks of the refiner's source; default: OUT/masks")
     parser.add_argument("--no-cache", action="store_true", help="keep no masks")
+    add_ray(parser)
     add_results(parser, verb="refine")
     return parser.parse_args(argv)
 

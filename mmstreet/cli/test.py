@@ -16,6 +16,7 @@ from mmstreet.cli.arguments import (
     read_cfg_options,
     settle_data,
 )
+from mmstreet.cli.on_ray import add_ray_size
 from mmstreet.datasets.layouts import SPLITS
 
 
@@ -90,6 +91,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     add_speed(parser)
     add_cfg_options(parser)
     add_processes(parser)
+    add_ray_size(parser)
     args = parser.parse_intermixed_args(argv)
     settle_data(parser, args)
     if args.refine and args.splits:

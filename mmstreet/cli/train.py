@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmstreet.cli.arguments import CommandParser, add_cfg_options, add_loading, add_processes, add_speed, read_cfg_options, settle_data
+from mmstreet.cli.on_ray import add_ray_size
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -67,6 +68,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     )
     add_cfg_options(parser)
     add_processes(parser)
+    add_ray_size(parser)
     args = parser.parse_intermixed_args(argv)
     settle_data(parser, args)
     if args.then and isinstance(args.resume, str):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmstreet.cli.arguments import CommandParser
+from mmstreet.cli.on_ray import add_ray
 from mmstreet.files.config_files import shipped_names
 
 
@@ -19,6 +20,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument("--out", default="work_dirs/verify_dataset", help="folder for dataset.json and class_pixels.png")
     parser.add_argument("--workers", type=int, help="processes; default: all cores")
     parser.add_argument("--max-problems", type=int, default=10, help="problems of each kind to print; the JSON file has all")
+    add_ray(parser)
     return parser.parse_args(argv)
 
 

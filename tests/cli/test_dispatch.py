@@ -151,6 +151,6 @@ def test_an_interrupted_command_says_so(monkeypatch, capsys):
 
 
 def test_every_command_is_a_module_of_its_name():
-    shared = {"__init__", "arguments", "commands", "failures", "outcome", "progress", "run_header", "terminal"}
+    shared = {"__init__", "arguments", "commands", "failures", "on_ray", "outcome", "progress", "run_header", "terminal"}
     modules = {path.stem for path in (ROOT / "mmstreet/cli").glob("*.py")} - shared
     assert modules == {name.replace("-", "_") for name in commands.COMMANDS}
