@@ -49,9 +49,9 @@ data/mini/.done: $(VENV)/.ready
 DEMO_VENV = $(if $(wildcard $(VENV)/.ready),$(VENV),$(LIGHT_VENV))
 DEMO = $(DEMO_VENV)/bin/python -m mmstreet
 demo: $(DEMO_VENV)/.ready
-	test -e data/mini/.done || { $(DEMO) mini data/mini --train 160 --val 40 --seed 0 --overwrite && touch data/mini/.done; }
-	$(DEMO) train deeplabv3_mini_v2 --epochs 12 --work-dir $(WORK)
-	$(DEMO) test deeplabv3_mini_v2 $(WORK) --work-dir $(WORK) --safety
+	@test -e data/mini/.done || { $(DEMO) mini data/mini --train 160 --val 40 --seed 0 --overwrite && touch data/mini/.done; }
+	@$(DEMO) train deeplabv3_mini_v2 --epochs 12 --work-dir $(WORK) --cfg-options train_cfg.val_interval=12
+	@$(DEMO) test deeplabv3_mini_v2 $(WORK) --work-dir $(WORK) --safety
 	@echo "pictures and tables: $(WORK)/test; all of it on one page: $(WORK)/report.html"
 
 # A process per core, one thread each; chosen tests run in one process.

@@ -19,7 +19,7 @@ from mmstreet.cli.run_header import test_header, train_header
 
 _BAR = "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}{postfix}, {remaining} left"
 _REFRESH_S = 0.5
-_LINES = 10
+_LINES = 5
 _LINE_S = (10, 1800)
 """Least and most time between two lines that are no bar."""
 _WINDOW = 20
@@ -31,7 +31,7 @@ _NO_SCORES = ("time", "data_time")
 class ProgressHook(Hook):
     """Show the progress of a training or a test on the main process.
 
-    On a terminal that is a tqdm bar. Elsewhere, as in the file of a cluster job, a line at every tenth of the run, but none within
+    On a terminal that is a tqdm bar. Elsewhere, as in the file of a cluster job, a line at every fifth of the run, but none within
     ten seconds and at least one in half an hour.
     """
 
@@ -42,7 +42,7 @@ class ProgressHook(Hook):
         self._bar: tqdm | None = None
         self._inner: tqdm | None = None
         self._began = self._shown = 0.0
-        self._first = self._tenth = 0
+        self._first = self._part = 0
         self._best: float | None = None
 
     def before_train(self, runner: Runner) -> None:
@@ -112,7 +112,7 @@ class ProgressHook(Hook):
         self._inner, self._bar = _close(self._inner), _close(self._bar)
 
     def _begin(self, what: str, total: int, done: int) -> None:
-        self._began, self._shown, self._first, self._tenth = time.monotonic(), time.monotonic(), done, done * _LINES // max(total, 1)
+        self._began, self._shown, self._first, self._part = time.monotonic(), time.monotonic(), done, done * _LINES // max(total, 1)
         self._bar = self._make_bar(what, total, done) if self.interactive else None
 
     def _make_bar(self, what: str, total: int, done: int = 0) -> tqdm:
@@ -121,11 +121,11 @@ class ProgressHook(Hook):
         )
 
     def _line(self, unit: str, done: int, total: int, where: str) -> None:
-        now, tenth = time.monotonic(), done * _LINES // total
-        if (tenth > self._tenth and now - self._shown >= _LINE_S[0]) or now - self._shown >= _LINE_S[1]:
+        now, part = time.monotonic(), done * _LINES // total
+        if (part > self._part and now - self._shown >= _LINE_S[0]) or now - self._shown >= _LINE_S[1]:
             left = (now - self._began) / (done - self._first) * (total - done)
             print(f"{unit} {done:,} of {total:,}{f', {where}' if where else ''}, {tqdm.format_interval(left)} left")
-            self._tenth, self._shown = tenth, now
+            self._part, self._shown = part, now
 
 
 @contextlib.contextmanager

@@ -196,9 +196,13 @@ def count_reasons(images: Sequence[dict]) -> dict[str, int]:
 
 def format_safety(report: dict) -> str:
     """Lay out the result of :class:`RoadSafetyMetric` as text: the scalars, what is not known and why, and the worst scene."""
-    metrics = report["metrics"]
-    width = max(map(len, metrics))
-    lines = [f"{name:<{width}}  {'n/a' if value is None else f'{value:.2f}'}" for name, value in metrics.items()]
+    shown = {name: "n/a" if value is None else f"{value:.2f}" for name, value in report["metrics"].items()}
+    starts = {"share_": "images by risk, %: ", "part/": "parts, 0 to 1: ", "": ""}
+    rows: dict[str, list[str]] = {start: [] for start in reversed(starts)}
+    for name, value in shown.items():
+        start = next(start for start in starts if name.startswith(start))
+        rows[start].append(f"{name.removeprefix(start)} {value}")
+    lines = [starts[start] + "  ".join(cells) for start, cells in rows.items() if cells]
     lines += [f"{reason} ({count} images)" for reason, count in report["reasons"].items()]
     lines += [f"worst: {image['img_path']}: {image['safety']['explanation']}" for image in report["worst"][:1]]
     return "\n".join(lines)
