@@ -49,6 +49,7 @@ EXTRAS = {
         "pytest-xdist>=3.5",
         "hypothesis",
         "pyarrow>=14",
+        "supervision>=0.22",
         "scikit-learn",
         "scikit-image>=0.22",
         "selenium>=4.20",

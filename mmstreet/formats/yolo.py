@@ -18,8 +18,8 @@ from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
+import yaml
 
-from mmstreet.deps import require
 from mmstreet.files.atomic import write_bytes, write_text
 from mmstreet.files.rle import mask_from_counts
 from mmstreet.files.text import read_text
@@ -46,7 +46,6 @@ def read_names(path: str | Path) -> list[str] | None:
     found = next((folder / SETTINGS for folder in (Path(path), *Path(path).parents[:2]) if (folder / SETTINGS).is_file()), None)
     if found is None:
         return None
-    yaml = require("yaml", extra="light")
     try:
         names = yaml.safe_load(read_text(found))["names"]
         names = names if isinstance(names, list) else [names[i] for i in range(len(names))]
