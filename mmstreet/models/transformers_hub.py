@@ -19,7 +19,7 @@ FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
 UNIVERSAL = ("mask2former", "maskformer", "oneformer", "eomt", "eomt_dinov3")
 """Model types that answer with queries, a mask and a class each."""
 SQUARE = ("eomt", "eomt_dinov3", "beit", "data2vec-vision")
-"""Model types whose position embeddings fit inputs of one size only."""
+"""Model types whose position embeddings fit inputs of one size only; those of DPT fit every square."""
 LICENCES = {
     "nvidia/": "NVIDIA Source Code License for SegFormer: non-commercial",
     "openmmlab/": "MIT",
@@ -65,6 +65,12 @@ def read_config(model: str | Path) -> object:
     return config
 
 
+def input_size(config: object) -> tuple[int, int] | None:
+    """Return height and width of the only input that a network takes; ``None`` if there is a choice."""
+    size = getattr(config, "image_size", None) if config.model_type in SQUARE else None
+    return (size, size) if isinstance(size, int) else None if size is None else tuple(size)
+
+
 def is_universal(config: object) -> bool:
     """Whether a model answers with queries."""
     return config.model_type in UNIVERSAL
@@ -80,7 +86,8 @@ def read_processor(model: str | Path) -> dict:
     """Return what a model's own processor does, from its file; the classes of the library would need torchvision for that.
 
     Returns:
-        ``mean`` and ``std`` in 0…255, ``rgb``, and ``size``: ``{"height", "width"}``, ``{"shortest_edge", …}`` or ``None``.
+        ``mean`` and ``std`` in 0…255, ``rgb``, ``size``: ``{"height", "width"}``, ``{"shortest_edge", …}`` or ``None``, and ``split``:
+        whether the longer side is cut into windows of the shorter.
 
     Raises:
         OSError: If there is no such file.
@@ -94,11 +101,15 @@ def read_processor(model: str | Path) -> dict:
         mean, std = [0.0] * 3, [1.0] * 3
     factor = float(content.get("rescale_factor", 1 / 255)) if content.get("do_rescale", True) else 1.0
     size = content.get("size") if content.get("do_resize", True) else None
+    if isinstance(size, int):  # of older files; what it means differs by class
+        by_edge = kind.startswith(("Mask", "OneFormer", "MobileViT", "Eomt"))
+        size = {"shortest_edge": size, "longest_edge": content.get("max_size")} if by_edge else {"height": size, "width": size}
     return {
         "mean": [float(x) / factor for x in mean],
         "std": [float(x) / factor for x in std],
         "rgb": not content.get("do_flip_channel_order", kind.startswith("MobileViT")),
-        "size": {"shortest_edge": size} if isinstance(size, int) else size,
+        "size": size,
+        "split": bool(content.get("do_split_image")),
     }
 
 

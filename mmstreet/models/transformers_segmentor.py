@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from mmstreet.labels import get_table
 from mmstreet.models.class_names import match_classes
 from mmstreet.models.transformers_hub import (
-    SQUARE,
     class_names,
+    input_size,
     is_universal,
     load_task,
     load_weights,
@@ -139,8 +139,8 @@ class TransformersNetwork(BaseModule):
         super().__init__()
         self.name, self.pretrained = model, pretrained
         self.universal = is_universal(config)
-        size = getattr(config, "image_size", None) if config.model_type in SQUARE else None
-        self.size_hw = (size, size) if isinstance(size, int) else None if size is None else tuple(size)
+        self.size_hw = input_size(config)
+        self.square = config.model_type == "dpt"
         self.network = make_network(config)
         if config.model_type == "oneformer":
             self.register_buffer("task", load_task(model, config.task_seq_len))
@@ -188,6 +188,11 @@ class TransformersNetwork(BaseModule):
             raise ValueError(
                 f"'{self.name}' takes inputs of {width}x{height} pixels, not {images.shape[3]}x{images.shape[2]}: train on crops of that "
                 "size, and test with a Resize to it or with test_cfg.mode='slide'; an export needs --size"
+            )
+        if self.square and int(images.shape[2]) != int(images.shape[3]):
+            raise ValueError(
+                f"'{self.name}' takes square inputs, not {images.shape[3]}x{images.shape[2]}: train on square crops, test with a Resize "
+                "to a square or with test_cfg.mode='slide'; an export needs --size"
             )
         if hasattr(self, "task"):
             more["task_inputs"] = self.task.expand(images.shape[0], -1)

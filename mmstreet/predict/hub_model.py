@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmstreet.engine.errors import LaunchError
 from mmstreet.labels import TABLES
 from mmstreet.models.class_names import match_classes
-from mmstreet.models.transformers_hub import class_names, licence_of, read_config, read_processor, resize_step
+from mmstreet.models.transformers_hub import class_names, input_size, licence_of, read_config, read_processor, resize_step
 from mmstreet.predict.exported import fingerprint_of
 from mmstreet.predict.image_pipeline import test_steps
 from mmstreet.predict.inference import build_model, choose_device
@@ -29,16 +29,22 @@ def hub_config(model: str, *, cfg_options: Mapping | None = None) -> Config:
         model: Folder in transformers' format, or a name on the hub.
         cfg_options: Settings by dotted key, such as ``{"model.classes": "camvid11"}``.
     """
-    own = class_names(read_config(model))
+    config, look = read_config(model), read_processor(model)
+    own, only = class_names(config), input_size(config)
     try:
         known = sum(map(bool, match_classes(own, TABLES[STREET].names)))
     except ValueError:
         known = 0
     loading = dict(type="mmstreet.LoadImage", orientation="exif")
-    pipeline = [loading, *resize_step(read_processor(model)), dict(type="PackSegInputs")]
+    pipeline = [loading, *resize_step(look), dict(type="PackSegInputs")]
+    network = dict(type="mmstreet.TransformersSegmentor", model=str(model), **({"classes": STREET} if known >= _ENOUGH else {}))
+    if only and look["split"]:  # as the processor does: as many windows as the longer side asks for, the last ends at the border
+        network["test_cfg"] = dict(mode="slide", crop_size=only, stride=only)
+    elif only and "height" not in (look["size"] or {}):
+        network["data_preprocessor"] = dict(test_cfg=dict(size=only))  # padded right and below
     content = dict(
         default_scope="mmseg",
-        model=dict(type="mmstreet.TransformersSegmentor", model=str(model), **({"classes": STREET} if known >= _ENOUGH else {})),
+        model=network,
         test_dataloader=dict(dataset=dict(pipeline=pipeline)),
     )
     cfg = Config(content, cfg_text=str(model), filename=str(model))

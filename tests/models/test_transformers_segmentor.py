@@ -9,8 +9,10 @@ import torch
 from mmengine.registry import MODELS
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
+from safetensors.torch import load_file
 
 from mmstreet.labels import get_table
+from mmstreet.models.transformers_hub import read_processor
 from tests.helpers.tiny_transformers import CITYSCAPES, FAMILIES, SIDE, UNIVERSAL, write_tiny
 
 transformers = pytest.importorskip("transformers")
@@ -180,6 +182,37 @@ def test_colours_are_normalised_as_the_models_processor_does(tiny, family, mean,
 def test_a_model_of_one_size_says_which(tiny):
     with pytest.raises(ValueError, match=r"takes inputs of 64x64 pixels, not 96x80: .*test_cfg.mode='slide'"):
         build(tiny("eomt")).backbone(torch.zeros(1, 3, 80, 96))
+    with pytest.raises(ValueError, match=r"takes square inputs, not 96x80: .*test_cfg.mode='slide'"):
+        build(tiny("dpt")).backbone(torch.zeros(1, 3, 80, 96))
+    assert build(tiny("dpt")).backbone(torch.zeros(1, 3, 96, 96))[0].shape[1] == 19
+
+
+@pytest.mark.parametrize(("content", "size"), [
+    (dict(feature_extractor_type="SegformerFeatureExtractor", size=512), {"height": 512, "width": 512}),
+    (dict(feature_extractor_type="MaskFormerFeatureExtractor", size=800, max_size=1333), {"shortest_edge": 800, "longest_edge": 1333}),
+    (dict(image_processor_type="EomtImageProcessor", size={"shortest_edge": 512, "longest_edge": None}),
+     {"shortest_edge": 512, "longest_edge": None}),
+    (dict(image_processor_type="SegformerImageProcessor", size={"height": 512, "width": 1024}, do_resize=False), None),
+])  # fmt: skip
+def test_sizes_of_published_processor_files_are_understood(tmp_path, content, size):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(content))
+    assert read_processor(tmp_path)["size"] == size
+
+
+def test_published_layouts_with_older_files_load_too(tiny, tmp_path):
+    folder = shutil.copytree(tiny("segformer"), tmp_path / "old")
+    images = torch.randn(1, 3, SIDE, SIDE)
+    expected = theirs(folder, images)
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    processor = folder / "preprocessor_config.json"
+    (folder / "processor_config.json").write_text(json.dumps({"image_processor": json.loads(processor.read_text())}))
+    processor.unlink()
+    model = build(folder)
+    with torch.no_grad():
+        torch.testing.assert_close(model.decode_head(model.backbone(images)), expected)
+    assert model.data_preprocessor.mean.flatten().tolist() == pytest.approx([123.675, 116.28, 103.53])
 
 
 def test_mistakes_are_one_sentence(tiny, tmp_path, monkeypatch):

@@ -129,6 +129,25 @@ def test_other_classes_stay_a_models_own_and_options_choose_a_table(tmp_path):
     assert set(np.unique(chosen(IMAGE).labels)) <= {chosen.classes.index("road"), chosen.classes.index("tree")}
 
 
+def test_eomt_looks_through_windows_or_at_a_padded_image_as_its_processor_says(tmp_path):
+    import torch
+
+    edges = {"shortest_edge": SIDE, "longest_edge": None}
+    folder = write_tiny(tmp_path, "eomt", processor=dict(size=edges, do_split_image=True, image_mean=[0.5] * 3, image_std=[0.5] * 3))
+    wide = render_colors(6, (SIDE, SIDE * 2))[0]
+    predictor = Predictor(str(folder), device="cpu", keep_probs=True)
+    halves = [predictor(wide[:, start : start + SIDE]).probs for start in (0, SIDE)]
+    np.testing.assert_allclose(predictor(wide).probs, np.concatenate(halves, 2), atol=1e-5)
+    assert len(np.unique(predictor(render_colors(6, (90, 200))[0]).labels)) >= 1
+    edges["longest_edge"] = SIDE
+    write_tiny(tmp_path, "eomt", processor=dict(size=edges, image_mean=[0.5] * 3, image_std=[0.5] * 3))
+    padded = Predictor(str(folder), device="cpu").model
+    ((_, batch),) = padded.make_batches([wide], 1.0)
+    assert batch["inputs"].shape == (1, 3, SIDE, SIDE)
+    assert torch.equal(batch["inputs"][..., SIDE // 2 :, :], torch.zeros(1, 3, SIDE // 2, SIDE))
+    assert padded.predict_labels([wide])[0].shape == wide.shape[:2]
+
+
 def test_a_model_without_a_trained_classifier_and_a_config_without_weights_are_refused(tmp_path):
     folder = write_tiny(tmp_path, "segformer")
     weights = load_file(folder / "model.safetensors")
