@@ -148,7 +148,8 @@ class BitmaskWriter(Writer):
         instances = [instance for instance in image.instances if instance.counts is not None]
         ids = [instance.source_id for instance in instances]
         if not all(i.isdecimal() and len(i) < 20 and int(i) <= MAX_ANN_ID for i in ids) or len({int(i) for i in ids}) != len(ids):
-            report.note("ids do not fit a bitmask, numbered from 1", f"image '{image.name}': ids {', '.join(ids)!s:.100}")
+            if any(ids):
+                report.note("ids do not fit a bitmask, numbered from 1", f"image '{image.name}': ids {', '.join(ids)!s:.100}")
             ids = range(1, len(ids) + 1)
         flags = {flag: [getattr(instance, flag) for instance in instances] for flag in FLAGS}
         category = {label.raw_id: written.raw_id for label, written in zip(self.table.labels, self.written_table.labels)}

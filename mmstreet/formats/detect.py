@@ -61,13 +61,26 @@ def _detect_folder(path: Path) -> str | None:
     ):
         if is_there:
             return name
-    pictures = [file for file in files if file.suffix.lower() == ".png"]
-    if pictures:
-        picture = open_header(read_regular_file(pictures[0]), pictures[0])
-        return "bitmask" if picture is not None and picture.mode == "RGBA" else "semantic"
+    if ".png" in endings:
+        return _kind_of_maps(path, [file for file in files if file.suffix.lower() == ".png"])
     if any(file.suffix.lower() == ".json" for file in files):
         return "scalabel"
     return None
+
+
+def _kind_of_maps(path: Path, pictures: list[Path]) -> str:
+    """Tell bitmasks from label maps by one picture of each folder; a data set with several kinds inside is not taken for one of them."""
+    kinds: dict[str, Path] = {}
+    for folder, file in {file.parent: file for file in reversed(pictures)}.items():
+        picture = open_header(read_regular_file(file), file)
+        kind = {"RGBA": "instance bitmasks", "RGB": "colours"}.get("" if picture is None else picture.mode, "ids")
+        kinds.setdefault(kind, folder)
+    if len(kinds) > 1:
+        found = " and ".join(f"{kind} ({folder})" for kind, folder in kinds.items())
+        raise ValueError(
+            f"{path} holds PNG files of several kinds, {found}; name one folder, or describe the data set with 'mmstreet init'"
+        )
+    return "bitmask" if "instance bitmasks" in kinds else "semantic"
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -73,6 +73,11 @@ def test_what_is_missing_is_one_sentence_whatever_the_process(tmp_path, refusal,
     (tmp_path / "words/a.doc").write_text("a")
     sentence = refusal("convert", tmp_path / "words", tmp_path / "out", "--to", "coco")
     assert sentence.startswith(f"{tmp_path}/words is a folder of .doc, in which no label format is recognised; name one with --from: ")
+    write_image(np.zeros((6, 8, 3), np.uint8), tmp_path / "overlays/a.png")
+    sentence = refusal("convert", tmp_path, tmp_path / "out", "--to", "coco")
+    kinds = f"ids ({labels}/train) and colours ({tmp_path}/overlays)"
+    advice = "name one folder, or describe the data set with 'mmstreet init'"
+    assert sentence == f"{tmp_path} holds PNG files of several kinds, {kinds}; {advice}"
     assert not (tmp_path / "out").exists()
 
 
