@@ -4,9 +4,9 @@
 
 trains the baseline, every change of ``thin_variants.py`` alone, and at the end the changes that helped together. All runs see the same
 number of images. Each finished run is one line of ``<out>/runs.jsonl``; the table of mean ± standard deviation goes to
-``<out>/table.md`` after each. Runs that are done are not repeated, and one that was stopped goes on from its last epoch. With a GPU:
-``--epochs 60 --crop 256 352 --workers 2 --jobs 6``, six runs side by side. ``--quick`` trains two runs for two iterations, to see that
-it works.
+``<out>/table.md`` after each. Runs that are done are not repeated, and one that was stopped goes on from its last epoch. The runs of
+docs/results.md are in ``benchmarks/thin_classes.jsonl``: copied to ``<out>/runs.jsonl``, they count as done. With a GPU: ``--epochs 60
+--crop 256 352 --workers 2 --jobs 6``, six runs side by side. ``--quick`` trains two runs for two iterations, to see that it works.
 """
 
 from __future__ import annotations
@@ -130,33 +130,42 @@ def read_runs(args: argparse.Namespace) -> list[dict]:
 
 
 def make_table(runs: Sequence[Mapping]) -> str:
-    """Lay out mean ± standard deviation over the seeds, one line per run, with the gain of the thin classes over the baseline."""
+    """Lay out mean ± standard deviation over the seeds, one line per run; gains of thin classes are over the baseline's same seeds."""
     by_run: dict[str, list[Mapping]] = {}
     for run in runs:
         by_run.setdefault(run["run"], []).append(run)
-    means = mean_thin(runs)
+    gains = gains_of_thin(runs)
     rows = []
-    for name in (BASELINE, *CHANGES, BEST):
+    for name in dict.fromkeys((BASELINE, *CHANGES, BEST, *by_run)):
         if name in by_run:
             values = {title: [run["metrics"][key] for run in by_run[name]] for title, key in COLUMNS.items()}
-            gain = f"{means[name] - means[BASELINE]:+.2f}" if BASELINE in means else None
-            text = " + ".join(by_run[name][0]["changes"]) if name == BEST else CHANGES[name].text if name in CHANGES else ""
+            gain = _spread(gains[name], "+") if name in gains else None
+            text = CHANGES[name].text if name in CHANGES else " + ".join(by_run[name][0]["changes"])
             rows.append([name, str(len(by_run[name])), gain, *map(_spread, values.values()), text])
     return markdown_table(["run", "seeds", "thin four, gain", *COLUMNS, "change"], rows)
 
 
-def mean_thin(runs: Sequence[Mapping]) -> dict[str, float]:
-    """Return the mean IoU of the thin classes over the seeds, by run."""
-    names = dict.fromkeys(run["run"] for run in runs)
-    return {name: statistics.mean(run["metrics"]["thin"] for run in runs if run["run"] == name) for name in names}
+def gains_of_thin(runs: Sequence[Mapping]) -> dict[str, list[float]]:
+    """Return, by run, how much better its thin classes are than the baseline's, one number for each seed that both have.
+
+    A seed draws the same first weights and images for all runs: the baseline alone moves by 5 points between seeds.
+    """
+    thin: dict[str, dict[int, float]] = {}
+    for run in runs:
+        thin.setdefault(run["run"], {})[run["seed"]] = run["metrics"]["thin"]
+    base = thin.get(BASELINE, {})
+    gains = {name: [value - base[seed] for seed, value in values.items() if seed in base] for name, values in thin.items()}
+    return {name: values for name, values in gains.items() if values and name != BASELINE}
 
 
-def _spread(values: Sequence[float]) -> str:
-    return f"{statistics.mean(values):.2f}" + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else "")
+def _spread(values: Sequence[float], sign: str = "") -> str:
+    return f"{statistics.mean(values):{sign}.2f}" + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else "")
 
 
 def plan_changes(args: argparse.Namespace) -> list[tuple[str, list[str], int]]:
     """List run, changes and seed of the baseline and of each change alone; all runs with the first seed come first."""
+    if args.together:
+        return [("+".join(args.together), list(args.together), seed) for seed in range(args.seeds)]
     chosen = args.only or (["boundary"] if args.quick else CHANGES)
     names = [BASELINE, *(name for name in CHANGES if name in chosen)]
     return [(name, [] if name == BASELINE else [name], seed) for seed in range(args.seeds) for name in names]
@@ -164,8 +173,20 @@ def plan_changes(args: argparse.Namespace) -> list[tuple[str, list[str], int]]:
 
 def plan_best(args: argparse.Namespace) -> list[tuple[str, list[str], int]]:
     """List the runs of the changes that helped alone; none if fewer than two did."""
-    together = [] if args.quick else best_combination(mean_thin(read_runs(args)))
+    together = (
+        []
+        if args.quick or args.together
+        else best_combination({name: statistics.mean(gains) for name, gains in gains_of_thin(read_runs(args)).items()})
+    )
     return [(BEST, together, seed) for seed in range(args.seeds)] if len(together) > 1 else []
+
+
+def write_table(args: argparse.Namespace) -> None:
+    """Write and print the table of the runs that are done, and the command."""
+    table = make_table(read_runs(args))
+    command = " ".join(["python -m benchmarks.thin_classes", *sys.argv[1:]])
+    (args.out / "table.md").write_text(f"{table}\n\n`{command}`\n", encoding="utf-8")
+    print(table, flush=True)
 
 
 def work(runs: Sequence[tuple[str, list[str], int]], args: argparse.Namespace) -> None:
@@ -184,10 +205,7 @@ def work(runs: Sequence[tuple[str, list[str], int]], args: argparse.Namespace) -
                 raise SystemExit(
                     f"{futures[future]} failed; the same command goes on where it stopped. It said: {future.exception()!r}"
                 ) from future.exception()
-            table = make_table(read_runs(args))
-            command = " ".join(["python -m benchmarks.thin_classes", *sys.argv[1:]])
-            (args.out / "table.md").write_text(f"{table}\n\n`{command}`\n", encoding="utf-8")
-            print(table, flush=True)
+            write_table(args)
 
 
 def parse_args() -> argparse.Namespace:
@@ -199,6 +217,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--crop", type=int, nargs=2, default=[192, 256], metavar=("H", "W"), help="size of a crop (default: 192 256)")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each kind (default: 3)")
     parser.add_argument("--only", nargs="+", choices=CHANGES, metavar="CHANGE", help=f"some of {', '.join(CHANGES)}")
+    parser.add_argument("--together", nargs="+", choices=CHANGES, metavar="CHANGE", help="one run per seed with all of these, nothing else")
     parser.add_argument("--workers", type=int, default=1, help="loader processes of a run (default: 1)")
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side (default: 1)")
     parser.add_argument("--amp", action="store_true", help="mixed precision")
@@ -229,6 +248,7 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     work(plan_changes(args), args)
     work(plan_best(args), args)
+    write_table(args)
 
 
 if __name__ == "__main__":

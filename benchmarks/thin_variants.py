@@ -97,16 +97,14 @@ def _losses(base: Mapping, names: Sequence[str]) -> list[dict]:
     return [pixels, *([overlap] if overlap else []), *rmi]
 
 
-def best_combination(thin: Mapping[str, float]) -> list[str]:
+def best_combination(gains: Mapping[str, float]) -> list[str]:
     """Choose the changes to try together: of each slot the one that helps most, if it helps at all.
 
     Args:
-        thin: Mean IoU of the thin classes by run, the baseline and single changes; others are left out.
+        gains: How much better than the baseline's the thin classes of each run are; runs that are no single change are left out.
     """
-    gains = {name: thin[name] - thin[BASELINE] for name in CHANGES if name in thin}
     best: dict[str, str] = {}
-    for name, gain in gains.items():
-        slot = CHANGES[name].slot
-        if gain > 0 and gain > gains.get(best.get(slot, ""), 0.0):
-            best[slot] = name
+    for name, change in CHANGES.items():
+        if gains.get(name, 0.0) > max(0.0, gains.get(best.get(change.slot, ""), 0.0)):
+            best[change.slot] = name
     return [name for name in CHANGES if name in best.values()]
