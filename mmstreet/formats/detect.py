@@ -71,7 +71,7 @@ def _detect_folder(path: Path) -> str | None:
 def _kind_of_maps(path: Path, pictures: list[Path]) -> str:
     """Tell bitmasks from label maps by one picture of each folder; a data set with several kinds inside is not taken for one of them."""
     kinds: dict[str, Path] = {}
-    for folder, file in {file.parent: file for file in reversed(pictures)}.items():
+    for folder, file in sorted({file.parent: file for file in reversed(pictures)}.items()):
         picture = open_header(read_regular_file(file), file)
         kind = {"RGBA": "instance bitmasks", "RGB": "colours"}.get("" if picture is None else picture.mode, "ids")
         kinds.setdefault(kind, folder)
