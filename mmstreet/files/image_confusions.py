@@ -92,8 +92,17 @@ def _read_header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], 
     return shape, dtype
 
 
+def draw_times(images: int, *, draws: int = DRAWS, seed: int = 0, step: int = DRAWS) -> Iterator[np.ndarray]:
+    """Draw as many images as there are, with replacement; yield how often each is drawn, float64 ``[step or fewer, images]``."""
+    rng = np.random.default_rng(seed)
+    for start in range(0, draws, step):
+        size = min(step, draws - start)
+        picks = rng.integers(images, size=(size, images)) + images * np.arange(size)[:, None]
+        yield np.bincount(picks.ravel(), minlength=size * images).reshape(size, images).astype(np.float64)
+
+
 def resample(counts: np.ndarray, *, draws: int = DRAWS, seed: int = 0) -> Iterator[np.ndarray]:
-    """Draw as many images as there are, with replacement, and add up their counts.
+    """Add up the counts of the images of each draw, see :func:`draw_times`.
 
     Args:
         counts: By image, ``[N, ...]``.
@@ -104,13 +113,9 @@ def resample(counts: np.ndarray, *, draws: int = DRAWS, seed: int = 0) -> Iterat
         Sums of some draws, float64 ``[D, ...]``, exact; ``draws`` in all.
     """
     images, flat = len(counts), counts.reshape(len(counts), -1).astype(np.float64)
-    rng = np.random.default_rng(seed)
     step = max(1, min(draws, _MAX_ENTRIES // max(images, flat.shape[1])))
-    for start in range(0, draws, step):
-        size = min(step, draws - start)
-        picks = rng.integers(images, size=(size, images)) + images * np.arange(size)[:, None]
-        times = np.bincount(picks.ravel(), minlength=size * images).reshape(size, images)
-        yield (times.astype(np.float64) @ flat).reshape(size, *counts.shape[1:])
+    for times in draw_times(images, draws=draws, seed=seed, step=step):
+        yield (times @ flat).reshape(len(times), *counts.shape[1:])
 
 
 def bootstrap(counts: np.ndarray, score: Callable[[np.ndarray], Scores], *, draws: int = DRAWS, seed: int = 0) -> dict[str, np.ndarray]:

@@ -11,6 +11,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from mmstreet.deps import require
+from mmstreet.files.image_confusions import DRAWS, LEVEL
+from mmstreet.metrics.ap_intervals import ap_intervals
 from mmstreet.metrics.average_precision import match_image
 from mmstreet.metrics.instance_summary import PROTOCOLS, flatten_scores, format_report, list_curves, list_scores, summarize_matches
 from mmstreet.metrics.mask_overlaps import Predictions, Truth, bitmask_overlaps, coco_overlaps, encode_masks
@@ -64,7 +66,8 @@ class BDD100KInsMetric(BaseMetric):
         self.report: dict | None = None
         """Result of the last evaluation on the main process: ``protocols`` (name to what
         :func:`~mmstreet.metrics.instance_summary.summarize_matches` returns), ``by`` (attribute, value, protocol to the same without the
-        curve), ``per_class`` of the COCO protocol, ``metrics`` (every scalar, ``None`` where n/a) and ``classes``."""
+        curve and with the ``interval`` of the AP), ``per_class`` of the COCO protocol, ``metrics`` (every scalar, ``None`` where n/a),
+        ``classes``, and ``intervals``: ``[low, high]`` in per cent by score, see :func:`~mmstreet.metrics.ap_intervals.bootstrap_ap`."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -80,7 +83,7 @@ class BDD100KInsMetric(BaseMetric):
 
     def files(self) -> dict[str, dict | list]:
         """What a test run writes of the last evaluation: content of JSON files and rows of CSV files by file name."""
-        content = {name: self.report[name] for name in ("protocols", "by", "classes")}
+        content = {name: self.report[name] for name in ("protocols", "by", "classes", "intervals")}
         return {
             "metrics.json": {"evaluation": content},
             "per_class_ap.csv": list_scores(self.report),
@@ -136,12 +139,15 @@ class BDD100KInsMetric(BaseMetric):
                 "check ann_file and the classes of the data set"
             )
         by = {name: self._break_down(name, results) for name in self.by}
+        limits = {p: ap_intervals([matches[None][p] for *_, matches in results], names) for p in PROTOCOLS}
+        scores = {f"{protocol}/{name}": between for protocol, found in limits.items() for name, between in found.items()}
         self.report = {
             "protocols": protocols,
             "by": by,
             "per_class": protocols["coco"]["per_class"],
             "metrics": flatten_scores(protocols, by),
             "classes": list(names),
+            "intervals": {"level": LEVEL, "draws": DRAWS, "images": len(results), "scores": scores},
         }
         print_log(f"mask AP in per cent on {len(results)} images\n{format_report(self.report)}", logger="current")
         return {name: value for name, value in self.report["metrics"].items() if value is not None}
@@ -154,10 +160,12 @@ class BDD100KInsMetric(BaseMetric):
                     groups.setdefault(wanted, []).append(matches[name, wanted])
             else:
                 groups.setdefault(values[name], []).append(matches[None])
-        return {
-            value: {p: _without_curve(summarize_matches([matches[p] for matches in groups[value]], self.names)) for p in PROTOCOLS}
-            for value in sorted(groups)
-        }
+        return {value: {p: self._summarize_part([matches[p] for matches in groups[value]]) for p in PROTOCOLS} for value in sorted(groups)}
+
+    def _summarize_part(self, images: list) -> dict:
+        """As :func:`~mmstreet.metrics.instance_summary.summarize_matches`, without the curve and with the ``interval`` of the AP."""
+        summary = {name: value for name, value in summarize_matches(images, self.names).items() if name != "curve"}
+        return summary | {"interval": ap_intervals(images, self.names)["AP"]}
 
     def _read_truth(self, sample: Mapping) -> Truth:
         """Take the labels of an image, in MMDetection's form."""
@@ -214,7 +222,3 @@ def _check_sizes(masks: Sequence[Mapping], size_hw: tuple[int, int], whose: str)
     other = next((mask["size"] for mask in masks if tuple(mask["size"]) != size_hw), None)
     if other is not None:
         raise ValueError(f"a mask of the {whose} has {list(other)} (height, width), the original image has {list(size_hw)}")
-
-
-def _without_curve(summary: dict) -> dict:
-    return {name: value for name, value in summary.items() if name != "curve"}

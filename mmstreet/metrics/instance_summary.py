@@ -117,7 +117,7 @@ def format_report(report: Mapping) -> str:
     """Lay out both protocols side by side, one line per class and per group of images, and say what is absent.
 
     Args:
-        report: ``protocols`` and ``by``, as :attr:`mmstreet.metrics.instance.BDD100KInsMetric.report` has them.
+        report: ``protocols``, ``by`` and perhaps ``intervals``, as :attr:`mmstreet.metrics.instance.BDD100KInsMetric.report` has them.
     """
     protocols, by = report["protocols"], report["by"]
     rows = [(row["class"], [summary["per_class"][i] for summary in protocols.values()]) for i, row in enumerate(report["per_class"])]
@@ -136,6 +136,11 @@ def format_report(report: Mapping) -> str:
         lines += [f"{name:<{width}}" + "  ".join(_cells(row) for row in sides) for name, sides in part]
     by_image = ", ".join(f"{protocol} {_cell(summary['metrics']['mAP@0.5'])}" for protocol, summary in protocols.items())
     lines.append(f"mAP@0.5, the mean over images of each one's own AP: {by_image}")
+    scores = report.get("intervals", {}).get("scores", {})
+    known = {protocol: scores[f"{protocol}/AP"] for protocol in protocols if scores.get(f"{protocol}/AP")}
+    if known:
+        between = ", ".join(f"{protocol} {low:.2f}–{high:.2f}" for protocol, (low, high) in known.items())
+        lines.append(f"AP, {report['intervals']['level']} % interval over {report['intervals']['images']} images: {between}")
     absent = [row["class"] for row in report["per_class"] if row["AP"] is None]
     if absent:
         lines.append(f"n/a and in no mean, because no instance counts in this split: {', '.join(absent)}")

@@ -44,12 +44,13 @@ def describe_evaluation(one: Evaluation, *, key: str, album: Mapping | None, lis
         "classes": _list_classes(semantic) if semantic else [],
         "mean": one.score("mIoU") if semantic else None,
         "few_pixels": FEW_PIXELS,
-        "intervals": semantic.get("intervals") if semantic else None,
+        "intervals": (semantic or instances).get("intervals"),
         "slices": _lay_slices(semantic) if semantic else [],
         "image_wise": _list_image_wise(semantic) if semantic else [],
         "confusion": _lay_confusion(semantic) if semantic else None,
         "scatter": _scatter(semantic) if semantic else None,
         "protocols": _list_protocols(instances) if instances else [],
+        "parts": _list_parts(instances) if instances else [],
         "key": key,
         "album": album,
         "lists": lists,
@@ -165,8 +166,21 @@ def _scatter(semantic: Mapping) -> dict | None:
     }
 
 
+def _list_parts(instances: Mapping) -> list[dict]:
+    """One table per attribute: the scores of the images or instances of each value, the lowest AP first."""
+    tables = []
+    for attribute, values in instances.get("by", {}).items():
+        rows = [{"value": value, "parts": list(found.values())} for value, found in values.items() if found]
+        known = [(row["parts"][0]["metrics"].get("AP"), row) for row in rows]
+        ordered = [row for _, row in sorted(known, key=lambda pair: (pair[0] is None, pair[0] or 0))]
+        protocols = dict.fromkeys(name for found in values.values() for name in found)
+        tables.append({"attribute": attribute, "protocols": list(protocols), "rows": ordered})
+    return tables
+
+
 def _list_protocols(instances: Mapping) -> list[dict]:
     shown = []
+    limits = instances.get("intervals", {}).get("scores", {})
     for protocol, summary in instances["protocols"].items():
         curve = summary["curve"]
         lines = {name: (curve["recall"], values["precision"]) for name, values in curve["classes"].items()}
@@ -184,8 +198,11 @@ def _list_protocols(instances: Mapping) -> list[dict]:
                 "scores": scores,
                 # The mean over images of each one's own precision pools the classes, so a class has none.
                 "rows": [
-                    {"class": "all", "instances": summary["instances"], **summary["metrics"]},
-                    *(dict.fromkeys(scores) | row for row in summary["per_class"]),
+                    {"class": "all", "instances": summary["instances"], **summary["metrics"], "interval": limits.get(f"{protocol}/AP")},
+                    *(
+                        dict.fromkeys(scores) | row | {"interval": limits.get(f"{protocol}/AP/{row['class']}")}
+                        for row in summary["per_class"]
+                    ),
                 ],
                 "images": summary["images"],
                 "chart": chart,

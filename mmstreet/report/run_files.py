@@ -147,8 +147,7 @@ def _read_semantic(folder: RunFolder, file: Path, content: Mapping) -> Mapping |
         size = len(content["classes"])
         if [len(row) for row in content["confusion"]] != [size + 1] * (size + 1):
             raise ValueError(f"'evaluation.confusion' should have {size + 1} rows and columns for {size} classes")
-        if any(limits and len(limits) != 2 for limits in content.get("intervals", {}).get("scores", {}).values()):
-            raise ValueError("'evaluation.intervals.scores' should have two limits for each score")
+        _check_limits(content)
         for row in (row for rows in content.get("slices", {}).values() for row in rows):
             if not len(row["IoU"]) == len(row["truth_pixels"]) == size or (row["interval"] and len(row["interval"]) != 2):
                 raise ValueError(f"'evaluation.slices' should have {size} values of each slice, one per class, and two limits")
@@ -159,9 +158,18 @@ def _read_semantic(folder: RunFolder, file: Path, content: Mapping) -> Mapping |
     return content
 
 
+def _check_limits(content: Mapping) -> None:
+    if any(limits and len(limits) != 2 for limits in content.get("intervals", {}).get("scores", {}).values()):
+        raise ValueError("'evaluation.intervals.scores' should have two limits for each score")
+
+
 def _read_instances(folder: RunFolder, file: Path, content: Mapping) -> Mapping | None:
     try:
-        shapes.check_shape(content, {"protocols": {...: shapes.PROTOCOL}}, "evaluation")
+        shapes.check_shape(content, shapes.INSTANCES, "evaluation")
+        _check_limits(content)
+        parts = [part for values in content.get("by", {}).values() for found in values.values() for part in found.values()]
+        if any(part.get("interval") and len(part["interval"]) != 2 for part in parts):
+            raise ValueError("'evaluation.by' should have two limits in each 'interval'")
         for name, part in content["protocols"].items():
             if any(len(values["precision"]) != len(part["curve"]["recall"]) for values in part["curve"]["classes"].values()):
                 raise ValueError(f"'evaluation.protocols.{name}.curve' should have as many values of 'precision' as of 'recall'")

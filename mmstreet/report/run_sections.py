@@ -38,6 +38,7 @@ def describe_run(run: Run, *, number: int = 1, shared: Mapping | None = None) ->
         shared: The album of several runs, to which the tables of this one lead; ``None`` gives each evaluation one of its own.
     """
     main = run.main
+    measured = (main and (main.semantic or main.instances)) or {}
     config = dict.fromkeys(("file", "question", "base", "problem")) | run.record.get("config", {})
     checkpoints = {one.name: _shorten(one.content.get("checkpoint"), run.folder.path) for one in run.evaluations}
     shown = {
@@ -45,7 +46,7 @@ def describe_run(run: Run, *, number: int = 1, shared: Mapping | None = None) ->
         "path": str(run.folder.path),
         "question": config.get("question"),
         "facts": _list_facts(run),
-        "tiles": _list_tiles(scores_of(run), (main.semantic or {}).get("intervals", {}).get("scores", {}) if main else {}),
+        "tiles": _list_tiles(scores_of(run), measured.get("intervals", {}).get("scores", {})),
         "tested": main.name if main else None,
         "checkpoint": checkpoints[main.name] if main else None,
         "curves": _render_curves(run),

@@ -29,13 +29,14 @@ SLICE = {
     "IoU": [_NUMBER],
     "truth_pixels": [int],
 }
+INTERVALS = {"level": float, "images": int, "scores": {...: ([float], None)}}
 SEMANTIC = {
     "scope": str,
     "convention": str,
     "classes": [str],
     "confusion": [[int]],
     "categories": ({...: _NUMBER}, ...),
-    "intervals": ({"level": float, "images": int, "scores": {...: ([float], None)}}, ...),
+    "intervals": (INTERVALS, ...),
     "image_wise": (_METRICS, ...),
     "slices": ({...: [SLICE]}, ...),
     "per_class": [
@@ -56,6 +57,12 @@ PROTOCOL = {
     "instances": int,
     "per_class": [{"class": str, "instances": int, ...: (float, str, None)}],
     "curve": {"iou": float, "recall": [float], "classes": {...: {"precision": [_NUMBER]}}},
+}
+_PART = {key: shape for key, shape in PROTOCOL.items() if key != "curve"} | {"interval": ([float], None, ...)}
+INSTANCES = {
+    "protocols": {...: PROTOCOL},
+    "by": ({...: {...: {...: _PART}}}, ...),
+    "intervals": (INTERVALS, ...),
 }
 SAFETY_SCORE = {"score": _NUMBER, "level": LEVELS, "components": {...: _NUMBER}, "explanation": str}
 SCENE = {"img_path": str, "picture": str, "safety": SAFETY_SCORE, "truth": ({"score": _NUMBER}, None, ...)}

@@ -18,6 +18,7 @@ PALETTE = [[128, 64, 128], [250, 170, 30], [220, 20, 60]]
 TRUTH = np.arange(2, dtype=np.uint8).repeat(16).reshape(1, 32).repeat(18, 0)
 """Labels of every image: the left half is the first class, the right half the second."""
 CONFUSION = [[900, 50, 50, 0], [10, 60, 30, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+WEATHER = (("clear", 40.0), ("<i>snow</i>", 12.5))
 CONFIG = "model = dict(type='EncoderDecoder', decode_head=dict(num_classes={classes}))\ntrain_cfg = dict(max_epochs=4)\n"
 SAFETY = {
     "score": 42.0,
@@ -124,7 +125,15 @@ def write_instances(folder: Path) -> Path:
         "instances": 7,
         "curve": {"iou": 0.5, "recall": [0.0, 0.5, 1.0], "classes": {"car": {"precision": [1.0, 0.5, None], "score": [0.9, 0.5, None]}}},
     }
-    evaluation = {"protocols": {"coco": summary}, "by": {}, "classes": ["car", "train"]}
+    part = {key: value for key, value in summary.items() if key != "curve"}
+    by = {"weather": {value: {"coco": part | {"metrics": {"AP": ap, "AP50": 50.0}, "interval": [ap - 5, ap + 5]}} for value, ap in WEATHER}}
+    intervals = {
+        "level": 95,
+        "draws": 1000,
+        "images": 3,
+        "scores": {"coco/AP": [21.5, 38.25], "coco/AP/car": [20.0, 41.0], "coco/AP/train": None},
+    }
+    evaluation = {"protocols": {"coco": summary}, "by": by, "classes": ["car", "train"], "intervals": intervals}
     write_json({"config": "a.py", "checkpoint": None, "metrics": {"coco/AP": 30.0}, "evaluation": evaluation}, folder / "test/metrics.json")
     return folder
 

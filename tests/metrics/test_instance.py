@@ -164,6 +164,11 @@ def test_the_report_is_json_and_says_what_is_missing_as_none():
     assert sum(part["coco"]["instances"] for part in text["by"]["truncated"].values()) == text["protocols"]["coco"]["instances"]
     assert min(scores.values()) >= 0
     assert "-1" not in format_report(report)
+    low, high = report["intervals"]["scores"]["bitmask/AP"]
+    assert low < scores["bitmask/AP"] < high
+    assert f"AP, 95 % interval over 5 images: coco {report['intervals']['scores']['coco/AP'][0]:.2f}–" in format_report(report)
+    assert report["intervals"]["scores"]["coco/AP50/train"] is None
+    assert all(part["interval"][0] <= part["interval"][1] for value in text["by"]["truncated"].values() for part in value.values())
 
 
 def test_the_table_holds_both_protocols_side_by_side():
