@@ -1,6 +1,6 @@
 """Loss formulas on plain tensors, as few lines of torch as they take, and the one place that decides what an ignored pixel is.
 
-:mod:`mmstreet.losses.slabs` has the same functions with an analytic gradient, for large images; tests hold the two equal.
+:mod:`mmstreet.losses.focal_dice` and ``slabs`` have the same functions with an analytic gradient; tests hold the two equal.
 """
 
 from __future__ import annotations

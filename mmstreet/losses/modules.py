@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from mmstreet.losses.class_weights import resolve_class_weight
+from mmstreet.losses.focal_dice import measured_focal_dice
 from mmstreet.losses.functional import tversky_loss
-from mmstreet.losses.slabs import measured_focal_dice
 from mmstreet.readback import Watch
 from mmstreet.registry import MODELS
 
@@ -122,7 +122,7 @@ class FocalDiceLoss(BatchLoss):
         self.accuracy: Tensor | None = None
 
     def compute(self, logits: Tensor, labels: Tensor, *, pixel_weight: Tensor | None, ignore_index: int) -> Tensor:
-        """Call :func:`mmstreet.losses.slabs.measured_focal_dice`."""
+        """Call :func:`mmstreet.losses.focal_dice.measured_focal_dice`."""
         loss, right = measured_focal_dice(
             logits, labels, class_weight=self.class_weight, pixel_weight=pixel_weight, ignore_index=ignore_index, **self.settings
         )

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from benchmarks.host_waits import as_on_device
 from mmstreet.losses import functional, region_balance, slabs
-from mmstreet.losses.slabs import focal_dice_loss
+from mmstreet.losses.focal_dice import focal_dice_loss, measured_focal_dice
 from tests.helpers.loss_contract import LossContract, random_case
 
 WEIGHTS = [0.5, 0.0, 2.0, 1.0]
@@ -155,3 +156,73 @@ def test_large_float32_batches_keep_their_precision(monkeypatch):
     labels = torch.randint(0, 3, (1, 800, 900), generator=rng)
     exact = functional.focal_dice_loss(logits.double(), labels)
     assert focal_dice_loss(logits, labels).item() == pytest.approx(exact.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("weighted_pixels", [False, True])
+def test_on_a_device_focal_dice_is_the_same_without_atomics(weighted_pixels):
+    logits, labels = random_case(dtype=torch.float64)
+    settings = dict(class_weight=WEIGHTS, gamma=1.5, pixel_weight=some_weights(labels) if weighted_pixels else None)
+    with as_on_device():
+        ours = value_and_grad(lambda x: focal_dice_loss(x, labels, **settings), logits)
+    plain = value_and_grad(lambda x: functional.focal_dice_loss(x, labels, **settings), logits)
+    torch.testing.assert_close(ours, plain, rtol=1e-12, atol=1e-14)
+
+
+def test_on_a_device_carb_is_the_same():
+    logits, labels = random_case(dtype=torch.float64)
+    settings = dict(factor=torch.tensor(0.3), present=PRESENT, local_labels=labels[:, :3, :2].flip(0), local_offset_yx=(1, 3))
+    with as_on_device():
+        ours = value_and_grad(lambda x: slabs.carb_loss(x, labels, **settings), logits)
+    plain = value_and_grad(lambda x: region_balance.carb_loss(x, labels, **settings), logits)
+    torch.testing.assert_close(ours, plain, rtol=1e-12, atol=1e-14)
+
+
+def test_a_factor_of_nan_is_the_warm_up():
+    logits, labels = random_case(dtype=torch.float64)
+    factors = (torch.tensor(torch.nan), None)
+    nan, none = (value_and_grad(lambda x, factor=factor: slabs.carb_loss(x, labels, factor=factor), logits) for factor in factors)
+    torch.testing.assert_close(nan, none, rtol=0, atol=0)
+
+
+def test_a_graph_that_is_kept_gives_its_gradient_again():
+    logits, labels = random_case(dtype=torch.float64)
+    leaf = logits.clone().requires_grad_()
+    value = focal_dice_loss(leaf, labels)
+    first, second, last = (torch.autograd.grad(value, leaf, retain_graph=keep)[0] for keep in (True, True, False))
+    assert torch.equal(first, second)
+    assert torch.equal(first, last)
+
+
+def test_what_the_caller_gives_stays_as_it_is():
+    logits, labels = random_case()
+    pixel_weight = some_weights(labels).float()
+    before = logits.clone(), labels.clone(), pixel_weight.clone()
+    leaf = logits.requires_grad_()
+    focal_dice_loss(leaf, labels, pixel_weight=pixel_weight).backward()
+    assert all(torch.equal(a, b) for a, b in zip(before, (leaf.detach(), labels, pixel_weight)))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_loses_no_more_than_its_own_rounding(dtype):
+    logits, labels = random_case(dtype=dtype)
+    value, grad = value_and_grad(lambda x: 1024 * focal_dice_loss(x, labels, class_weight=WEIGHTS), logits)
+    exact, exact_grad = value_and_grad(lambda x: 1024 * functional.focal_dice_loss(x, labels, class_weight=WEIGHTS), logits.double())
+    assert grad.dtype == dtype
+    torch.testing.assert_close(value.double(), exact, rtol=1e-5, atol=0)
+    torch.testing.assert_close(grad.double(), exact_grad, rtol=torch.finfo(dtype).eps, atol=1e-6)
+
+
+def test_autocast_does_not_round_its_sums():
+    logits, labels = random_case()
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = value_and_grad(lambda x: focal_dice_loss(x, labels), logits)
+    torch.testing.assert_close(inside, value_and_grad(lambda x: focal_dice_loss(x, labels), logits), rtol=0, atol=0)
+
+
+def test_the_accuracy_is_the_share_of_right_predictions():
+    logits, labels = random_case()
+    valid = labels != 255
+    _, accuracy = measured_focal_dice(logits, labels, class_weight=WEIGHTS, pixel_weight=some_weights(labels))
+    assert accuracy.item() == pytest.approx((logits.argmax(1) == labels)[valid].float().mean().item())
+    assert not accuracy.requires_grad
+    assert measured_focal_dice(logits, torch.full_like(labels, 255))[1] == 0
