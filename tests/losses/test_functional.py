@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmstreet.losses import functional, slabs
+from mmstreet.losses import focal_dice, functional
 from mmstreet.losses.functional import check_shapes, split_ignored, tversky_loss
 from tests.helpers.loss_contract import LossContract, random_case
 from tests.helpers.oracles import focal_dice_by_loops, tversky_by_loops
@@ -10,7 +10,7 @@ from tests.helpers.oracles import focal_dice_by_loops, tversky_by_loops
 WEIGHTS = [0.5, 0.0, 2.0, 1.0]
 
 
-@pytest.fixture(params=[functional, slabs], ids=["plain", "slabs"])
+@pytest.fixture(params=[functional, focal_dice], ids=["plain", "analytic"])
 def focal_dice_loss(request):
     """Both ways to the same loss."""
     return request.param.focal_dice_loss
