@@ -66,22 +66,20 @@ def trace_outline(mask: np.ndarray) -> tuple[list[tuple[float, float]], int, int
     lines = [_move_inside(loop) for loop in loops]
     holes = [number for number, loop in enumerate(loops) if _signed_area(loop) < 0]
     parts = [number for number, loop in enumerate(loops) if _signed_area(loop) > 0]
-    open_loops = set(range(len(loops)))
-    # The lowest hole first: the loop above it that it is joined to is joined itself later on.
+    edges = _horizontal_edges(loops) if holes else {}
+    ways: list[dict[int, list[tuple[int, list]]]] = [{} for _ in loops]  # by edge: where a way leaves it, and the way
+    # The lowest hole first: all that leaves a loop is known before the loop itself is reached from above.
     for hole in sorted(holes, key=lambda number: _top(loops[number]), reverse=True):
         y, x = _top(loops[hole])
         above = y
         while above > 0 and mask[above - 1, x]:
             above -= 1
-        open_loops.remove(hole)
-        start = _edge_at(loops[hole], x, y) + 1
-        loop, place = next((number, i) for number in open_loops if (i := _edge_at(loops[number], x, above)) is not None)
-        for points, high, low in (
-            (loops, (x, above), (x, y)),
-            (lines, (x + 0.5, above + _INSIDE), (x + 0.5, y - _INSIDE)),
-        ):
-            way = [high, low, *points[hole][start:], *points[hole][:start], low, high]
-            points[loop][place + 1 : place + 1] = way
+        _, start = edges[x, y]
+        ring = _with_ways(loops[hole], lines[hole], ways[hole], start)
+        ends = (x + 0.5, above + _INSIDE), (x + 0.5, y - _INSIDE)
+        loop, edge = edges[x, above]
+        ways[loop].setdefault(edge, []).append((x, [*ends, *ring, *ends[::-1]]))
+    lines = [_with_ways(loop, line, way) if way else line for loop, line, way in zip(loops, lines, ways)]
     if not parts:
         return [], len(holes), len(parts)
     outline = lines[parts[0]]
@@ -137,12 +135,26 @@ def _from(loop: Polygon, corner: tuple[int, int]) -> Polygon:
     return loop[place:] + loop[:place]
 
 
-def _edge_at(loop: Polygon, x: int, y: int) -> int | None:
-    """Return the number of the horizontal edge above or below the pixel column ``x`` at the height ``y``."""
-    for i, ((x0, y0), (x1, y1)) in enumerate(zip(loop, [*loop[1:], loop[0]])):
-        if y0 == y1 == y and min(x0, x1) <= x < max(x0, x1):
-            return i
-    return None
+def _horizontal_edges(loops: list[Polygon]) -> dict[tuple[int, int], tuple[int, int]]:
+    """Return for each pixel's upper or lower edge that a loop runs along, by column and height, the loop and the number of its edge."""
+    found = {}
+    for number, loop in enumerate(loops):
+        for edge, ((x0, y0), (x1, y1)) in enumerate(zip(loop, [*loop[1:], loop[0]])):
+            if y0 == y1:
+                found.update(((x, y0), (number, edge)) for x in range(min(x0, x1), max(x0, x1)))
+    return found
+
+
+def _with_ways(loop: Polygon, line: list, ways: dict[int, list[tuple[int, list]]], start: int | None = None) -> list:
+    """Return a loop's line with the ways that leave it; all round from the middle of the edge ``start`` on, which no way leaves."""
+    found = []
+    order = range(len(loop)) if start is None else [*range(start + 1, len(loop)), *range(start + 1)]
+    for edge in order:
+        found.append(line[edge])
+        (x0, _), (x1, _) = loop[edge], loop[(edge + 1) % len(loop)]
+        for _, way in sorted(ways.get(edge, ()), key=lambda item: item[0], reverse=x1 < x0):
+            found += way
+    return found
 
 
 def _without_straight(loop: Polygon) -> Polygon:
