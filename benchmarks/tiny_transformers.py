@@ -39,6 +39,13 @@ def _configs() -> dict[str, Callable[[], t.PreTrainedConfig]]:
         "mobilevit": lambda: t.MobileViTConfig(
             image_size=SIDE, hidden_sizes=[16, 16, 24], neck_hidden_sizes=[8, 8, 16, 16, 24, 24, 32], aspp_out_channels=16
         ),
+        "data2vec": lambda: t.Data2VecVisionConfig(
+            **_VIT, out_indices=[1, 2, 3, 4], pool_scales=[1, 2, 3, 6], use_relative_position_bias=True
+        ),
+        "mobilevitv2": lambda: t.MobileViTV2Config(
+            image_size=SIDE, width_multiplier=0.25, base_attn_unit_dims=[32, 32, 32], aspp_out_channels=16
+        ),
+        "mobilenet_v2": lambda: t.MobileNetV2Config(image_size=SIDE, depth_multiplier=0.25),
         "mask2former": lambda: t.Mask2FormerConfig(
             backbone_config=t.SwinConfig(**_SWIN, out_features=_STAGES),
             **_QUERIES, feature_size=32, mask_feature_size=32, hidden_dim=32, encoder_feedforward_dim=32, dim_feedforward=32,

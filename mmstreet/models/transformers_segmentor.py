@@ -21,6 +21,7 @@ from mmstreet.models.transformers_hub import (
     class_names,
     input_size,
     is_universal,
+    licence_of,
     load_task,
     load_weights,
     make_network,
@@ -148,6 +149,8 @@ class TransformersNetwork(BaseModule):
     def init_weights(self) -> list[str]:
         """Read the published weights and return the names of what they lack, a new classifier above all: that stays as it was drawn."""
         new = load_weights(self.network, self.name) if self.pretrained else []
+        if self.pretrained:
+            print_log(f"'{self.name}': licence: {licence_of(self.name) or 'see its page'}", "current", logging.INFO)
         if new:
             print_log(f"'{self.name}': {len(new)} tensors are drawn anew, first '{new[0]}'", "current", logging.INFO)
         self._is_init = True
@@ -259,7 +262,7 @@ class TransformersHead(BaseDecodeHead):
 
     def finish(self, scores: Tensor) -> Tensor:
         """Turn scores into logits, after they were resized."""
-        return (scores + _EPS).log() if self.universal else scores
+        return (scores.float() + _EPS).log() if self.universal else scores
 
     def predict_by_feat(self, seg_logits: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Return logits at the size of the input."""

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from mmstreet.labels import get_table
 from mmstreet.models.transformers_hub import read_processor
+from mmstreet.predict import Predictor
 from tests.helpers.tiny_transformers import CITYSCAPES, FAMILIES, SIDE, UNIVERSAL, write_tiny
 
 transformers = pytest.importorskip("transformers")
@@ -246,8 +247,11 @@ def test_a_gated_or_unknown_name_says_what_to_do(monkeypatch):
     class GatedRepoError(OSError):
         pass
 
+    class ClientError(Exception):
+        """As httpx raises it: no OSError."""
+
     def info(self, name, **more):
-        raise GatedRepoError(name) if "gated" in name else ConnectionError("no route")
+        raise GatedRepoError(name) if "gated" in name else ClientError("no route")
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", info)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
@@ -255,3 +259,5 @@ def test_a_gated_or_unknown_name_says_what_to_do(monkeypatch):
         build("some/gated")
     with pytest.raises(OSError, match=r"'some/model' is neither a folder .* cannot be reached .*`hf download some/model config.json"):
         build("some/model")
+    with pytest.raises(OSError, match=r"'some/model' is neither a folder"):
+        Predictor("some/model")
