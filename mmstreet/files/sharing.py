@@ -87,9 +87,11 @@ class SharedWork:
         self._own: dict[int, dict] = {}
         self._leases = None
         if job:
-            digest = hashlib.sha256("\n".join([*map(str, map(len, chunks)), *names]).encode("utf-8", "surrogateescape")).hexdigest()
+            digest = hashlib.sha256(str([len(chunk) for chunk in chunks]).encode())
+            for name in names:
+                digest.update(f"{name}\n".encode("utf-8", "surrogateescape"))
             first = self.shard.index * len(chunks) // self.shard.count
-            self._leases = Leases(Path(folder) / STATE / digest[:16], len(chunks), job=job, again=not is_unique, first=first)
+            self._leases = Leases(Path(folder) / STATE / digest.hexdigest()[:16], len(chunks), job=job, again=not is_unique, first=first)
 
     @property
     def job(self) -> str:

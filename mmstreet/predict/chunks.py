@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -61,7 +62,7 @@ def work_through(
     size = choose_size(len(images), multiple=batch_size)
     several = size if current_job()[0] else size * max(1, _ALONE // size)
     chunks = [*cut_chunks(images, several), *([source] for source in sources if source.is_video)]
-    work = SharedWork(chunks, folder.root, names=[folder.run, *(f"{source.name} {source.path}" for source in sources)])
+    work = SharedWork(chunks, folder.root, names=itertools.chain([folder.run], (f"{x.name} {x.path}" for x in sources)))
     done = ShareDone(work.shard)
     with tqdm(total=len(sources), desc=desc, unit="img", disable=not progress or work.shard.index > 0) as bar:
 

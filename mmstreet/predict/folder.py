@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -144,15 +144,16 @@ class PredictionFolder:
         return waiting
 
     def _refuse_mixture(self, sources: Sequence[Source]) -> None:
-        ours = {self.record_path(source) for source in sources}
-        others = [path for path in sorted((self.root / "records").rglob("*.json")) if path not in ours]
-        strange = [path for path in others if (read_object(path) or {}).get("run") != self.run]
+        ours, records = {source.name for source in sources}, self.root / "records"
+        strange = sorted(name for name in _names_below(records, ".json") if name not in ours and self._is_strange(records / f"{name}.json"))
         if strange:
-            name = strange[0].relative_to(self.root / "records").with_suffix("")
             raise ValueError(
-                f"'{self.root}' holds {len(strange)} results of other settings that are not predicted now, e.g. '{name}'; choose another "
-                "--out, or predict them too"
+                f"'{self.root}' holds {len(strange)} results of other settings that are not predicted now, e.g. '{strange[0]}'; choose "
+                "another --out, or predict them too"
             )
+
+    def _is_strange(self, path: Path) -> bool:
+        return (read_object(path) or {}).get("run") != self.run
 
     def _refuse_others(self, source: Source) -> None:
         """Refuse to write over results of another source: of a file elsewhere, of a video in place of a folder, or the other way round."""
@@ -227,6 +228,14 @@ class PredictionFolder:
     def start_video(self, source: Source) -> None:
         """Claim a video, so that a result which was cut off is known as such."""
         self.write_record(source, {"started": True})
+
+
+def _names_below(folder: Path, suffix: str) -> Iterator[str]:
+    """Yield the paths of files below a folder without their suffix, one by one: there may be very many."""
+    for directory, _, files in os.walk(folder):
+        inside = os.path.relpath(directory, folder).replace(os.sep, "/")
+        prefix = "" if inside == "." else f"{inside}/"
+        yield from (prefix + name.removesuffix(suffix) for name in files if name.endswith(suffix))
 
 
 def _inputs_in(record: Mapping) -> list[dict]:

@@ -21,7 +21,7 @@ VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpe
 _RESULT_SUFFIXES = (".png", ".jpg", ".json", ".jsonl", ".npz", ".mp4", ".zip")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Source:
     """One file.
 
@@ -143,12 +143,14 @@ def _common_folder(files: Sequence[Path]) -> Path:
 def _name(files: Sequence[Path], root: Path | None) -> list[Source]:
     """Name the results of files: by their paths without suffix; where results would collide, with suffix; where still, with a hash."""
     root = _common_folder(files) if root is None else root
-    paths = [file.relative_to(root) for file in files]
-    names = [(path.parent / result_stem(path)).as_posix() for path in paths]
-    hashes = [hashlib.sha256(path.as_posix().encode("utf-8", "surrogateescape")).hexdigest()[:8] for path in paths]
-    for endings in ([path.suffix[1:].lower() for path in paths], hashes):
-        colliding = _colliding(names)
-        names = [f"{name}_{ending}" if i in colliding else name for i, (name, ending) in enumerate(zip(names, endings))]
+
+    def hash_of(file: Path) -> str:
+        return hashlib.sha256(file.relative_to(root).as_posix().encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+    names = [(file.relative_to(root).parent / result_stem(file)).as_posix() for file in files]
+    for ending_of in (lambda file: file.suffix[1:].lower(), hash_of):
+        for i in _colliding(names):
+            names[i] += f"_{ending_of(files[i])}"
     return [Source(file, name, _is_video(file)) for file, name in zip(files, names)]
 
 
@@ -167,7 +169,8 @@ def _colliding(names: Sequence[str]) -> set[int]:
     """Return the positions of names that no file system may tell apart, or whose results lie in the way of a folder of others."""
     keys = [unicodedata.normalize("NFC", name).casefold() for name in names]
     counts = Counter(keys)
-    folders = {parent.as_posix() for key in keys for parent in PurePosixPath(key).parents}
+    direct = [PurePosixPath(folder) for folder in {key.rpartition("/")[0] for key in keys}]
+    folders = {parent.as_posix() for folder in direct for parent in (folder, *folder.parents)}
     cut_off = {folder.removesuffix(ending) for folder in folders for ending in _RESULT_SUFFIXES if folder.endswith(ending)}
     return {i for i, key in enumerate(keys) if counts[key] > 1 or key in cut_off}
 
