@@ -16,6 +16,7 @@ from mmstreet.datasets.layouts import SPLITS, Layout, detect_layout
 from mmstreet.datasets.pairs import Pair, look_up, require_images, split_line
 from mmstreet.files.config_files import find_config
 from mmstreet.files.dataset_parts import dataset_parts
+from mmstreet.files.tar_members import is_address
 from mmstreet.labels import IGNORE_INDEX, LabelTable, get_table
 
 
@@ -234,7 +235,7 @@ def inventories_of_data(path: str | Path) -> list[Inventory]:
 
 def _add_dataset(inventory: Inventory, dataset: Any, name: str) -> None:
     layout, root = getattr(dataset, "layout", None), Path(dataset.data_root or "")
-    if getattr(dataset, "image_labels", None):  # its masks, if any, do not lie where the layout's labels do
+    if getattr(dataset, "image_labels", None) or getattr(dataset, "packed", False):  # its labels do not lie where the layout's do
         layout = None
     if isinstance(layout, Layout) and not dataset.ann_file:
         require_images(root, layout, dataset.split)
@@ -247,7 +248,7 @@ def _add_dataset(inventory: Inventory, dataset: Any, name: str) -> None:
     dataset.full_init()
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     wanted = [(info["img_path"], info.get("seg_map_path")) for info in infos]
-    found = [tuple(path if path and Path(path).is_file() else None for path in pair) for pair in wanted]
+    found = [tuple(path if path and (is_address(path) or Path(path).is_file()) else None for path in pair) for pair in wanted]
     stems = [Path(image).stem for image, _ in wanted]
     inventory.add_files(name, stems, found, wanted, labelled=any(label for _, label in wanted))
 

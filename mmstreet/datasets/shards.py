@@ -43,6 +43,9 @@ class ShardedSemSeg(StreetSemSeg):
         ValueError: If an archive is damaged or compressed, or a sample has no image or no label map; the message names both.
     """
 
+    packed = True
+    """Whether the files lie in archives, whose members have no paths of their own."""
+
     def __init__(
         self,
         *,

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import DATASETS
+from PIL import Image
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
+from mmstreet.datasets.inventory import inventory_of_config
 from mmstreet.datasets.sem_seg import BDD100KSemSeg
 from mmstreet.datasets.shards import ShardedSemSeg
+from mmstreet.datasets.verify import verify
 from mmstreet.engine.replay import SeededBatches, seeded_loader
 from mmstreet.files.images import write_image
 from mmstreet.files.tar_members import Member, address_of, index_tar, is_address, read_member
@@ -60,6 +63,16 @@ def test_order_and_random_numbers_depend_on_seed_and_place_alone(roots, workers)
     assert len({path for path, _ in whole}) == 5
     assert names(0, workers) == whole
     assert names(3, workers) == whole[3:]
+
+
+def test_verify_reads_the_members(roots, tmp_path):
+    config = tmp_path / "config.py"
+    parts = [dict(type="mmstreet.ShardedSemSeg", data_root=str(roots[1]), split=split) for split in ("train", "val")]
+    config.write_text("".join(f"{part['split']}_dataloader = dict(dataset={part!r})\n" for part in parts))
+    found = verify(inventory_of_config(config), workers=1, progress=False)
+    labels = [np.asarray(Image.open(path)) for path in sorted((roots[0] / "labels").rglob("*.png"))]
+    assert found["problems"] == []
+    assert [row["pixels"] for row in found["classes"]] == [int(sum((x == i).sum() for x in labels)) for i in range(19)]
 
 
 def test_what_no_shard_is_is_named(roots, tmp_path):
