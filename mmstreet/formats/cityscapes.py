@@ -207,7 +207,7 @@ class CityscapesWriter(Writer):
     def written_table(self) -> LabelTable:
         """The classes with the names and ids that are written."""
         names = [_SAME.get(name, name) for name in self.table.names]
-        if not set(names) <= set(CITYSCAPES19.names):
+        if not set(names) <= set(CITYSCAPES19.names) or len(set(names)) < len(names):
             return renumber(self.table, low=1, high=64)
         ids = [CITYSCAPES19.labels[CITYSCAPES19.index(name)].raw_id for name in names]
         return get_table([{**row, "name": name, "id": i} for row, name, i in zip(self.table.rows, names, ids)], name="cityscapes")
@@ -215,11 +215,22 @@ class CityscapesWriter(Writer):
     def render(self, image: ImageRecord, report: ConversionReport) -> None:
         """Write the three files."""
         owner, visible = visible_instances(image, report)
+        instance_ids = self._number(visible, len(image.instances), image.name, report)[owner]
+        target = f"{Path(self.path) / self.target(image.name)}_"
+        content = {"imgHeight": image.size_hw[0], "imgWidth": image.size_hw[1], "objects": self._outline(instance_ids)}
+        refuse_taken(Path(f"{target}polygons.json"))
+        write_bytes(compact_json(content).encode(), f"{target}polygons.json", durable=False)
+        labels = np.where(instance_ids < _PER_CLASS, instance_ids, instance_ids // _PER_CLASS).astype(np.uint8)
+        write_image(labels, f"{target}labelIds.png")
+        write_image(instance_ids, f"{target}instanceIds.png")
+        report.images_out += 1
+
+    def _number(self, visible: list[tuple[int, InstanceRecord]], count: int, name: str, report: ConversionReport) -> np.ndarray:
+        """Return the value in the instance map for each number of an owner, uint16 ``[count + 1]``."""
         rows = {label.raw_id: row for label, row in zip(self.table.labels, self.written_table.labels)}
-        by_id = {row.raw_id: row for row in rows.values()}
-        ids, numbers, objects = np.zeros(len(image.instances) + 1, np.uint16), dict.fromkeys(rows, 0), []
+        ids, numbers = np.zeros(count + 1, np.uint16), dict.fromkeys(rows, 0)
         for number, instance in visible:
-            row, where = rows[instance.category_id], f"image '{image.name}', label {instance.source_id or 'without id'}"
+            row, where = rows[instance.category_id], f"image '{name}', label {instance.source_id or 'without id'}"
             alone = row.is_thing and not instance.crowd
             if alone and numbers[instance.category_id] == _PER_CLASS:
                 report.skip_instance(f"more than {_PER_CLASS} objects of one class", where)
@@ -229,22 +240,19 @@ class CityscapesWriter(Writer):
             if not alone and ids[number] in ids[:number]:
                 report.lose("region united with others of its class", where)
             report.instances_out += 1
-        instance_ids = ids[owner]
+        return ids
+
+    def _outline(self, instance_ids: np.ndarray) -> list[dict]:
+        """Return the objects of the JSON file, one for each part of each value of an instance map."""
+        rows, objects = {row.raw_id: row for row in self.written_table.labels}, []
         for value, (x, y, width, height), counts in split_by_value(instance_ids):
-            row = by_id.get(value if value < _PER_CLASS else value // _PER_CLASS)
+            row = rows.get(value if value < _PER_CLASS else value // _PER_CLASS)
             if row is not None:
-                mask = mask_from_counts(counts, image.size_hw)[y : y + height, x : x + width]
                 label = f"{row.name}group" if row.is_thing and value < _PER_CLASS else row.name
-                polygons = [[[px + x, py + y] for px, py in polygon] for polygon in trace_centres(mask)]
-                objects += [{"label": label, "polygon": polygon} for polygon in polygons]
-        target = f"{Path(self.path) / self.target(image.name)}_"
-        labels = np.where(instance_ids < _PER_CLASS, instance_ids, instance_ids // _PER_CLASS).astype(np.uint8)
-        content = {"imgHeight": image.size_hw[0], "imgWidth": image.size_hw[1], "objects": objects}
-        refuse_taken(Path(f"{target}polygons.json"))
-        write_bytes(compact_json(content).encode(), f"{target}polygons.json", durable=False)
-        write_image(labels, f"{target}labelIds.png")
-        write_image(instance_ids, f"{target}instanceIds.png")
-        report.images_out += 1
+                mask = mask_from_counts(counts, instance_ids.shape)[y : y + height, x : x + width]
+                for polygon in trace_centres(mask):
+                    objects.append({"label": label, "polygon": [[px + x, py + y] for px, py in polygon]})
+        return objects
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Callable[[None], None]]:

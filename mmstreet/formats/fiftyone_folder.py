@@ -2,8 +2,8 @@
 
 ``fiftyone.Dataset.from_dir(FOLDER, dataset_type=fiftyone.types.FiftyOneDataset)`` loads the folder. Objects are detections with masks in
 ``ground_truth`` and ``predictions``; the classes of all pixels are maps in ``ground_truth_map`` and ``predictions_map``, whose ids count
-from 1, since FiftyOne does not show 0. Source: the page on this data set type in FiftyOne's documentation, in the form without a version,
-which every release reads.
+from 1, since FiftyOne does not show 0. Source: the page on this data set type in FiftyOne's documentation; written is the form without a
+version, whose fields FiftyOne finds out itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -23,6 +23,7 @@ from mmstreet.files.atomic import atomic_path, write_json
 from mmstreet.files.confusion_scores import compute_scores, drop_background
 from mmstreet.files.image_confusions import read_image_confusions
 from mmstreet.files.images import write_image
+from mmstreet.files.label_ids import IGNORE_INDEX
 from mmstreet.files.rle import mask_from_counts
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.json_stream import compact_json
@@ -49,6 +50,19 @@ class FiftyOneWriter(Writer):
     scores: Path | None = None
     holds = frozenset(FEATURES)
     is_folder = True
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The classes of labels and predictions; the id of one in a map is its place here, from 1 on.
+
+        Raises:
+            ValueError: If there are more than 254.
+        """
+        more = () if self.predictions is None else self.predictions.table.names
+        names = list(dict.fromkeys((*self.table.names, *more)))
+        if len(names) >= IGNORE_INDEX:
+            raise ValueError(f"labels and predictions have {len(names)} classes together, a map has room for {IGNORE_INDEX - 1}")
+        return names
 
     def picture_target(self, name: str) -> str:
         """Return where the image belongs."""
@@ -96,9 +110,8 @@ class FiftyOneWriter(Writer):
         detections = [_detection(instance, rows[instance.category_id].name, image.size_hw) for instance in shown]
         if all(instance.counts is None for instance in image.instances) and image.instances:
             return {name: {"_cls": "Detections", "detections": detections}}
-        numbers = {label.raw_id: self.table.index(label.name) + 1 for label in table.labels if label.name in self.table.names}
-        labels = render_label_map(image, {raw_id: numbers.get(raw_id, 0) for raw_id in rows}, ConversionReport())
-        labels[labels == 255] = 0
+        labels = render_label_map(image, {x.raw_id: self.names.index(x.name) + 1 for x in table.labels}, ConversionReport())
+        labels[labels == IGNORE_INDEX] = 0
         place = f"fields/{name}_map/{_stem(image.name)}.png"
         refuse_taken(Path(self.path) / place)
         write_image(labels, Path(self.path) / place)
@@ -110,9 +123,9 @@ class FiftyOneWriter(Writer):
     @contextlib.contextmanager
     def open(self) -> Iterator[Callable[[str], None]]:
         """Give the function that adds a sample."""
-        targets = {str(i): name for i, name in enumerate(self.table.names, start=1)}
+        targets = {str(i): name for i, name in enumerate(self.names, start=1)}
         names = ["ground_truth", *(["predictions"] if self.predictions is not None else [])]
-        info = {"default_classes": list(self.table.names), "default_mask_targets": targets}
+        info = {"default_classes": self.names, "default_mask_targets": targets}
         write_json({"media_type": "image", "info": info}, Path(self.path) / "metadata.json")
         for name in names:
             (Path(self.path) / f"fields/{name}_map").mkdir(parents=True, exist_ok=True)
