@@ -56,5 +56,7 @@ def boundary_loss(logits: Tensor, labels: Tensor, *, ignore_index: int = 255) ->
         raise ValueError(f"boundary logits must be [B, 1, H, W] for labels {list(labels.shape)}, got {list(logits.shape)}")
     targets = boundary_targets(labels, ignore_index=ignore_index)
     valid = is_valid(targets, ignore_index)
-    scores = logits[:, 0][valid].float()
-    return F.binary_cross_entropy_with_logits(scores, targets[valid].float(), reduction="sum") / valid.sum().clamp_min(1)
+    # Ignored pixels are replaced, not left out: how many there are, only the device knows.
+    scores, hits = (torch.where(valid, x, 0).float() for x in (logits[:, 0], targets))
+    losses = F.binary_cross_entropy_with_logits(scores, hits, reduction="none")
+    return torch.where(valid, losses, 0).sum() / valid.sum().clamp_min(1)

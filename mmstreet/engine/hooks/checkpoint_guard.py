@@ -15,6 +15,7 @@ from mmstreet.engine.checkpoint_fit import check_fit
 from mmstreet.engine.errors import LaunchError, NonFiniteError
 from mmstreet.engine.safe_load import load_from_local
 from mmstreet.engine.training_state import check_training_state, describe_training
+from mmstreet.readback import Watch, check_later, on_host
 from mmstreet.registry import HOOKS
 
 
@@ -34,6 +35,9 @@ class CheckpointGuardHook(Hook):
     """
 
     priority = "HIGHEST"
+
+    def __init__(self) -> None:
+        self.watch = Watch()
 
     def before_run(self, runner: Runner) -> None:
         """Let mmengine read local checkpoints by our reader."""
@@ -64,26 +68,37 @@ class CheckpointGuardHook(Hook):
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: Sequence | None = None) -> None:
         """Look at the predictions of a batch."""
-        for sample in outputs or ():
-            for name in ("seg_logits", "pred_instances"):
-                prediction = getattr(sample, name, None)
-                for part, value in prediction.items() if prediction is not None else ():
-                    check_finite(value, "logits" if part == "data" else part, sample)
+        with self.watch.step():
+            for sample in outputs or ():
+                for name in ("seg_logits", "pred_instances"):
+                    prediction = getattr(sample, name, None)
+                    for part, value in prediction.items() if prediction is not None else ():
+                        check_finite(value, "logits" if part == "data" else part, sample)
 
     after_test_iter = after_val_iter
 
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        """Look at what a GPU said of the last batch."""
+        self.watch.read()
+
+    after_test_epoch = after_val_epoch
+
 
 def check_finite(value: object, name: str, sample: object) -> None:
-    """Refuse a prediction with values that are infinite or not a number.
+    """Refuse a prediction with values that are infinite or not a number; within a watch, a GPU's in the next step.
 
     Raises:
         NonFiniteError: The message names the image of ``sample``.
     """
     if not isinstance(value, torch.Tensor) or not value.is_floating_point():
         return
-    # A sum takes a fraction of the time of a look at every value, but may overflow.
-    if not value.sum().isfinite() and not torch.isfinite(value).all():
+
+    def refuse() -> None:
         raise NonFiniteError(
             f"the model's {name} of '{getattr(sample, 'img_path', 'an image')}' are infinite or not a number although its weights are "
             "finite; they overflow: train with a smaller learning rate, or test without mixed precision"
         )
+
+    # A sum takes a CPU a fraction of the time of a look at every value, but may overflow.
+    if not on_host(value) or not value.sum().isfinite():
+        check_later(~torch.isfinite(value).all(), refuse)

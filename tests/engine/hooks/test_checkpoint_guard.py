@@ -3,8 +3,11 @@
 import pytest
 import torch
 from mmengine.runner import Runner
+from mmengine.structures import PixelData
 
+from benchmarks.host_waits import as_on_device
 from mmstreet.engine.errors import LaunchError, NonFiniteError
+from mmstreet.engine.hooks import CheckpointGuardHook
 from tests.helpers.tiny_runs import tiny_config
 
 
@@ -95,12 +98,31 @@ def test_weights_that_are_not_finite_are_refused_by_name(tmp_path, trained, valu
 
 
 def test_logits_that_overflow_are_refused_with_the_image(tmp_path):
-    from mmengine.structures import PixelData
     from mmseg.structures import SegDataSample
-
-    from mmstreet.engine.hooks import CheckpointGuardHook
 
     sample = SegDataSample(metainfo={"img_path": "street.png"})
     sample.seg_logits = PixelData(data=torch.tensor([[[0.0, float("nan")]]]))
     with pytest.raises(NonFiniteError, match=r"logits of 'street.png' are infinite or not a number"):
         CheckpointGuardHook().after_test_iter(None, 0, outputs=[sample])
+
+
+class SegDataSampleLike:
+    img_path = "street.png"
+
+    def __init__(self, logits):
+        self.seg_logits = PixelData(data=logits[None, None])
+
+
+def test_on_a_device_a_prediction_that_is_not_finite_stops_with_the_next_batch_or_at_the_end():
+    sample = SegDataSampleLike(torch.tensor([1.0, torch.nan]))
+    good = SegDataSampleLike(torch.tensor([3e38, 3e38]))  # whose sum overflows
+    with as_on_device():
+        hook = CheckpointGuardHook()
+        hook.after_val_iter(None, 0, None, [sample])
+        with pytest.raises(NonFiniteError, match=r"logits of 'street.png' are infinite or not a number"):
+            hook.after_val_iter(None, 1, None, [good])
+        hook.after_test_iter(None, 0, None, [good])
+        hook.after_test_epoch(None)
+        hook.after_test_iter(None, 0, None, [sample])
+        with pytest.raises(NonFiniteError, match=r"logits of 'street.png' are infinite or not a number"):
+            hook.after_test_epoch(None)

@@ -7,8 +7,10 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
+from benchmarks.host_waits import as_on_device
 from mmstreet.engine.errors import NonFiniteError, TrainingStopped
 from mmstreet.engine.hooks import FiniteLossHook
+from mmstreet.readback import Watch, check_later
 from tests.helpers.tiny_runs import tiny_config
 
 
@@ -77,3 +79,37 @@ def test_numbers_that_are_no_losses_may_be_anything(tmp_path):
 def test_an_interval_below_one_is_refused():
     with pytest.raises(ValueError, match="interval must be at least 1 iteration, not 0"):
         FiniteLossHook(interval=0)
+
+
+class _Runner:
+    iter, epoch, work_dir, model = 4, 0, "/nowhere", torch.nn.Module()
+
+
+def test_on_a_device_a_loss_is_read_one_iteration_later_with_its_own_place():
+    batch = {"data_samples": [BaseDataElement(metainfo={"img_path": "a.jpg"})]}
+    hook, later = FiniteLossHook(), type("Later", (_Runner,), {"iter": 5})
+    with as_on_device():
+        hook.after_train_iter(_Runner, 0, batch, {"loss": torch.tensor(float("inf"))})
+        with pytest.raises(NonFiniteError, match=r"loss 'loss' is inf in iteration 5 \(epoch 1\) on a\.jpg"):
+            hook.after_train_iter(later, 1, {}, {"loss": torch.tensor(1.0)})
+
+
+@pytest.mark.parametrize("end", ["after_train", "before_save_checkpoint"])
+def test_on_a_device_the_last_iteration_and_its_labels_are_looked_at_before_the_end(end):
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.watch = Watch()
+
+    checkpoint = {"state_dict": {}, "meta": {"iter": 5}}
+    rest = () if end == "after_train" else (checkpoint,)
+    with as_on_device():
+        hook = FiniteLossHook()
+        hook.after_train_iter(_Runner, 0, {}, {"loss": torch.tensor(float("nan"))})
+        with pytest.raises(NonFiniteError, match="loss 'loss' is nan in iteration 5"):
+            getattr(hook, end)(_Runner, *rest)
+        runner = type("WithWatch", (_Runner,), {"model": Model()})
+        with runner.model.watch.step():
+            check_later(torch.tensor(True), lambda: int("no label"))
+        with pytest.raises(ValueError, match="no label"):
+            getattr(hook, end)(runner, *rest)
