@@ -53,6 +53,7 @@ MODELS = _node(
         "models.carb_head",
         "models.carb_segmentor",
         "models.clip",
+        "models.transformers_network",
         "models.transformers_segmentor",
     ),
 )
