@@ -117,7 +117,14 @@ class _Work:
             folder = path_inside(out, FOLDER)
         except ValueError as error:
             raise LaunchError(f"the results were not written: {error}") from error
-        facts = [ResultFolder(out, cfg.get("load_from")).checkpoint, paths, settings, cfg.test_dataloader.dataset, cfg.model]
+        facts = [
+            ResultFolder(out, cfg.get("load_from")).checkpoint,
+            paths,
+            settings,
+            cfg.test_dataloader.dataset,
+            cfg.model,
+            cfg.get("test_cfg"),
+        ]
         metric = METRICS.build(settings)
         metric.dataset_meta = dataset.metainfo
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -51,7 +51,7 @@ def metrics_of(out):
 def test_an_exported_file_has_the_numbers_of_its_checkpoint(model, run, tmp_path, monkeypatch, name):
     root, config, checkpoint = model
     monkeypatch.chdir(tmp_path)
-    options = ["--by", "row", "brightness", "--calibration"]
+    options = ["--by", "row", "brightness", "--calibration", "--label-errors", "5", "--corruptions", "contrast", "--quick"]
     run("test", config, root / name, "--out", "file", *options)
     run("test", config, checkpoint, "--out", "pth", *options)
     file, pth = metrics_of(tmp_path / "file"), metrics_of(tmp_path / "pth")
@@ -63,6 +63,10 @@ def test_an_exported_file_has_the_numbers_of_its_checkpoint(model, run, tmp_path
         assert all(a["mIoU"] == pytest.approx(b["mIoU"], abs=0.3) for a, b in pairs)
     assert file["file"]["evaluation"]["intervals"]["images"] == 3
     assert [part["temperature"] for part in file["calibration"]["calibration"]["measured"]] == [1.0, 4.0]
+    for a, b in zip(*(found["corruptions"]["corruptions"]["cells"] for found in (file, pth)), strict=True):
+        assert (a["kind"], a["severity"], a["mIoU"]) == (b["kind"], b["severity"], pytest.approx(b["mIoU"], abs=0.3))
+    areas = [[area["area"] for area in found["label_errors"]["label_errors"]["suspects"]] for found in (file, pth)]
+    assert areas[0] == areas[1] != []
     assert (tmp_path / "file/images/index.json").is_file()
     assert name in (tmp_path / "file/report.html").read_text()
 
