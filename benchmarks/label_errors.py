@@ -47,8 +47,14 @@ def predict(config: str, checkpoint: Path, images: Sequence[Path], device: str) 
     return [probs.astype(np.float16) for path in images for probs in model.predict_probs([read_rgb(path)])]
 
 
-def rank_areas(probs: Sequence[np.ndarray], maps: Sequence[np.ndarray], damages: Sequence[Sequence[Damage]]) -> np.ndarray:
-    """Rank the areas of all images; of each image and number of the damage that changed most of its pixels, -1 for none: ``[N, 2]``."""
+def rank_areas(
+    probs: Sequence[np.ndarray], maps: Sequence[np.ndarray], damages: Sequence[Sequence[Damage]], *, plain: bool = False
+) -> np.ndarray:
+    """Rank the areas of all images as the command does, or, ``plain``, by confidence times the logarithm of the size.
+
+    Returns:
+        ``[N, 2]``, of each area its image and the number of the damage that changed most of its pixels, -1 for none.
+    """
     rows, scores = [], []
     for i, (prob, labels) in enumerate(zip(probs, maps)):
         logs = np.log(np.maximum(prob.astype(np.float64), 1e-7))
@@ -62,7 +68,7 @@ def rank_areas(probs: Sequence[np.ndarray], maps: Sequence[np.ndarray], damages:
             inside = np.bincount(found.parts[damage.changed & (found.parts >= 0)], minlength=len(owner))
             owner[2 * inside > found.areas] = number
         rows += [(i, number) for number in owner.tolist()]
-        scores += found.scores.tolist()
+        scores += (found.confidence * np.log(found.areas) if plain else found.scores).tolist()
     return np.array(rows)[np.argsort(-np.array(scores), kind="stable")]
 
 
@@ -123,10 +129,11 @@ def main() -> None:
                 for i, prob in zip(held, predict(args.config, checkpoint, [images[i] for i in held], args.device)):
                     probs[i] = prob
         found = count_found(rank_areas(probs, maps, damages), damages)
+        found["by confidence"] = count_found(rank_areas(probs, maps, damages, plain=True), damages)["found"]
         rows.append([str(seed), components, *found.values()])
         print(f"seed {seed}: {found}", flush=True)
     rows.append(["mean", *np.mean([row[1:] for row in rows], 0).tolist()])
-    print(markdown_table(["seed", f"components from {LEAST_PIXELS} px", "damaged", "areas", "found, %", *KINDS], rows))
+    print(markdown_table(["seed", f"components from {LEAST_PIXELS} px", "damaged", "areas", "found, %", *KINDS, "by confidence, %"], rows))
 
 
 if __name__ == "__main__":
