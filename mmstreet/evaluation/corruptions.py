@@ -69,7 +69,7 @@ def run_corruptions(runner: Runner, kinds: Sequence[str], *, out: str | Path, qu
     work = _Work.prepare(runner, out=Path(out), quick=quick)
     severities = QUICK_SEVERITIES if quick else SEVERITIES
     cells = [Cell(CLEAN, 0), *(Cell(kind, severity) for kind in kinds for severity in severities)]
-    shown = {cells[0], *(Cell(kind, severities[-1]) for kind in kinds)}
+    shown = {cells[0], *(Cell(kind, severities[len(severities) // 2]) for kind in kinds)}
     missing = [[cell for cell in cells if read_cell(work.folder, cell, work.identity) is None]]
     broadcast_object_list(missing)  # one process decides for all
     if len(missing[0]) < len(cells):
