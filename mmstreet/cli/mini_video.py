@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     frames = max(1, round(args.seconds * args.fps))
     drive = render_drive(seed=args.seed, index=args.index, frames=frames, speed_mps=args.speed, fps=args.fps, size_wh=parse_size(args.size))
     with open_video(args.out, fps=args.fps) as video:
-        for picture in tqdm(drive, total=frames, unit="frame"):
+        for picture in tqdm(drive, total=frames, unit="frame", disable=None):
             video.write(picture.image)
     print(f"{frames} frames of {args.size} in {args.out}")
     return 0

@@ -141,7 +141,7 @@ def derive_image_labels(
     keys, table = [pair.name for pair in pairs], layout.read_table(root)
     work = partial(_classes_of_masks, layout, table, min_pixels)
     found: list[tuple[int, ...]] = []
-    with tqdm(total=len(keys), unit="image", disable=not progress) as bar:
+    with tqdm(total=len(keys), unit="image", disable=None if progress else True) as bar:
         for some in map_chunks(work, (pair.label_path for pair in pairs), workers=available_cores() if workers is None else workers):
             found += some
             bar.update(len(some))

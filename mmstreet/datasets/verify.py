@@ -111,7 +111,7 @@ def verify(*inventories: Inventory, workers: int | None = None, progress: bool =
     workers = min(workers or available_cores(), 1 + len(items) // _WORTH_A_PROCESS)
     check = partial(check_some, [inventory.reading for inventory in inventories], workers > 1)
     sums = VerifySums()
-    with tqdm(total=len(items), unit="pair", disable=not progress) as bar:
+    with tqdm(total=len(items), unit="pair", disable=None if progress else True) as bar:
         for part, count in map_chunks(check, items, workers=workers):
             sums.add(part)
             bar.update(count)
@@ -133,7 +133,7 @@ def verify_together(*inventories: Inventory, folder: str | Path, progress: bool 
     readings = [inventory.reading for inventory in inventories]
     names = (f"{number} {pair.split} {pair.image_path} {pair.label_path}" for number, pair in items)
     work = SharedWork(cut_chunks(items, choose_size(len(items))), folder, names=[repr(readings), *names])
-    with tqdm(total=len(items), unit="pair", disable=not progress or work.shard.index > 0) as bar:
+    with tqdm(total=len(items), unit="pair", disable=None if progress and work.shard.index == 0 else True) as bar:
 
         def do(chunk: list[tuple[int, Pair]]) -> dict:
             part, count = check_some(readings, True, chunk)

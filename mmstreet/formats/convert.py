@@ -65,7 +65,7 @@ def convert(
         tasks = reader.tasks()
         length = len(tasks) if isinstance(tasks, list) else None
         add = stack.enter_context(writer.open())
-        bar = stack.enter_context(tqdm(total=length, unit="image", disable=not progress))
+        bar = stack.enter_context(tqdm(total=length, unit="image", disable=None if progress else True))
         work = partial(convert_some, reader, writer, strict, copy_images)
         for chunk, report in map_chunks(
             work, first_of_each(tasks, total, target=writer.target), workers=available_cores() if workers is None else workers

@@ -104,7 +104,7 @@ def write_mini_dataset(
     (root / MARKER).write_text(json.dumps({**settings.__dict__, "size_wh": list(settings.size_wh)}) + "\n")
     jobs = [(split, index) for split in splits for index in range(getattr(settings, split))]
     frames: dict[str, list[dict]] = {split: [] for split in splits}
-    with tqdm(total=len(jobs), desc="scenes", unit="img", disable=not progress) as bar:
+    with tqdm(total=len(jobs), desc="scenes", unit="img", disable=None if progress else True) as bar:
         for chunk in map_chunks(partial(_write_scenes, root, settings), jobs, workers=workers, chunk_size=4):
             for split, frame in chunk:
                 frames[split].append(frame)

@@ -64,7 +64,7 @@ def work_through(
     chunks = [*cut_chunks(images, several), *([source] for source in sources if source.is_video)]
     work = SharedWork(chunks, folder.root, names=itertools.chain([folder.run], (f"{x.name} {x.path}" for x in sources)))
     done = ShareDone(work.shard)
-    with tqdm(total=len(sources), desc=desc, unit="img", disable=not progress or work.shard.index > 0) as bar:
+    with tqdm(total=len(sources), desc=desc, unit="img", disable=None if progress and work.shard.index == 0 else True) as bar:
 
         def do_chunk(chunk: Sequence[Source]) -> dict:
             waiting = folder.choose(chunk)

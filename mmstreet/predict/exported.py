@@ -172,7 +172,7 @@ def _load_onnx(path: Path, device: str | None) -> ExportedModel:
 
 
 def _load_torchscript(path: Path, device: str | None) -> ExportedModel:
-    torch = require("torch", extra="onedl")
+    torch = require("torch", extra="light")
     extra = {METADATA_KEY: ""}
     place = torch.device(device or (f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"))
     try:

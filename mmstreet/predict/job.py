@@ -72,7 +72,7 @@ def predict_sources(
     outcome = Outcome()
     images = [source for source in sources if not source.is_video]
     if images:
-        with tqdm(total=len(images), desc="images", unit="img", disable=not progress) as bar:
+        with tqdm(total=len(images), desc="images", unit="img", disable=None if progress else True) as bar:
             _predict_images(predictor, images, folder, analyzer, outcome, bar, tell, batch_ends or len(images))
     for source in (source for source in sources if source.is_video):
         try:

@@ -217,7 +217,7 @@ def _load(config: str | Path, checkpoint: str | Path | None, **settings) -> obje
         raise ValueError(
             f"'{config}' needs a checkpoint; exported files ({', '.join(SUFFIXES)}) and models of the hub have their own weights"
         )
-    require("mmengine", extra="onedl")
+    require("mmengine", extra="light")
     if checkpoint is None:
         from mmstreet.predict.hub_model import load_hub_model
 
@@ -230,7 +230,7 @@ def _load(config: str | Path, checkpoint: str | Path | None, **settings) -> obje
 def _build_refiner(refine: object, classes: Sequence[str], label_rows: Sequence[Mapping]) -> Refiner:
     if callable(refine):
         return refine
-    require("mmengine", extra="onedl")
+    require("mmengine", extra="light")
     from mmstreet.refine.configured import build_refiner, read_refiner
 
     return build_refiner(read_refiner(refine) if isinstance(refine, str | Path) else dict(refine), classes, label_rows=label_rows)

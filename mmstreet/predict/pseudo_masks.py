@@ -89,7 +89,7 @@ def write_pseudo_masks(
     write_text(json.dumps(settings) + "\n", record)
     chunks = cut_chunks(jobs, choose_size(len(jobs)))
     work = SharedWork(chunks, out, names=[json.dumps(settings), *(str(target) for _, _, target in jobs)])
-    with tqdm(total=len(jobs), unit="image", disable=not progress or work.shard.index > 0) as bar:
+    with tqdm(total=len(jobs), unit="image", disable=None if progress and work.shard.index == 0 else True) as bar:
 
         def do(chunk: list[tuple]) -> dict:
             missing = [job for job in chunk if not job[2].exists()]

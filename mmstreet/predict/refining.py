@@ -105,7 +105,7 @@ def refine_sources(
         progress: Show a bar with the time left.
     """
     outcome, colors = Outcome(), np.asarray(palette, np.uint8)
-    for source in tqdm(sources, desc="refine", unit="img", disable=not progress):
+    for source in tqdm(sources, desc="refine", unit="img", disable=None if progress else True):
         try:
             image = as_rgb(source.path, orientation=orientation)
             prediction = read_prediction_file(find_prediction(predictions, source.name))

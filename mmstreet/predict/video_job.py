@@ -74,7 +74,7 @@ def predict_video(
         video = stack.enter_context(open_video(folder.overlay_path(source), fps=reader.fps)) if folder.overlays else None
         if folder.labels:
             archive = stack.enter_context(ZipFile(stack.enter_context(atomic_path(folder.label_path(source))), "w", allowZip64=True))
-        bar = stack.enter_context(tqdm(total=reader.count or None, desc=source.name, unit="frame", disable=not progress))
+        bar = stack.enter_context(tqdm(total=reader.count or None, desc=source.name, unit="frame", disable=None if progress else True))
         try:
             for frame, result in _results(predictor, reader):
                 row: dict = {"frame": count, "time_s": count / reader.fps, "shares": result.shares}

@@ -72,6 +72,7 @@ def test_every_config_and_the_marker_of_types_are_installed(package):
     expected = {path.relative_to(ROOT / "configs") for path in (ROOT / "configs").rglob("*.py")}
     assert {path.relative_to(shipped) for path in shipped.rglob("*.py")} == expected
     assert (package / "py.typed").is_file()
+    assert (package / "shipped/street.onnx").is_file()
     pips = {"pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils"}
     assert {path.name.partition("-")[0] for path in package.parent.iterdir()} - pips == {"mmstreet", "rest.pth"}
 
@@ -99,10 +100,14 @@ def test_train_test_and_predict_run_by_name_in_an_empty_folder(run, tmp_path, pa
         "--out",
         "seen",
     )
-    assert len(list((tmp_path / "seen").rglob("*.png"))) >= 1
+    shipped = run("mmstreet", "predict", photo, "--out", "shipped")
+    assert shipped.stdout.startswith("model: street")
+    assert shipped.stderr == ""  # no bar where there is no terminal
+    for folder in ("seen", "shipped"):
+        assert len(list((tmp_path / folder / "labels").glob("*.png"))) == 1
     where = run("python", "-c", "import mmstreet; print(mmstreet.__file__)").stdout.strip()
     assert Path(where) == package / "__init__.py"
-    assert {path.name for path in tmp_path.iterdir()} == {"data", "work_dirs", "seen"}
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "work_dirs", "seen", "shipped"}
 
 
 def test_a_config_resolves_by_name_and_changes_are_shown(run, tmp_path, package):
