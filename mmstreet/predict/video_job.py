@@ -1,11 +1,14 @@
-"""Predicting one video: label maps, numbers of every frame as JSON lines, and the overlay as a video."""
+"""Predicting one video: label maps, numbers of every frame as JSON lines, and the overlay as a video.
+
+Three stages run beside each other: reading, the network, and writing with all that is drawn.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from zipfile import ZipFile
 
@@ -19,9 +22,13 @@ from mmstreet.predict.folder import PredictionFolder
 from mmstreet.predict.predictor import Predictor
 from mmstreet.predict.result import Result
 from mmstreet.predict.sources import Source
+from mmstreet.predict.stages import read_ahead, work_behind
 from mmstreet.predict.video import CameraReader, VideoCutOff, VideoReader, open_video
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 from mmstreet.safety.temporal import SafetyFilter
+
+_AHEAD, _BEHIND = 16, 8
+"""Frames that are read before the network is ready for them, and results that wait to be written."""
 
 MakeStrip = Callable[..., Callable[[np.ndarray, Mapping], np.ndarray]]
 """Takes ``frame_hw``, ``duration_s`` and ``thresholds``; gives a function from a frame and its record to the frame with the score below."""
@@ -67,7 +74,9 @@ def predict_video(
         frame_hw = reader.size_hw[0] + (0 if legend is None else len(legend)), reader.size_hw[1]
         duration_s = max(reader.count, 1) / reader.fps
         strip = make_strip(frame_hw=frame_hw, duration_s=duration_s, thresholds=analyzer.settings.thresholds)
-    pixels, levels, scores, count, cut_off = np.zeros(len(predictor.classes), np.int64), Counter(), [], 0, None
+    pixels, levels, scores, cut_off = np.zeros(len(predictor.classes), np.int64), Counter(), [], None
+    row: dict = {}
+    handed = count = 0
     folder.start_video(source)
     with ExitStack() as stack:
         lines = stack.enter_context(open(stack.enter_context(atomic_path(folder.frames_path(source))), "w"))
@@ -75,28 +84,38 @@ def predict_video(
         if folder.labels:
             archive = stack.enter_context(ZipFile(stack.enter_context(atomic_path(folder.label_path(source))), "w", allowZip64=True))
         bar = stack.enter_context(tqdm(total=reader.count or None, desc=source.name, unit="frame", disable=None if progress else True))
+
+        def write(found: tuple[np.ndarray, Result]) -> None:
+            nonlocal count, row
+            frame, result = found
+            row = {"frame": count, "time_s": count / reader.fps, "shares": result.shares}
+            if analyzer is not None:
+                record = smooth.update(analyzer(result.labels, result.instances), count / reader.fps)
+                row |= asdict(record)
+                levels[record.level] += 1
+                scores.extend([record.smoothed] if record.smoothed is not None else [])
+            lines.write(json.dumps(row, allow_nan=False) + "\n")
+            if archive is not None:
+                archive.writestr(f"{count:06d}.png", encode_label_map(result.labels, result.palette, fast=True))
+            if video is not None:
+                overlay = result.render_overlay(frame, opacity=folder.opacity)
+                overlay = overlay if legend is None else np.vstack([overlay, legend])
+                video.write(overlay if strip is None else strip(overlay, row))
+            pixels[:] += result.pixels
+            count += 1
+            bar.update()
+
+        ahead = _AHEAD if source.camera is None else 1  # what a camera shows should be new
+        frames = stack.enter_context(closing(read_ahead(reader, size=ahead)))
+        hand_over = stack.enter_context(work_behind(write, size=_BEHIND))
         try:
-            for frame, result in _results(predictor, reader):
-                row: dict = {"frame": count, "time_s": count / reader.fps, "shares": result.shares}
-                if analyzer is not None:
-                    record = smooth.update(analyzer(result.labels, result.instances), count / reader.fps)
-                    row |= asdict(record)
-                    levels[record.level] += 1
-                    scores += [record.smoothed] if record.smoothed is not None else []
-                lines.write(json.dumps(row, allow_nan=False) + "\n")
-                if archive is not None:
-                    archive.writestr(f"{count:06d}.png", encode_label_map(result.labels, result.palette, fast=True))
-                if video is not None:
-                    overlay = result.render_overlay(frame, opacity=folder.opacity)
-                    overlay = overlay if legend is None else np.vstack([overlay, legend])
-                    video.write(overlay if strip is None else strip(overlay, row))
-                pixels += result.pixels
-                count += 1
-                bar.update()
+            for found in _results(predictor, frames):
+                hand_over(found)
+                handed += 1
         except VideoCutOff as error:
             cut_off = str(error)
         except KeyboardInterrupt:
-            if source.camera is None or not count:
+            if source.camera is None or not handed:
                 raise
     shares = 100 * pixels / (count * reader.size_hw[0] * reader.size_hw[1])
     summary: dict = {
@@ -114,7 +133,7 @@ def predict_video(
     return cut_off
 
 
-def _results(predictor: Predictor, frames: VideoReader) -> Iterator[tuple[np.ndarray, Result]]:
+def _results(predictor: Predictor, frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Result]]:
     """Give every frame with its result; a video that is cut off raises after the last of them."""
     rest, cut_off, batch = iter(frames), None, []
     while True:
