@@ -70,7 +70,7 @@ METRICS = _node(
     ),
 )
 HOOKS = _node("hook", root.HOOKS, core=("engine.hooks", "evaluation.refinement"))
-DATA_SAMPLERS = _node("data sampler", root.DATA_SAMPLERS)
+DATA_SAMPLERS = _node("data sampler", root.DATA_SAMPLERS, core=("datasets.shard_sampler",))
 OPTIM_WRAPPERS = _node("optim_wrapper", root.OPTIM_WRAPPERS, core=("engine.amp",))
 OPTIM_WRAPPER_CONSTRUCTORS = _node("optimizer wrapper constructor", root.OPTIM_WRAPPER_CONSTRUCTORS, core=("engine.param_groups",))
 

@@ -29,6 +29,12 @@ def is_address(path: str | Path) -> bool:
     return ".tar/@" in (text := str(path)) and _ADDRESS.fullmatch(text) is not None
 
 
+def shard_of(path: str | Path) -> str | None:
+    """Return the archive of an address; ``None`` for a path that is none."""
+    found = _ADDRESS.fullmatch(str(path))
+    return None if found is None else found[1]
+
+
 def read_member(address: str | Path) -> bytes:
     """Return the bytes of a member.
 

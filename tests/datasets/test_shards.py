@@ -1,16 +1,18 @@
 """Shards give the samples that the files give, in the same order, whatever the number of workers and wherever a run was stopped."""
 
+import itertools
 import tarfile
 
 import numpy as np
 import pytest
 import torch
-from mmengine.registry import DATASETS
+from mmengine.registry import DATA_SAMPLERS, DATASETS
 from PIL import Image
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 from mmstreet.datasets.inventory import inventory_of_config
 from mmstreet.datasets.sem_seg import BDD100KSemSeg
+from mmstreet.datasets.shard_sampler import ShardSampler, shuffle_shards
 from mmstreet.datasets.shards import ShardedSemSeg
 from mmstreet.datasets.verify import verify
 from mmstreet.engine.replay import SeededBatches, seeded_loader
@@ -63,6 +65,47 @@ def test_order_and_random_numbers_depend_on_seed_and_place_alone(roots, workers)
     assert len({path for path, _ in whole}) == 5
     assert names(0, workers) == whole
     assert names(3, workers) == whole[3:]
+
+
+def test_the_sampler_shuffles_within_a_window_of_shards(roots):
+    data = ShardedSemSeg(data_root=str(roots[1]))
+    shards = [data.get_data_info(i)["img_path"].partition(".tar")[0] for i in range(len(data))]
+    sampler = DATA_SAMPLERS.build(dict(type="mmstreet.ShardSampler", window=1, seed=3), default_args=dict(dataset=data))
+    orders = set()
+    for epoch in range(20):
+        sampler.set_epoch(epoch)
+        order = list(sampler)
+        assert sorted(order) == list(range(5))
+        assert list(sampler) == order
+        changes = sum(shards[a] != shards[b] for a, b in itertools.pairwise(order))
+        assert changes == len(set(shards)) - 1  # each shard in one stretch
+        orders.add(tuple(order))
+    assert len(orders) > 5
+
+
+def test_shards_are_mixed_in_windows_and_every_sample_comes_once():
+    shards = [np.arange(10 * i, 10 * i + 10) for i in range(6)]
+    order = shuffle_shards(shards, window=2, seed=(0, 1))
+    assert sorted(order.tolist()) == list(range(60))
+    stretches = [set((order[start : start + 20] // 10).tolist()) for start in (0, 20, 40)]
+    assert [len(stretch) for stretch in stretches] == [2, 2, 2]
+    assert set.union(*stretches) == set(range(6))
+    assert shuffle_shards(shards, window=2, seed=(0, 2)).tolist() != order.tolist()
+
+
+def test_processes_share_the_order_out(roots, monkeypatch):
+    data = ShardedSemSeg(data_root=str(roots[1]))
+    whole, parts = list(ShardSampler(data, window=2, seed=1)), []
+    for rank in range(2):
+        monkeypatch.setattr("mmengine.dataset.sampler.get_dist_info", lambda rank=rank: (rank, 2))
+        parts.append(list(ShardSampler(data, window=2, seed=1)))
+    assert [len(part) for part in parts] == [3, 3]
+    assert [index for pair in zip(*parts) for index in pair] == [*whole, whole[0]]
+    with pytest.raises(ValueError, match="window must be 1 or more shards, got 0"):
+        ShardSampler(data, window=0)
+    files = BDD100KSemSeg(data_root=str(roots[0]))
+    with pytest.raises(ValueError, match="needs images in tar files"):
+        list(ShardSampler(files))
 
 
 def test_verify_reads_the_members(roots, tmp_path):
