@@ -113,6 +113,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     report.write(args.output.with_name(f"{stem}.report.json"))
     print(f"{args.source} → {args.target}, {len(table)} classes of {table.name}")
     print(report)
+    if args.target in ("yolo", "cityscapes") and not args.copy_images:
+        print(f"the images are not in {args.output}: --copy-images puts them to {writer.picture_target('NAME.jpg')}")
     return 0
 
 

@@ -202,9 +202,12 @@ class YoloWriter(Writer):
         folders: dict[str, None] = {}
         yield lambda name: folders.setdefault(name.partition("/")[0] if "/" in name else ".")
         splits = {split: f"images/{split}" for split in ("train", "val", "test") if split in folders}
-        splits = {"train": "images", "val": "images", **splits} if "train" not in splits else splits
-        rows = "".join(f"  {i}: {json.dumps(name, ensure_ascii=False)}\n" for i, name in enumerate(self.table.names))
-        write_text("".join(f"{split}: {folder}\n" for split, folder in splits.items()) + f"names:\n{rows}", Path(self.path) / SETTINGS)
+        stand_in = splits.get("train", splits.get("val", "images"))
+        lines = [f"{split}: {folder}" for split, folder in splits.items()]
+        # Ultralytics wants both.
+        lines += [f"{split}: {stand_in}  # there is no folder of this split" for split in ("train", "val") if split not in splits]
+        lines += ["names:", *(f"  {i}: {json.dumps(name, ensure_ascii=False)}" for i, name in enumerate(self.table.names))]
+        write_text("\n".join(lines) + "\n", Path(self.path) / SETTINGS)
 
 
 def _split_parts(mask: np.ndarray) -> Iterator[np.ndarray]:

@@ -2,14 +2,17 @@
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from mmstreet.files.rle import mask_from_counts
 from mmstreet.formats.conversion_report import ConversionReport
+from mmstreet.formats.convert import convert
 from mmstreet.formats.detect import detect_format
-from mmstreet.formats.records import read_images
-from mmstreet.formats.yolo import YoloReader
+from mmstreet.formats.records import ImageRecord, read_images
+from mmstreet.formats.yolo import YoloReader, YoloWriter
 from mmstreet.labels import BDD100K_INS8
+from tests.helpers.label_scenes import MemoryReader
 
 
 def write(root, name, text, *, images="images", labels="labels"):
@@ -80,6 +83,22 @@ def test_lines_that_say_nothing_are_counted_with_file_and_number(tmp_path):
     assert report.skipped_instances == {reason: len(some) for reason, some in BAD.items()}
     assert report.examples["malformed number"][0].startswith(f"{tmp_path}/labels/a.txt, line 5: ")
     assert [x.area for x in images["a.jpg"].instances] == [32]
+
+
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (("train/a.jpg", "val/b.jpg"), {"train": "images/train", "val": "images/val"}),
+        (("a.jpg",), {"train": "images", "val": "images"}),
+        (("val/a.jpg", "test/b.jpg"), {"train": "images/val", "val": "images/val", "test": "images/test"}),
+    ],
+)
+def test_data_yaml_names_the_splits_that_are_there(tmp_path, names, splits):
+    images = tuple(ImageRecord(name, (4, 8), {}, ()) for name in names)
+    convert(MemoryReader(images), YoloWriter(tmp_path / "out", BDD100K_INS8), workers=1, progress=False)
+    found = yaml.safe_load((tmp_path / "out/data.yaml").read_text())
+    assert found.pop("names") == dict(enumerate(BDD100K_INS8.names))
+    assert found == splits
 
 
 def test_names_that_are_none_are_refused(tmp_path):
