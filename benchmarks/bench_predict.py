@@ -72,7 +72,9 @@ def _measure(name: str, config: str, size_wh: tuple[int, int], folder: Path, *, 
             predictor.predict_batch([image])
 
     def to_files() -> None:
-        predict_sources(predictor, sources, PredictionFolder(folder / "out", {}, overwrite=True), progress=False)
+        out = PredictionFolder(folder / "out", {}, overwrite=True)
+        out.choose(sources)
+        predict_sources(predictor, sources, out, progress=False)
 
     times: dict[str, list[tuple[float, float]]] = {}
     for _ in range(rounds):
