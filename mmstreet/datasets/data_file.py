@@ -232,7 +232,7 @@ def _read_splits(splits: Any, where: str, folders: Sequence[Path]) -> dict[str, 
                 raise FileNotFoundError(
                     f"{where}, splits: list file '{paths[0]}' does not exist; write one image name per line, or name a folder"
                 )
-            place = str(path)
+            place = os.path.abspath(path)
         found[split] = place
     if not found:
         raise ValueError(f"{where}: splits must name train, val or test")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
 from mmstreet.files.images import ImageFileError, open_header, read_regular_file
 from mmstreet.files.parallel import available_cores, map_chunks
@@ -49,13 +50,21 @@ class LabelSurvey:
         self.problems |= other.problems
 
 
-def survey_labels(paths: Iterable[str], *, workers: int | None = None) -> LabelSurvey:
-    """Read label files and sum up what they hold; a file that cannot be read is a problem, not an error."""
+def survey_labels(paths: Iterable[str], *, workers: int | None = None, desc: str | None = None) -> LabelSurvey:
+    """Read label files and sum up what they hold; a file that cannot be read is a problem, not an error.
+
+    Args:
+        paths: The files.
+        workers: Processes, at most; ``None`` takes one per core.
+        desc: What a progress bar says; ``None`` shows none.
+    """
     paths = list(paths)
     total = LabelSurvey()
     workers = min(available_cores() if workers is None else workers, 1 + len(paths) // _WORTH_A_PROCESS)
-    for part in map_chunks(_survey_some, paths, workers=workers, chunk_size=16):
-        total.add(part)
+    with tqdm(total=len(paths), desc=desc, unit="label", disable=desc is None) as bar:
+        for part in map_chunks(_survey_some, paths, workers=workers, chunk_size=16):
+            total.add(part)
+            bar.update(part.files + len(part.problems))
     return total
 
 

@@ -52,7 +52,7 @@ def survey(
     for split, pairs in groups.items():
         labels = [label for _, image, label in pairs if image and label]
         some = labels if sample is None else labels[:: max(1, len(labels) // max(1, sample))]
-        found[split] = survey_labels(some, workers=workers)
+        found[split] = survey_labels(some, workers=workers, desc=split)
         counts[split] = {"images": sum(image is not None for _, image, _ in pairs), "labels": len(labels)}
         if len(some) < len(labels):
             counts[split]["read"] = len(some)

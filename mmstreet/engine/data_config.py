@@ -21,6 +21,8 @@ _KEPT = ("pipeline", "indices", "test_mode", "lazy_init", "serialize_data", "max
 _MAX_CROP_HW = (512, 1024)
 _CROP_SHARE = (0.711, 0.733)
 """Of the image's height and width: 256x352 of CamVid's 360x480, 512x928 of BDD100K's 720x1280."""
+_SMALL_IMAGE, _ENLARGED = 400_000, 1.6
+"""Pixels below which a config that has no data of its own predicts images enlarged, as ``street_camvid`` does, and by what factor."""
 _RARE_SHARE = 1.25
 """Per cent of the pixels up to which a class is kept in view by crops."""
 _SMALL_GROUPS = ("object", "human", "other")
@@ -45,7 +47,7 @@ def fit_config(cfg: Config, data: DataFile) -> None:
         raise LaunchError(
             f"config '{cfg.filename}' finds objects, and '{data.path}' describes label maps; choose a semantic config, such as street"
         )
-    table = data.table
+    table, is_open = data.table, lacks_data(cfg)
     for loader in ("train", "val", "test"):
         if cfg.get(f"{loader}_dataloader"):
             cfg[f"{loader}_dataloader"].dataset = _data_sets(cfg, data, loader)
@@ -58,6 +60,21 @@ def fit_config(cfg: Config, data: DataFile) -> None:
             crop["prefer"] = rare_classes(table)
             if data.image_hw is not None:
                 crop["size_hw"] = crop_size(data.image_hw)
+    if is_open and data.image_hw is not None and data.image_hw[0] * data.image_hw[1] < _SMALL_IMAGE:
+        for loader in ("val", "test"):
+            for part in dataset_parts(cfg[f"{loader}_dataloader"].dataset):
+                part.pipeline.insert(1, dict(type="Resize", scale=enlarged_wh(data.image_hw), keep_ratio=True))
+
+
+def enlarged_wh(image_hw: tuple[int, int]) -> tuple[int, int]:
+    """Return the width and height at which small images are predicted, in steps of 32: thin things are two pixels wide at their own size.
+
+    Example:
+        >>> enlarged_wh((360, 480))
+        (768, 576)
+    """
+    height, width = (max(32, 32 * round(_ENLARGED * side / 32)) for side in image_hw)
+    return width, height
 
 
 def lacks_data(cfg: Config) -> bool:

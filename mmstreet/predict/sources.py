@@ -72,11 +72,14 @@ def find_sources(source: str | Path, *, split: str | None = None) -> list[Source
     refuse_address(source, "files are not fetched: download it and give its path")
     path = Path(source)
     if is_data_file(path):
-        return _name(_images_of(path, split), None)
+        files = _images_of(path, split)
+        roots = {part.root for part in read_data_file(path).parts}
+        return _name(files, _root_of(files, next(iter(roots)) if len(roots) == 1 else None))
     if split is not None:
         raise ValueError(f"'{source}' has no split '{split}'; only a data.yaml has splits")
     if path.is_file() and path.suffix.lower() == ".txt":
-        return _name(_listed(path), None)
+        files = _listed(path)
+        return _name(files, _root_of(files, path.parent))
     if path.is_file():
         if not _is_known(path):
             raise ValueError(f"'{path}' is neither an image ({', '.join(IMAGE_SUFFIXES)}) nor a video ({', '.join(VIDEO_SUFFIXES)})")
@@ -96,6 +99,11 @@ def find_sources(source: str | Path, *, split: str | None = None) -> list[Source
         raise FileNotFoundError(f"'{source}' has no image and no video ({endings or 'it is empty'}); known are {', '.join(IMAGE_SUFFIXES)}")
     _name_unread([x for x in files if PICTURE_NAME.search(x.name) and not _is_known(x)])
     return _name(known, root)
+
+
+def _root_of(files: Sequence[Path], root: Path | None) -> Path | None:
+    """Return a folder if all files are below it, so that a part of them gets the names that all would get."""
+    return root if root is not None and all(file.is_relative_to(root) for file in files) else None
 
 
 def _listed(path: Path) -> list[Path]:

@@ -120,6 +120,30 @@ def test_a_config_of_other_classes_is_fitted_too(tmp_path):
 
 
 @needs_ops
+def test_on_camvids_frames_it_is_the_config_made_for_them(tmp_path):
+    """What is written for CamVid by hand and what is fitted differ in where the data is and in the shares of its classes."""
+    describe(tmp_path, "camvid_segnet")
+    text = (tmp_path / "camvid_segnet.yaml").read_text().replace("image_hw: [32, 48]", "image_hw: [360, 480]")
+    (tmp_path / "camvid_segnet.yaml").write_text(text)
+    fitted, written = read_config("street", data=tmp_path / "camvid_segnet.yaml"), read_config("street_camvid")
+    assert fitted.model.decode_head.num_classes == written.model.decode_head.num_classes
+    for loader in ("val_dataloader", "test_dataloader"):
+        assert fitted[loader].dataset.pipeline == written[loader].dataset.pipeline
+    crops = [cfg.train_dataloader.dataset.pipeline[2] for cfg in (fitted, written)]
+    assert crops[0].size_hw == crops[1].size_hw
+    assert [step.type for step in fitted.train_dataloader.dataset.pipeline] == [
+        step.type for step in written.train_dataloader.dataset.pipeline
+    ]
+
+
+def test_list_files_are_found_from_any_folder(tmp_path, monkeypatch):
+    describe(tmp_path, "wilddash2")
+    monkeypatch.chdir(tmp_path)
+    cfg = load_config("street", data="wilddash2.yaml")
+    init_default_scope("mmseg")
+    assert [len(DATASETS.build(cfg[f"{split}_dataloader"].dataset)) for split in ("train", "val")] == [8, 2]
+
+
 def test_a_detector_is_not_fitted_to_label_maps(tmp_path):
     describe(tmp_path, "plain_ids")
     with pytest.raises(LaunchError, match="finds objects"):
