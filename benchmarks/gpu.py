@@ -15,16 +15,17 @@ import platform
 import sys
 import time
 import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products need it before CUDA starts
 
 import torch
 
-from benchmarks import gpu_parity, gpu_running, gpu_training
+from benchmarks import bench_options, gpu_parity, gpu_running, gpu_training
 from mmstreet.files.tables import markdown_table
 
-PARTS = ("parity", "waits", "resume", "predict", "steps")
+PARTS = ("parity", "waits", "resume", "predict", "steps", "options")
 
 
 def main() -> int:
@@ -47,6 +48,7 @@ def main() -> int:
         "resume": lambda: gpu_running.check_resume(device),
         "predict": lambda: gpu_running.measure_predictions(device, quick=args.quick),
         "steps": lambda: gpu_training.measure_configs(device, names=args.configs, quick=args.quick),
+        "options": lambda: _options(device, quick=args.quick),
     }
     rows, failed, start = [], 0, time.monotonic()
     for part in PARTS:
@@ -70,6 +72,13 @@ def main() -> int:
     args.out.write_text(head + text + "\n")
     print(f"\n{head}{text}\n\n{args.out}: {len(rows)} lines, {failed} failed")
     return 1 if failed else 0
+
+
+def _options(device: torch.device, *, quick: bool) -> Iterator[Callable[[], list[dict]]]:
+    names = [name for name in bench_options.OPTIONS if not (quick and "compile" in name)]
+    small = dict(shrink=8, repeats=1) if device.type == "cpu" else dict(shrink=1, repeats=4 if quick else 12)
+    for config in bench_options.NAMES:
+        yield lambda config=config: bench_options.measure(config, device, names, **small)
 
 
 def _run(job) -> list[dict]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from torch import nn
 
 from benchmarks.host_waits import HostWait, as_on_device, cpu_waits, cuda_waits
 from benchmarks.tiny_clip import save_tiny_clip
+from mmstreet.engine.hooks.device import DeviceHook
 from mmstreet.engine.hooks.finite_loss import FiniteLossHook
 from mmstreet.engine.launch import load_config
 from mmstreet.labels import get_table
@@ -83,9 +85,15 @@ def make_step(cfg: Config, device: torch.device, *, shrink: int = 1) -> tuple[nn
     return model, wrapper, random_batch(count, size_hw, cfg.model.decode_head.num_classes)
 
 
-def time_steps(cfg: Config, device: torch.device, *, shrink: int, repeats: int) -> tuple[list[float], float]:
-    """Return the seconds of each step after two that warm up, and the peak of allocated memory in bytes, nan on a CPU."""
+def time_steps(cfg: Config, device: torch.device, *, shrink: int, repeats: int, prepared: bool) -> tuple[list[float], float]:
+    """Return the seconds of each step after two that warm up, and the peak of allocated memory in bytes, nan on a CPU.
+
+    ``prepared`` sets up the device as every run of this package does.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = False
     model, wrapper, batch = make_step(cfg, device, shrink=shrink)
+    if prepared:
+        batch = prepare_device(model, batch, device)
     seconds = []
     for i in range(repeats + 2):
         if i == 2 and device.type == "cuda":
@@ -97,6 +105,12 @@ def time_steps(cfg: Config, device: torch.device, *, shrink: int, repeats: int) 
         seconds.append(time.perf_counter() - start)
     peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else float("nan")
     return seconds[2:], peak
+
+
+def prepare_device(model: nn.Module, batch: dict, device: torch.device) -> dict:
+    """Set up a model as ``DeviceHook`` does, and pin the images of a batch as the data loader then does."""
+    DeviceHook().before_run(SimpleNamespace(model=model))
+    return dict(batch, inputs=[image.pin_memory() for image in batch["inputs"]]) if device.type == "cuda" else batch
 
 
 def measure_configs(device: torch.device, *, names: list[str], quick: bool) -> Iterator[Callable[[], list[dict]]]:
@@ -112,7 +126,7 @@ def _measure_config(name: str, device: torch.device, *, quick: bool) -> list[dic
     for kind in ("plain", "ours"):
         torch.backends.cudnn.benchmark = True
         chosen = as_plain(cfg.copy()) if kind == "plain" else cfg.copy()
-        found[kind] = time_steps(chosen, device, shrink=shrink, repeats=repeats)
+        found[kind] = time_steps(chosen, device, shrink=shrink, repeats=repeats, prepared=kind == "ours")
         if device.type == "cuda":
             torch.cuda.empty_cache()
     seconds = {kind: statistics.median(values) for kind, (values, _) in found.items()}
@@ -167,6 +181,7 @@ class _Runner:
 def training_step(model: nn.Module, wrapper: OptimWrapper, batch: dict) -> tuple[Callable[[], None], list[torch.Tensor]]:
     """Return a step with its check of the losses, and the tensors that count as the device's."""
     hook = FiniteLossHook()
+    batch = prepare_device(model, batch, next(model.parameters()).device)
 
     def step() -> None:
         hook.after_train_iter(_Runner, 0, batch, model.train_step(batch, wrapper))
