@@ -4,14 +4,13 @@ LIGHT_VENV ?= .venv-light
 UPSTREAM_VENV ?= .venv-upstream
 PY := $(VENV)/bin/python
 SETUP := setup.py pyproject.toml tools/setup_env.sh
-WORK := work_dirs/demo
 # Threads that spin while they wait take the core from the processes that load data.
 export OMP_WAIT_POLICY ?= passive
 
 .PHONY: help setup instances light demo test test-light hostile test-upstream lint docs doctor bench reproduce-mini reproduce-camvid reproduce-instances clean
 
 help:
-	@echo "make demo              write the mini set, train and test a model of 19 classes, say where the pictures are"
+	@echo "make demo              the model of the package on generated scenes (and PHOTOS=folder), fine-tuned there, before and after"
 	@echo "make light             the environment without instance segmentation: no compiler, 2 minutes"
 	@echo "make instances         the whole environment: compiles mmcv's ops, once, 15 to 30 minutes; make setup is the same"
 	@echo "make test              lint and run all tests, in the whole environment"
@@ -49,10 +48,7 @@ data/mini/.done: $(VENV)/.ready
 DEMO_VENV = $(if $(wildcard $(VENV)/.ready),$(VENV),$(LIGHT_VENV))
 DEMO = $(DEMO_VENV)/bin/python -m mmstreet
 demo: $(DEMO_VENV)/.ready
-	@test -e data/mini/.done || { $(DEMO) mini data/mini --train 160 --val 40 --seed 0 --overwrite && touch data/mini/.done; }
-	@$(DEMO) train deeplabv3_mini_v2 --epochs 12 --work-dir $(WORK) --cfg-options train_cfg.val_interval=12
-	@$(DEMO) test deeplabv3_mini_v2 $(WORK) --work-dir $(WORK) --safety
-	@echo "pictures and tables: $(WORK)/test; all of it on one page: $(WORK)/report.html"
+	@$(DEMO) demo $(PHOTOS)
 
 # A process per core, one thread each; chosen tests run in one process.
 PYTEST = env OMP_NUM_THREADS=1 $(1) -m pytest -q $(or $(TESTS),-n auto)

@@ -14,6 +14,9 @@ from mmstreet.cli.failures import explain, log_traceback
 from mmstreet.cli.terminal import quiet_terminal
 
 GROUPS = {
+    "First look": {
+        "demo": "what the model of the package sees, and how it learns other streets in two minutes",
+    },
     "Train and test": {
         "train": "train a config, on one process or several",
         "test": "test a checkpoint: scores, tables, pictures",
