@@ -12,7 +12,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from mmstreet.files.label_ids import check_label_ids
-from mmstreet.metrics.calibration import CalibrationCounts, calibration_scores, count_calibration, reliability, risk_coverage
+from mmstreet.metrics.calibration import CalibrationCounts, calibration_scores, count_calibration, predicted_ids, reliability, risk_coverage
 from mmstreet.registry import METRICS
 
 _UNITS = {"Brier": 1, "NLL": 1}
@@ -82,17 +82,23 @@ class CalibrationMetric(BaseMetric):
             labels = sample["gt_sem_seg"]["data"].reshape(logits.shape[1:]).to(logits.device, torch.int64)
             background = tuple((self.dataset_meta or {}).get("classes") or ())[len(logits) :] == ("background",)
             check_label_ids(labels, num_classes=len(logits) + background, ignore_index=self.ignore_index)
-            valid = (labels != self.ignore_index) & (labels < len(logits))
-            logits, labels = logits[:, valid], labels[valid]
-            if not logits.isfinite().all():
+            flat, labels = logits.flatten(1), labels.where(labels != self.ignore_index, -1).flatten()
+            if not (flat.sum().isfinite() or flat[:, (labels >= 0) & (labels < len(flat))].isfinite().all()):
                 raise ValueError(f"{image}: the model gives scores that are infinite or not a number")
-            chosen = (
-                np.random.default_rng(zlib.crc32(image.encode())).permutation(len(labels))[: self.fit_pixels] if self.fit_pixels else []
-            )
             self._take_last()
-            counts = [count_calibration(logits, labels, temperature=value) for value in self.temperatures]
-            self._last = counts, (logits[:, chosen].float().cpu(), labels[chosen].cpu())
+            winners = predicted_ids(flat)
+            counts = [count_calibration(flat, labels, temperature=value, winners=winners) for value in self.temperatures]
+            self._last = counts, self._sample(image, flat, labels)
             self._seen += 1
+
+    def _sample(self, image: str, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Take the logits and labels of some pixels of an image, always the same ones, to fit a temperature to."""
+        if not self.fit_pixels:
+            return None
+        kept = ((labels >= 0) & (labels < len(logits))).nonzero()[:, 0]
+        order = np.random.default_rng(zlib.crc32(image.encode())).permutation(len(kept))[: self.fit_pixels]
+        chosen = kept[torch.from_numpy(order).to(kept.device)]
+        return logits[:, chosen].float().cpu(), labels[chosen].cpu()
 
     def _take_last(self) -> None:
         """Add the last image; it waits, for a sampler of several processes may repeat an image at the end."""
