@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmstreet.datasets.class_names import Row, find_class_list
 from mmstreet.datasets.folders import describe_folder
-from mmstreet.datasets.label_survey import survey_labels
+from mmstreet.datasets.label_survey import survey_file, survey_labels
 from mmstreet.datasets.layouts import LAYOUTS, Layout
 from mmstreet.datasets.picture_folders import pair_folders
+from mmstreet.files.images import PICTURE_NAME, ImageFileError
 from mmstreet.labels import LabelTable
 
 _TITLES = {
@@ -89,8 +91,27 @@ def nothing_found(root: str | Path) -> FileNotFoundError:
     """Say that a folder holds no data set that is recognised, and what it holds."""
     return FileNotFoundError(
         f"'{root}' holds no images with labels that are recognised: expected a published data set, COCO or YOLO files, or "
-        f"folders of images and of PNG masks whose names begin alike; {describe_folder(root)}"
+        f"folders of images and of PNG masks whose names begin alike; {_why_not(Path(root)) or describe_folder(root)}"
     )
+
+
+def _why_not(root: Path) -> str:
+    """Say why the files of a folder that is called like labels are none; nothing if there is no such folder."""
+    for directory, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if not re.search(r"label|mask|seg|annot|gt", Path(directory).name, re.IGNORECASE):
+            continue
+        for name in sorted(names)[:_SAMPLE]:
+            path = os.path.join(directory, name)
+            if name.endswith(".txt") and re.match(
+                r"\d+( +[-+.\deE]+){4}\s*$", Path(path).read_bytes()[:200].decode("latin-1").split("\n")[0]
+            ):
+                return f"'{path}' holds YOLO's boxes, which have no outlines"
+            try:
+                survey_file(path) if PICTURE_NAME.search(name) else None
+            except (ImageFileError, OSError) as error:
+                return str(error)
+    return ""
 
 
 def _fits(layout: Layout, root: Path, splits: list[str]) -> bool:

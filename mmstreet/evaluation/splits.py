@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -32,15 +32,15 @@ def split_config(cfg: Config, split: str) -> Config:
         split: ``'train'``, ``'val'`` or ``'test'``.
 
     Raises:
-        LaunchError: If the config has no loader for the split, its data set is a combination of several, or an evaluator holds the
-            annotations of one split.
+        LaunchError: If the config has no loader for the split, its data set joins several that no ``data.yaml`` describes, or an
+            evaluator holds the annotations of one split.
     """
     cfg = copy.deepcopy(cfg)
     loader = cfg.get(f"{split}_dataloader")
     if loader is None or cfg.get("test_dataloader") is None:
         raise LaunchError(f"the config has no {split if loader is None else 'test'}_dataloader; give splits that it has")
     files, *others = dataset_parts(loader.dataset)
-    if others:
+    if others and not all(part.get("type") == "mmstreet.StreetSemSeg" for part in (files, *others)):
         raise LaunchError(
             f"split '{split}' is a {loader.dataset.type} of several data sets; test them one by one with --cfg-options test_dataloader"
         )
@@ -49,11 +49,28 @@ def split_config(cfg: Config, split: str) -> Config:
         if evaluator.get("ann_file") is not None:
             raise LaunchError(f"{evaluator.type} reads the annotations of one split, '{evaluator.ann_file}'; test without --splits")
     tested, wrapper = next(dataset_parts(cfg.test_dataloader.dataset)), cfg.test_dataloader.dataset
+    if others:
+        parts = {str(part): part for part in (files, *others)}.values()  # each once, however often training repeats it
+        cfg.test_dataloader.dataset = dict(type="ConcatDataset", datasets=[_as_tested(part, tested) for part in parts])
+        return _named(cfg, split)
     merged = {
         **{key: value for key, value in files.items() if key not in _SCORED_ALIKE},
         **{key: tested[key] for key in _SCORED_ALIKE if key in tested},
     }
     cfg.test_dataloader.dataset = {**wrapper, "dataset": merged} if "dataset" in wrapper else merged
+    return _named(cfg, split)
+
+
+def _as_tested(part: Mapping, tested: Mapping) -> dict:
+    """Return a data set of several with the test's pipeline, and its own map from its classes to the common ones."""
+    remaps = [step for step in part["pipeline"] if step["type"] == "mmstreet.RemapLabels"]
+    steps: list = []
+    for step in (step for step in tested["pipeline"] if step["type"] != "mmstreet.RemapLabels"):
+        steps += [step, *remaps] if step["type"] == "mmstreet.LoadLabels" else [step]
+    return {**part, "pipeline": steps, "test_mode": True}
+
+
+def _named(cfg: Config, split: str) -> Config:
     cfg.experiment_name = f"{Path(cfg.filename).stem if cfg.filename else 'test'}_{split}"
     return cfg
 

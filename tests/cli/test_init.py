@@ -267,3 +267,19 @@ def test_what_is_described_is_converted(tmp_path):
     ids = {(128, 64, 128): 0, (64, 0, 128): 1}
     assert np.array(Image.open(found[0])).tolist() == [[ids.get(tuple(color), 255) for color in row] for row in colors]
     assert main([*command[:3], "--to", "coco", "--split", "test"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda make: make.photo("masks/a.jpg"), "is a JPEG, which changes ids"),
+        (lambda make: make.photo("masks/a.png"), "colours, as a photograph"),
+        (lambda make: make.text("labels/a.txt", "0 0.5 0.5 0.1 0.1\n"), "holds YOLO's boxes, which have no outlines"),
+    ],
+)
+def test_labels_that_are_none_are_named_with_the_reason(spoil, sentence, tmp_path, capsys):
+    make = Pictures(tmp_path / "set")
+    make.photo("images/a.jpg")
+    spoil(make)
+    assert main(["init", str(tmp_path / "set"), "--out", str(tmp_path / "data.yaml")]) == 1
+    assert sentence in capsys.readouterr().err

@@ -10,9 +10,11 @@ from PIL import Image
 
 from mmstreet.cli.commands import main
 from mmstreet.datasets.data_file import read_data_file
+from mmstreet.deps import installed
 from mmstreet.engine.data_config import crop_size, rare_classes
 from mmstreet.engine.errors import LaunchError
 from mmstreet.engine.launch import build_runner, load_config, read_config
+from mmstreet.evaluation.splits import split_config
 from mmstreet.labels import get_table
 from tests.helpers import published_sets
 from tests.helpers.ops import needs_ops
@@ -89,6 +91,15 @@ def test_counts_and_weights_come_from_the_union(four):
     assert ((train + camvid) / (train + camvid).sum() * 100).tolist() == pytest.approx(shares.tolist())
 
 
+def test_a_split_of_joined_sets_is_tested_as_a_whole_and_each_set_once(four):
+    cfg = split_config(load_config("street", data=four / "four.yaml"), "train")
+    init_default_scope("mmseg")
+    assert len(DATASETS.build(cfg.test_dataloader.dataset)) == 3 + 3 + 17 + 3
+    for part in cfg.test_dataloader.dataset.datasets:
+        assert [step.type for step in part.pipeline if "Labels" in step.type] == ["mmstreet.LoadLabels", "mmstreet.RemapLabels"]
+        assert not any("Crop" in step.type for step in part.pipeline)
+
+
 def test_the_commands_read_one_file(tmp_path, monkeypatch, capsys):
     describe(tmp_path, "plain_ids")
     monkeypatch.chdir(tmp_path)
@@ -144,6 +155,7 @@ def test_list_files_are_found_from_any_folder(tmp_path, monkeypatch):
     assert [len(DATASETS.build(cfg[f"{split}_dataloader"].dataset)) for split in ("train", "val")] == [8, 2]
 
 
+@pytest.mark.skipif(not installed("mmdet"), reason="the config inherits MMDetection's")
 def test_a_detector_is_not_fitted_to_label_maps(tmp_path):
     describe(tmp_path, "plain_ids")
     with pytest.raises(LaunchError, match="finds objects"):
