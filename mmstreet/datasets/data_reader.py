@@ -61,12 +61,12 @@ class DataReader(Reader):
                 for pair in part.pairs(split, labelled=None if split == SPLITS[2] else True):
                     if pair.label_path is not None:
                         name = prefix + os.path.relpath(pair.image_path, part.root).replace(os.sep, "/")
-                        tasks.append(Task(check_name(name), 0, (pair.image_path, pair.label_path, reading)))
+                        tasks.append(Task(check_name(name), 0, (pair.image_path, pair.label_path, reading, split)))
         return tasks
 
     def read(self, task: Task, report: ConversionReport) -> ImageRecord | None:
         """Turn one label map into an image record."""
-        image_path, label_path, reading = task.payload
+        image_path, label_path, reading, split = task.payload
         report.images_in += 1
         try:
             counted = report if reading.unlisted == "error" else ConversionReport()
@@ -76,7 +76,7 @@ class DataReader(Reader):
             return None
         instances = regions_of(labels if reading.lut is None else cv2.LUT(labels, reading.lut), self.table)
         report.instances_in += len(instances)
-        return replace(build_image(task.name, labels.shape, {}, instances, report), picture=Path(image_path))
+        return replace(build_image(task.name, labels.shape, {}, instances, report), picture=Path(image_path), split=split)
 
 
 def _is_plain(data: DataFile) -> bool:

@@ -75,7 +75,7 @@ class FiftyOneWriter(Writer):
         copied = (Path(self.path) / self.picture_target(image.name)).exists()
         sample = {
             "filepath": self.picture_target(image.name) if copied else str(image.picture.resolve()),
-            "tags": [split_of(image.name)],
+            "tags": [split_of(image)],
             "metadata": {"_cls": "ImageMetadata", "width": image.size_hw[1], "height": image.size_hw[0]},
         }
         for name, value in image.attributes.items():

@@ -145,7 +145,7 @@ def _read_group(path: str, group: int, columns: tuple[str, str], _changed: int) 
 class ParquetWriter(Writer):
     """A folder ``data`` of files ``SPLIT-00000-of-00001.parquet``, as data sets on the Hugging Face hub have; images are needed.
 
-    The split of an image is the first folder of its name, ``train`` if that is none of train, val and test.
+    Images whose split is not known are in ``train``.
     """
 
     path: Path
@@ -157,7 +157,7 @@ class ParquetWriter(Writer):
         """Return split, name, image file and label file."""
         picture = picture_bytes(image, where="a parquet file")
         labels = render_label_map(image, {label.raw_id: label.train_id for label in self.table.labels}, report)
-        return split_of(image.name), image.name, picture, encode_map(labels)
+        return split_of(image), image.name, picture, encode_map(labels)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Callable[[tuple[str, str, bytes, bytes]], None]]:

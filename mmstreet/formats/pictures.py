@@ -93,10 +93,25 @@ def copy_picture(image: ImageRecord, path: Path) -> None:
     write_bytes(picture_bytes(image, where="the data set"), path, durable=False)
 
 
-def split_of(name: str) -> str:
-    """Return the split that an image's path says, ``'train'`` if it says none."""
-    first = name.partition("/")[0]
-    return {"validation": "val", "testing": "test", "training": "train"}.get(first, first if first in ("train", "val", "test") else "train")
+_SPLITS = {name: name for name in ("train", "val", "test")} | {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
+"""What folders of splits are called."""
+
+
+def split_folder(name: str) -> tuple[str, str] | None:
+    """Return the split that a folder in an image's path names, and the path up to that folder; ``None`` if no folder does.
+
+    Example:
+        >>> split_folder("images/validation/a/1.jpg")
+        ('val', 'images/validation')
+    """
+    parts = name.split("/")[:-1]
+    return next(((_SPLITS[part], "/".join(parts[: i + 1])) for i, part in enumerate(parts) if part in _SPLITS), None)
+
+
+def split_of(image: ImageRecord) -> str:
+    """Return the split of an image: the one that is told, else that of a folder in its path, else ``'train'``."""
+    found = split_folder(image.name)
+    return image.split or ("train" if found is None else found[0])
 
 
 class ByEnd(Generic[Item]):

@@ -77,6 +77,7 @@ class ImageRecord:
         instances: The instances.
         source_id: Id of the image in the file that it came from; ``None`` when it had none.
         picture: The image file: its path, or its bytes where the format holds it; ``None`` when nobody knows.
+        split: Its split, ``None`` where only a folder in its name may tell.
     """
 
     name: str
@@ -85,6 +86,7 @@ class ImageRecord:
     instances: tuple[InstanceRecord, ...]
     source_id: int | str | None = None
     picture: Path | bytes | None = None
+    split: str | None = None
 
 
 class Task(NamedTuple):

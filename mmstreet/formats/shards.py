@@ -120,8 +120,7 @@ class ShardReader(Reader):
 class ShardWriter(Writer):
     """A folder of ``SPLIT-000000.tar`` …, and ``classes.json``; images are needed.
 
-    The split of an image is the first folder of its name, ``train`` if that is none of train, val and test. The same images give the
-    same bytes.
+    Images whose split is not known are in ``train``. The same images give the same bytes.
     """
 
     path: Path
@@ -141,7 +140,7 @@ class ShardWriter(Writer):
         labels = render_label_map(image, {label.raw_id: label.train_id for label in self.table.labels}, counted)
         frame = ScalabelWriter(self.path, self.table).render(image, report)
         suffix = PurePosixPath(image.name).suffix.lower()
-        return split_of(image.name), {f"{key}{suffix}": picture, f"{key}.{LABEL}": encode_map(labels), f"{key}.json": frame.encode()}
+        return split_of(image), {f"{key}{suffix}": picture, f"{key}.{LABEL}": encode_map(labels), f"{key}.json": frame.encode()}
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Callable[[tuple[str, dict[str, bytes]]], None]]:

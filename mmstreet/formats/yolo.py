@@ -29,7 +29,7 @@ from mmstreet.formats.class_lists import number_names
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.outlines import trace_outline
 from mmstreet.formats.overlaps import drawing_order
-from mmstreet.formats.pictures import image_names, refuse_taken
+from mmstreet.formats.pictures import image_names, refuse_taken, split_folder, split_of
 from mmstreet.formats.poly2d import counts_from_polygons
 from mmstreet.formats.records import ImageRecord, InstanceRecord, Reader, Task, Writer
 from mmstreet.labels import BDD100K_INS8, LabelTable
@@ -169,8 +169,8 @@ class YoloWriter(Writer):
         """Return where the image belongs."""
         return f"images/{name}"
 
-    def render(self, image: ImageRecord, report: ConversionReport) -> str:
-        """Write the label file and return the image's name."""
+    def render(self, image: ImageRecord, report: ConversionReport) -> tuple[str, str]:
+        """Write the label file; return split and name of the image."""
         # Scores are lost, so that the order has to say which object lies on which.
         instances = [image.instances[position] for position in drawing_order(image.instances)]
         lines = [line for instance in instances for line in self._render_lines(instance, image, report)]
@@ -179,7 +179,7 @@ class YoloWriter(Writer):
         write_bytes("".join(lines).encode(), path, durable=False)
         report.images_out += 1
         report.instances_out += len(instances)
-        return image.name
+        return split_of(image), image.name
 
     def _render_lines(self, instance: InstanceRecord, image: ImageRecord, report: ConversionReport) -> Iterator[str]:
         (height, width), (x, y, w, h) = image.size_hw, instance.bbox
@@ -197,17 +197,28 @@ class YoloWriter(Writer):
             yield f"{label.train_id} {' '.join(f'{_share(px + x, width)} {_share(py + y, height)}' for px, py in outline)}\n"
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[Callable[[str], None]]:
-        """Give the function that takes the names; they say which splits there are."""
-        folders: dict[str, None] = {}
-        yield lambda name: folders.setdefault(name.partition("/")[0] if "/" in name else ".")
-        splits = {split: f"images/{split}" for split in ("train", "val", "test") if split in folders}
-        stand_in = splits.get("train", splits.get("val", "images"))
-        lines = [f"{split}: {folder}" for split, folder in splits.items()]
+    def open(self) -> Iterator[Callable[[tuple[str, str]], None]]:
+        """Give the function that takes splits and names, for ``data.yaml``."""
+        images: dict[str, list[str]] = {}
+        yield lambda rendered: images.setdefault(rendered[0], []).append(rendered[1])
+        places = {split: self._place(split, names, alone=len(images) == 1) for split, names in images.items()} or {"train": "images"}
+        lines = [f"{split}: {json.dumps(place, ensure_ascii=False)}" for split, place in places.items()]
+        stand_in = json.dumps(places.get("train", next(iter(places.values()))), ensure_ascii=False)
         # Ultralytics wants both.
-        lines += [f"{split}: {stand_in}  # there is no folder of this split" for split in ("train", "val") if split not in splits]
+        lines += [f"{split}: {stand_in}  # there are no images of this split" for split in ("train", "val") if split not in places]
         lines += ["names:", *(f"  {i}: {json.dumps(name, ensure_ascii=False)}" for i, name in enumerate(self.table.names))]
         write_text("\n".join(lines) + "\n", Path(self.path) / SETTINGS)
+
+    def _place(self, split: str, names: list[str], *, alone: bool) -> str | list[str]:
+        """Return the folders that hold the images of a split and no others, or write a list of its images and return the list's name."""
+        found = [split_folder(name) for name in names]
+        if all(folder is not None and folder[0] == split for folder in found):
+            folders = sorted({f"images/{folder}" for _, folder in found})
+            return folders[0] if len(folders) == 1 else folders
+        if alone:
+            return "images"
+        write_text("".join(f"./images/{name}\n" for name in names), Path(self.path) / f"{split}.txt")
+        return f"{split}.txt"
 
 
 def _split_parts(mask: np.ndarray) -> Iterator[np.ndarray]:

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -218,8 +219,9 @@ def test_parquet_columns_of_the_hub_are_read(tmp_path):
 def test_parquet_files_are_named_by_split_and_number(tmp_path, monkeypatch):
     parquet = pytest.importorskip("pyarrow.parquet")
     mask = np.ones(SIZE_HW, bool)
-    names = [*(f"train/{i}.png" for i in range(5)), "val/a.png"]
-    images = tuple(ImageRecord(name, SIZE_HW, {}, (make_instance(mask, 26),), picture=png_bytes()) for name in names)
+    names = [*(f"train/{i}.png" for i in range(5)), "a.png"]
+    one = ImageRecord("", SIZE_HW, {}, (make_instance(mask, 26),), picture=png_bytes())
+    images = tuple(replace(one, name=name, split=None if "/" in name else "val") for name in names)
     monkeypatch.setattr("mmstreet.formats.parquet.ROWS", 2)
     monkeypatch.setattr("mmstreet.formats.parquet.MAX_BYTES", 300)
     convert(MemoryReader(images), ParquetWriter(tmp_path / "out", CITYSCAPES19), workers=1, progress=False)

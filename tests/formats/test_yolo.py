@@ -91,6 +91,10 @@ def test_lines_that_say_nothing_are_counted_with_file_and_number(tmp_path):
         (("train/a.jpg", "val/b.jpg"), {"train": "images/train", "val": "images/val"}),
         (("a.jpg",), {"train": "images", "val": "images"}),
         (("val/a.jpg", "test/b.jpg"), {"train": "images/val", "val": "images/val", "test": "images/test"}),
+        (
+            ("a/train/1.jpg", "b/training/2.jpg"),
+            {"train": ["images/a/train", "images/b/training"], "val": ["images/a/train", "images/b/training"]},
+        ),
     ],
 )
 def test_data_yaml_names_the_splits_that_are_there(tmp_path, names, splits):
@@ -99,6 +103,15 @@ def test_data_yaml_names_the_splits_that_are_there(tmp_path, names, splits):
     found = yaml.safe_load((tmp_path / "out/data.yaml").read_text())
     assert found.pop("names") == dict(enumerate(BDD100K_INS8.names))
     assert found == splits
+
+
+def test_splits_that_no_folder_tells_become_lists(tmp_path):
+    images = tuple(ImageRecord(f"all/{i}.jpg", (4, 8), {}, (), split="val" if i == 1 else "train") for i in range(3))
+    convert(MemoryReader(images), YoloWriter(tmp_path / "out", BDD100K_INS8), workers=1, progress=False)
+    found = yaml.safe_load((tmp_path / "out/data.yaml").read_text())
+    assert (found["train"], found["val"]) == ("train.txt", "val.txt")
+    assert (tmp_path / "out/train.txt").read_text().split() == ["./images/all/0.jpg", "./images/all/2.jpg"]
+    assert (tmp_path / "out/val.txt").read_text().split() == ["./images/all/1.jpg"]
 
 
 def test_names_that_are_none_are_refused(tmp_path):
