@@ -1,6 +1,7 @@
-"""What AP costs: BDD100KInsMetric, which reports two protocols, beside pycocotools and mmdet's CocoMetric, which report one.
+"""What AP costs: BDD100KInsMetric, with two protocols and intervals, beside pycocotools, faster-coco-eval and mmdet, with one protocol.
 
-All sides start from the same boolean masks, as a model hands them out, on one core. pycocotools' side is what its demo does: encode the
+All sides start from the same boolean masks, as a model hands them out; processor time of one core. Those that are not installed are left
+out. pycocotools' side is what its demo does: encode the
 masks, ``loadRes``, ``evaluate``, ``accumulate``, ``summarize``. The scores are compared before any time is reported.
 """
 
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmstreet.deps import require
+from mmstreet.deps import installed, require
 from mmstreet.labels import BDD100K_INS8
 from mmstreet.metrics.instance import BDD100KInsMetric
 
@@ -102,6 +103,25 @@ def score_pycocotools(samples: list[dict], truth_path: Path) -> list[float]:
     return evaluator.stats[:6].tolist()
 
 
+def score_faster(samples: list[dict], truth: dict) -> list[float]:
+    """Evaluate with faster-coco-eval: the COCO protocol, its own encoder and its matching in C++."""
+    from faster_coco_eval import COCO, COCOeval_faster
+    from faster_coco_eval.core import mask as coding
+
+    results = []
+    for sample in samples:
+        found = sample["pred_instances"]
+        for mask, label, score in zip(found["masks"].numpy(), found["labels"].tolist(), found["scores"].tolist()):
+            rle = coding.encode(np.asfortranarray(mask, np.uint8))
+            results.append({"image_id": sample["img_id"], "category_id": label + 1, "score": score, "segmentation": rle})
+    coco = COCO(truth)
+    evaluator = COCOeval_faster(coco, coco.loadRes(results), "segm", print_function=lambda *_: None)
+    evaluator.evaluate()
+    evaluator.accumulate()
+    evaluator.summarize()
+    return evaluator.stats[:6].tolist()
+
+
 def score_mmdet(samples: list[dict], truth_path: Path) -> dict[str, float]:
     """Evaluate with MMDetection: the COCO protocol."""
     from mmdet.evaluation import CocoMetric
@@ -114,7 +134,7 @@ def score_mmdet(samples: list[dict], truth_path: Path) -> dict[str, float]:
 
 
 def run(quick: bool = False) -> list[dict]:
-    """Time the three in turn and compare their scores."""
+    """Time the sides in turn and compare their scores."""
     number, repeats, size_hw = (4, 1, (180, 320)) if quick else (40, 3, SIZE_HW)
     samples = [make_sample(image_id, size_hw) for image_id in range(1, number + 1)]
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
@@ -123,32 +143,30 @@ def run(quick: bool = False) -> list[dict]:
         sides = {
             "ours": lambda: score_ours(samples),
             "pycocotools": lambda: score_pycocotools(samples, truth_path),
-            "mmdet": lambda: score_mmdet(samples, truth_path),
         }
+        if installed("faster_coco_eval"):
+            sides["faster"] = lambda: score_faster(samples, json.loads(truth_path.read_text()))
+        if installed("mmdet"):
+            sides["mmdet"] = lambda: score_mmdet(samples, truth_path)
         best, scores = dict.fromkeys(sides, float("inf")), {}
         for _ in range(repeats):
             for name, side in sides.items():
-                start = time.perf_counter()
+                start = time.process_time()
                 scores[name] = side()
-                best[name] = min(best[name], 1000 * (time.perf_counter() - start) / number)
+                best[name] = min(best[name], 1000 * (time.process_time() - start) / number)
     ours = [scores["ours"].get(f"coco/{name}", -100.0) for name in ("AP", "AP50", "AP75", "APs", "APm", "APl")]
     difference = max(abs(a - 100 * b) for a, b in zip(ours, scores["pycocotools"]))
     if difference:
         raise RuntimeError(f"the COCO scores differ from pycocotools' by up to {difference} points, so the times say nothing")
     note = f"{number} images of {size_hw[1]}×{size_hw[0]}, {PREDICTIONS} predictions and {INSTANCES} labels each, best of {repeats}"
     gap = f"COCO {scores['ours']['coco/AP']:.2f}, bitmask {scores['ours']['bitmask/AP']:.2f} on these made-up scenes"
-    return [
-        {"name": "mask AP, both protocols, ours", "value": best["ours"], "unit": "ms/image", "target": "", "note": note},
-        {
-            "name": "mask AP, pycocotools (one) / ours (both)",
-            "value": best["pycocotools"] / best["ours"],
-            "unit": "×",
-            "target": "≥ 1",
-            "note": "",
-        },
-        {"name": "mask AP, mmdet (one) / ours (both)", "value": best["mmdet"] / best["ours"], "unit": "×", "target": "≥ 1", "note": ""},
-        {"name": "COCO scores differ from pycocotools by", "value": difference, "unit": "points", "target": "0", "note": gap},
-    ]
+    rows = [{"name": "mask AP, both protocols, ours", "value": best["ours"], "unit": "ms/image", "target": "", "note": note}]
+    for name, what in (("pycocotools", "pycocotools"), ("faster", "faster-coco-eval"), ("mmdet", "mmdet")):
+        if name in best:
+            ratio = best[name] / best["ours"]
+            target = ">= 1.18" if name == "faster" else ">= 1"
+            rows.append({"name": f"mask AP, {what} (one) / ours (both)", "value": ratio, "unit": "x", "target": target, "note": ""})
+    return [*rows, {"name": "COCO scores differ from pycocotools by", "value": difference, "unit": "points", "target": "0", "note": gap}]
 
 
 if __name__ == "__main__":

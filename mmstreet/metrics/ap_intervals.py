@@ -81,11 +81,14 @@ def _area(drawn: np.ndarray, hits: np.ndarray, counted: np.ndarray, truth: np.nd
     right = np.cumsum(drawn[:, places], 1, dtype=np.float64)
     precision = np.divide(right, seen, out=np.zeros_like(right), where=seen > 0)
     envelope = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
-    scores = np.full(len(drawn), np.nan)
-    for i in np.flatnonzero(truth > 0):
-        reached = np.searchsorted(right[i] / truth[i], RECALLS)
-        scores[i] = envelope[i, reached[reached < len(places)]].sum() / len(RECALLS)
-    return scores
+    drawn_truth = np.where(truth > 0, truth, np.nan)
+    recall = right / drawn_truth[:, None]
+    reached = np.empty((len(drawn), len(RECALLS)), np.intp)
+    for i, of_draw in enumerate(recall):
+        reached[i] = of_draw.searchsorted(RECALLS)
+    beyond = np.zeros((len(drawn), 1))
+    scores = np.take_along_axis(np.hstack([envelope, beyond]), reached, 1).sum(1) / len(RECALLS)
+    return np.where(truth > 0, scores, np.nan)
 
 
 def _mean(values: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mmstreet.deps import require
+from mmstreet.files.rle import counts_from_runs, runs_from_mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,20 +133,17 @@ def occluded_parts(masks: Sequence[dict], ranking: Sequence[int]) -> list[dict]:
 def encode_masks(masks: np.ndarray) -> list[dict]:
     """Encode masks, bool ``[N, H, W]``, as COCO run lengths.
 
-    pycocotools reads columns one after the other, and turning a whole mask that way costs more than encoding it; here only the part
-    around the object is turned.
+    pycocotools looks at every pixel of the image, in columns; here only the part around the object is turned and searched for runs.
     """
     coding = require("pycocotools.mask", extra="instances")
-    page = np.zeros(masks.shape[1:], np.uint8, order="F")
-    encoded = []
+    size_hw, encoded = masks.shape[1:], []
     for mask in masks:
         rows = np.flatnonzero(mask.any(1))
-        rows = slice(rows[0], rows[-1] + 1) if len(rows) else slice(0)
+        rows = slice(rows[0], rows[-1] + 1) if len(rows) else slice(0, 0)
         columns = np.flatnonzero(mask[rows].any(0))
-        columns = slice(columns[0], columns[-1] + 1) if len(columns) else slice(0)
-        page[rows, columns] = mask[rows, columns]
-        encoded.append(coding.encode(page))
-        page[rows, columns] = 0
+        columns = slice(columns[0], columns[-1] + 1) if len(columns) else slice(0, 0)
+        runs = runs_from_mask(mask[rows, columns], origin_xy=(columns.start, rows.start), size_hw=size_hw)
+        encoded.append(coding.frPyObjects({"size": list(size_hw), "counts": counts_from_runs(runs, size_hw).tolist()}, *size_hw))
     return encoded
 
 
