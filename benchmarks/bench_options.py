@@ -6,6 +6,7 @@ ways take turns, and a ratio is that of the medians. Compilation is done before,
 
 from __future__ import annotations
 
+import logging
 import statistics
 import time
 from collections.abc import Callable
@@ -32,6 +33,7 @@ OPTIONS = {
 
 def run(quick: bool = False) -> list[dict]:
     """Measure on the CPU; ``quick`` leaves compilation out."""
+    logging.disable(logging.INFO)  # mmengine lists the settings of every weight
     torch.set_num_threads(1)
     names = [name for name in OPTIONS if not (quick and "compile" in name)]
     rows = []

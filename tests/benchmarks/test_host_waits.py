@@ -44,7 +44,7 @@ def test_a_step_has_no_wait_of_ours(name):
     make = {
         "v3": lambda: gpu_training.config_step("deeplabv3_mini_v3", CPU, shrink=4),
         "CARB": lambda: gpu_training.carb_step(CPU),
-        "PixelNet": lambda: gpu_training.config_step("pixelnet_mini", CPU),
+        "PixelNet": lambda: gpu_training.config_step("pixelnet_mini", CPU, shrink=4),
         "metric update": lambda: gpu_training.metric_step(CPU),
     }[name]
     row = gpu_training.count_step(name, make, CPU)
