@@ -86,7 +86,8 @@ class YoloReader(Reader):
             FileNotFoundError: If there is none, or nobody knows where the images are.
         """
         root = Path(self.path).absolute()
-        found = [path for path in find_files(root, ".txt") if "labels" in (root / path).parent.parts] or find_files(root, ".txt")
+        files = find_files(root, ".txt")
+        found = [path for path in files if "labels" in Path(path).parent.parts] or files
         if not found:
             raise FileNotFoundError(f"no labels below {self.path}: expected *.txt files")
         inside: dict[Path, list[str]] = {}
@@ -163,11 +164,11 @@ class YoloWriter(Writer):
 
     def target(self, name: str) -> str:
         """Return the label file: images that differ only in their suffix have the same one."""
-        return f"labels/{PurePosixPath(name).with_suffix('.txt').as_posix()}"
+        return f"labels/{PurePosixPath(_inside(name)).with_suffix('.txt').as_posix()}"
 
     def picture_target(self, name: str) -> str:
         """Return where the image belongs."""
-        return f"images/{name}"
+        return f"images/{_inside(name)}"
 
     def render(self, image: ImageRecord, report: ConversionReport) -> tuple[str, str]:
         """Write the label file; return split and name of the image."""
@@ -179,7 +180,7 @@ class YoloWriter(Writer):
         write_bytes("".join(lines).encode(), path, durable=False)
         report.images_out += 1
         report.instances_out += len(instances)
-        return split_of(image), image.name
+        return split_of(image), _inside(image.name)
 
     def _render_lines(self, instance: InstanceRecord, image: ImageRecord, report: ConversionReport) -> Iterator[str]:
         (height, width), (x, y, w, h) = image.size_hw, instance.bbox
@@ -219,6 +220,12 @@ class YoloWriter(Writer):
             return "images"
         write_text("".join(f"./images/{name}\n" for name in names), Path(self.path) / f"{split}.txt")
         return f"{split}.txt"
+
+
+def _inside(name: str) -> str:
+    """Return a path without folders ``images`` and ``labels``: Ultralytics finds a label by the last ``images`` in its image's path."""
+    *folders, last = name.split("/")
+    return "/".join([*(folder for folder in folders if folder not in ("images", "labels")), last])
 
 
 def _split_parts(mask: np.ndarray) -> Iterator[np.ndarray]:

@@ -1,5 +1,7 @@
 """YOLO's folders as tools write them, and lines that are none."""
 
+import io
+
 import numpy as np
 import pytest
 import yaml
@@ -105,6 +107,17 @@ def test_data_yaml_names_the_splits_that_are_there(tmp_path, names, splits):
     assert found == splits
 
 
+def test_labels_lie_where_ultralytics_looks_for_them(tmp_path):
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 4)).save(picture, "PNG")
+    images = tuple(ImageRecord(name, (4, 8), {}, (), picture=picture.getvalue()) for name in ("images/10k/train/a.png", "labels/b.png"))
+    convert(MemoryReader(images), YoloWriter(tmp_path / "out", BDD100K_INS8), workers=1, progress=False, copy_images=True)
+    found = [str(path.relative_to(tmp_path)) for path in (tmp_path / "out").rglob("*.png")]
+    assert sorted(found) == ["out/images/10k/train/a.png", "out/images/b.png"]
+    for path in found:  # the last /images/ becomes /labels/
+        assert (tmp_path / "/labels/".join(path.rsplit("/images/", 1))).with_suffix(".txt").is_file()
+
+
 def test_splits_that_no_folder_tells_become_lists(tmp_path):
     images = tuple(ImageRecord(f"all/{i}.jpg", (4, 8), {}, (), split="val" if i == 1 else "train") for i in range(3))
     convert(MemoryReader(images), YoloWriter(tmp_path / "out", BDD100K_INS8), workers=1, progress=False)
@@ -112,6 +125,7 @@ def test_splits_that_no_folder_tells_become_lists(tmp_path):
     assert (found["train"], found["val"]) == ("train.txt", "val.txt")
     assert (tmp_path / "out/train.txt").read_text().split() == ["./images/all/0.jpg", "./images/all/2.jpg"]
     assert (tmp_path / "out/val.txt").read_text().split() == ["./images/all/1.jpg"]
+    assert [task.payload[0].name for task in YoloReader(tmp_path / "out", BDD100K_INS8, tmp_path).tasks()] == ["0.txt", "1.txt", "2.txt"]
 
 
 def test_names_that_are_none_are_refused(tmp_path):
