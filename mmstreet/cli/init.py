@@ -51,10 +51,12 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return its exit code."""
     args = parse_args(argv, prog)
-    from mmstreet.datasets.data_file import read_data_file
+    from mmstreet.datasets.data_file import is_data_file, read_data_file
     from mmstreet.datasets.data_text import write_data_file
     from mmstreet.datasets.join import join_data
 
+    if args.out.exists() and not is_data_file(args.out):
+        raise FileExistsError(f"'{args.out}' is there already and describes no data for mmstreet, so it is kept; choose another --out")
     if args.out.exists() and not args.overwrite:
         raise FileExistsError(f"'{args.out}' is there already; add --overwrite to replace it, or choose another --out")
     if args.join:

@@ -89,6 +89,10 @@ class Leases:
         """Return the results of this job's chunks that are done, by number; the work is complete when all are there."""
         return {number: json.loads((self.folder / self._done_name(number)).read_bytes()) for number in sorted(self._done())}
 
+    def is_complete(self) -> bool:
+        """Tell whether every chunk is done."""
+        return len(self._done()) == self.count
+
     def _take(self) -> int | None:
         while True:
             names = set(os.listdir(self.folder))

@@ -113,7 +113,7 @@ class SharedWork:
 
     def is_complete(self) -> bool:
         """Tell whether every chunk is done."""
-        return len(self._own if self._leases is None else self._leases.results()) == len(self.chunks)
+        return len(self._own) == len(self.chunks) if self._leases is None else self._leases.is_complete()
 
 
 def current_shard(environ: Mapping[str, str] | None = None) -> Shard:

@@ -120,11 +120,24 @@ def test_a_wrong_guess_is_one_edit_away(tmp_path, capsys):
 
 def test_a_file_that_is_there_is_kept(tmp_path, capsys):
     describe(tmp_path, published_sets.plain_ids)
-    (tmp_path / "data.yaml").write_text("mine")
+    before = (tmp_path / "data.yaml").read_text()
+    (tmp_path / "data.yaml").write_text(f"{before}# mine\n")
     assert main(["init", str(tmp_path / "set"), "--out", str(tmp_path / "data.yaml")]) == 1
     assert "is there already; add --overwrite" in capsys.readouterr().err
-    assert (tmp_path / "data.yaml").read_text() == "mine"
+    assert (tmp_path / "data.yaml").read_text() == f"{before}# mine\n"
     assert main(["init", str(tmp_path / "set"), "--out", str(tmp_path / "data.yaml"), "--overwrite"]) == 0
+    assert (tmp_path / "data.yaml").read_text() == before
+
+
+def test_the_data_yaml_of_yolo_is_never_replaced(tmp_path, capsys):
+    published_sets.yolo(tmp_path / "set")
+    path = (tmp_path / "set/dataset.yaml").rename(tmp_path / "set/data.yaml")
+    before = path.read_text()
+    assert main(["init", str(tmp_path / "set"), "--out", str(path), "--overwrite"]) == 1
+    assert "describes no data for mmstreet, so it is kept; choose another --out" in capsys.readouterr().err
+    assert path.read_text() == before
+    assert main(["init", str(tmp_path / "set"), "--out", str(tmp_path / "set/street.yaml"), "--workers", "1"]) == 0
+    assert read_data_file(tmp_path / "set/street.yaml").table.names == ("background", "car", "person")
 
 
 def test_a_folder_without_labels_is_refused_with_what_it_holds(tmp_path, capsys):
