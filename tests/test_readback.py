@@ -80,7 +80,7 @@ def test_the_metric_counts_the_same_on_a_device_and_names_the_file_one_batch_lat
         ]
 
     def make():
-        metric = StreetIoUMetric()
+        metric = StreetIoUMetric(by=["row"])
         metric.dataset_meta = {"classes": ("a", "b", "c", "d")}
         return metric
 
@@ -90,6 +90,7 @@ def test_the_metric_counts_the_same_on_a_device_and_names_the_file_one_batch_lat
         there.process({}, samples(*maps))
         assert not there.results
         assert there.evaluate(3) == here.evaluate(3)
+        assert there.report["slices"] == here.report["slices"]
         wrong = maps[0].clone()
         wrong[1, 3, 2] = 9
         there.process({}, samples(wrong, maps[1]))

@@ -16,7 +16,8 @@ from mmstreet.files.confusion_scores import compute_scores
 from mmstreet.files.image_confusions import FEW_PIXELS, ImageConfusions, bootstrap, interval
 from mmstreet.files.numbers import percent
 from mmstreet.formats.image_attributes import ImageAttributes
-from mmstreet.metrics.functional import confusion_matrix
+from mmstreet.metrics.functional import confusion_matrix, count_pairs
+from mmstreet.readback import Readback, on_host
 
 UNKNOWN = "unknown"
 ROWS = ("upper third", "middle third", "lower third")
@@ -80,11 +81,16 @@ class Slicer:
                 raise ValueError(f"by={name!r}: there is no such class; the scored classes are {', '.join(names)}")
 
     def measure(self, image: torch.Tensor | None, labels: torch.Tensor, preds: torch.Tensor, rules: Mapping) -> dict[str, object]:
-        """Measure one image, ``[3, H, W]``, and count the bands of its maps, ``[H, W]`` each, by the rules of ``confusion_matrix``."""
+        """Measure one image, ``[3, H, W]``, and count the bands of its maps, ``[H, W]`` each, by the rules of ``confusion_matrix``.
+
+        On an accelerator the counts are a :class:`~mmstreet.readback.Readback` of what ``count_pairs`` returns.
+        """
         measured: dict[str, object] = {name: MEASURES[name](image) for name in self.by if name in MEASURES}
         if ROW in self.by:
-            bands = [confusion_matrix(labels[rows], preds[rows], **rules) for rows in row_bands(len(labels))]
-            measured[ROW] = torch.stack(bands).cpu().numpy()
+            here = on_host(labels)
+            count = confusion_matrix if here else count_pairs
+            bands = torch.stack([count(labels[rows], preds[rows], **rules) for rows in row_bands(len(labels))])
+            measured[ROW] = bands.numpy() if here else Readback(bands)
         return measured
 
     def cut(self, images: ImageConfusions, measured: Sequence[Mapping], names: Sequence[str], *, scope: str) -> dict[str, list[Slice]]:
