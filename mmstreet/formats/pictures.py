@@ -25,15 +25,21 @@ def image_names(stems: Iterable[str], image_root: Path | None, suffix: str) -> l
         suffix: Ending of an image that is not there.
 
     Raises:
-        ValueError: If two images differ in their ending only.
+        ValueError: If two images that are asked for differ in their ending only.
     """
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     for path in walk_files(image_root) if image_root is not None else ():
         if PICTURE_NAME.search(path):
-            other = found.setdefault(_plain(PurePosixPath(path).with_suffix("").as_posix()), path)
-            if other != path:
-                raise ValueError(f"'{other}' and '{path}' in {image_root} have the same name but for their ending; remove or rename one")
-    return [found.get(_plain(stem), stem + suffix) for stem in stems]
+            found.setdefault(_plain(PurePosixPath(path).with_suffix("").as_posix()), []).append(path)
+    return [_choose(found.get(_plain(stem), [stem + suffix]), image_root) for stem in stems]
+
+
+def _choose(paths: list[str], image_root: Path | None) -> str:
+    """Return the image among files of one name: the only one, or the only JPEG, since label maps are PNG files."""
+    photos = [path for path in paths if path.lower().endswith((".jpg", ".jpeg"))] if len(paths) > 1 else paths
+    if len(photos) != 1:
+        raise ValueError(f"{' and '.join(map(repr, paths))} in {image_root} have the same name but for their ending; remove or rename one")
+    return photos[0]
 
 
 def _plain(name: str) -> str:

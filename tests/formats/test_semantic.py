@@ -66,3 +66,15 @@ def test_names_that_differ_in_capitals_are_noted(tmp_path):
     write_map(tmp_path / "in" / "A.png", [[2]])
     report = convert(SemanticReader(tmp_path / "in"), SemanticWriter(tmp_path / "out"), workers=1, progress=False)
     assert (report.images_out, report.notes) == (2, {"names differ in capitals only": 1})
+
+
+def test_images_beside_their_label_maps_are_told_from_them(tmp_path):
+    write_map(tmp_path / "a.png", [[1, 2]])
+    write_map(tmp_path / "b.png", [[1, 2]])
+    Image.new("RGB", (2, 1)).save(tmp_path / "a.jpg")
+    report = ConversionReport()
+    names = [image.name for image in read_images(SemanticReader(tmp_path, image_root=tmp_path), report)]
+    assert names == ["a.jpg", "b.png"]
+    Image.new("RGB", (2, 1)).save(tmp_path / "b.bmp")
+    with pytest.raises(ValueError, match=r"'b\.bmp' and 'b\.png' in .* have the same name but for their ending"):
+        SemanticReader(tmp_path, image_root=tmp_path).tasks()
