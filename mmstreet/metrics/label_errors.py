@@ -58,6 +58,8 @@ class LabelErrorMetric(BaseMetric):
 
     default_prefix = "label_errors"
     folder = "label_errors"
+    needs_scores = True
+    """``seg_logits`` of the samples are read."""
 
     def __init__(
         self,
