@@ -14,7 +14,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     """Read the command line."""
     parser = CommandParser(
         prog=prog,
-        description="Write one self-contained HTML page about a run: curves, scores per class, confusion, worst images, config, machine. "
+        description="Write one self-contained HTML page about a run: curves, scores per class, confusion, images, config, machine. "
         "Several work dirs are put side by side, with differences against the first.",
     )
     parser.add_argument("work_dirs", nargs="+", metavar="WORK_DIR", help="folder of a run, as training or testing left it")

@@ -140,8 +140,8 @@ def test_average_precision_has_curves_and_absent_classes_say_so(tmp_path):
     assert "Precision over recall at IoU 0.5" in reader.text
     assert "COCO protocol" in reader.text
     assert re.search(r"train\s+0\s+n/a\s+n/a", reader.text)
-    assert re.search(r"all 7 30.00 21.5–38.2 50.00", reader.text)
-    assert re.search(r"By weather the lowest AP first .*<i>snow</i> 3 7 12.50 7.5–17.5 50.00 clear 3 7 40.00", reader.text)
+    assert re.search(r"all 7 30.00 21.50–38.25 50.00", reader.text)
+    assert re.search(r"By weather the lowest AP first .*<i>snow</i> 3 7 12.50 7.50–17.50 50.00 clear 3 7 40.00", reader.text)
     assert "30.0 coco/AP 21.5 to 38.2" in reader.text
 
 
