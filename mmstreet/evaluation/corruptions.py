@@ -150,8 +150,9 @@ class _Work:
                 if keep_pictures and rank == number == 0:
                     self._write_pictures(cell, outputs[0])
                 self.metric.process(batch, [one.to_dict() for one in outputs])
-                total += sum(counts for _, counts, _ in self.metric.results)
-                self.metric.results.clear()
+        self.metric.flush()  # a GPU may still be counting the last batch
+        total += sum(counts for _, counts, _ in self.metric.results)
+        self.metric.results.clear()
         total = sum(all_gather_object(total))
         if rank == 0:
             write_json({"identity": self.identity, "confusion": total}, self.folder / cell.file)
