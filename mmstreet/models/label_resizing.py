@@ -24,8 +24,9 @@ from mmstreet.files.argmax import first_argmax
 _ROUNDING = 20 / 2**24
 """What rounding can move the difference of two scores by, per unit of the largest: of each of the two at most four roundings of float32 in
 torch's order of the sum and six in the one here."""
-_DENSE_FROM = 0.2
-"""From this share of disputed pixels on, resizing all of them takes less time."""
+_DENSE_FROM, _ENLARGED_FROM, _CLASSES_FROM = 0.2, 3, 8
+"""Resizing everything takes less time from this share of disputed pixels on, and below these numbers of new pixels for an old one and of
+classes."""
 
 _FEW, _SMALL = 4, 128
 """Of fewer channels torch rounds in another order. Up to this sum of height and width, and where channels lie last in memory, it takes
@@ -47,7 +48,8 @@ def label_resized(scores: Tensor, size_hw: tuple[int, int], *, align_corners: bo
     if scores.shape[1:] == size_hw:
         return first_argmax(scores.float().numpy())
     found = None
-    if scores.dtype == torch.float32 and scores.shape[1] * scores.shape[2] < size_hw[0] * size_hw[1]:
+    enlarged = size_hw[0] * size_hw[1] / (scores.shape[1] * scores.shape[2])
+    if scores.dtype == torch.float32 and enlarged > _ENLARGED_FROM and len(scores) >= _CLASSES_FROM:
         found = _label_by_borders(scores, size_hw, align_corners)
     return first_argmax(_resize(scores, size_hw, align_corners)) if found is None else found
 
