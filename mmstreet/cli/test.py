@@ -110,7 +110,7 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run the command and return its exit code."""
     args = parse_args(argv, prog)
-    from mmengine.dist import is_main_process
+    from mmengine.dist import barrier, is_main_process
 
     from mmstreet.cli.progress import shown_progress
     from mmstreet.cli.report import show_run
@@ -171,4 +171,5 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
                         run_corruptions(runner, kinds, out=out, quick=args.quick)
         if is_main_process():
             show_run(home or out)
+        barrier()  # torchrun ends all processes when one that has left early fails, and results would stay half written
     return 0
