@@ -148,6 +148,7 @@ def test_without_a_terminal_there_is_no_bar_and_verbose_shows_all(config, run, c
     quiet = capsys.readouterr()
     assert "training" not in quiet.err
     assert len(quiet.out.splitlines()) < 20
+    MMLogger._instance_dict.clear()  # two runs of one name in one second would share a logger
     run("train", config, "--verbose", "--work-dir", tmp_path / "again")
     assert "System environment:" in capsys.readouterr().out
 
@@ -155,6 +156,7 @@ def test_without_a_terminal_there_is_no_bar_and_verbose_shows_all(config, run, c
 def test_a_test_prints_the_whole_table(config, run, capsys, tmp_path):
     run("train", config)
     capsys.readouterr()
+    MMLogger._instance_dict.clear()
     run("test", config, tmp_path / "run")
     out = capsys.readouterr().out
     assert re.search(r"class +IoU   95 % interval", out)
@@ -162,6 +164,7 @@ def test_a_test_prints_the_whole_table(config, run, capsys, tmp_path):
     cfg = Config.fromfile(config)
     cfg.test_evaluator = dict(type="IoUMetric", iou_metrics=["mIoU"])
     cfg.dump(config)
+    MMLogger._instance_dict.clear()
     run("test", config, tmp_path / "run")
     assert "aAcc " in capsys.readouterr().out  # of a metric that is not ours, the scalars
 
