@@ -11,8 +11,8 @@ from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from mmstreet.files.label_ids import check_label_ids
 from mmstreet.metrics.calibration import CalibrationCounts, calibration_scores, count_calibration, predicted_ids, reliability, risk_coverage
+from mmstreet.metrics.scored_sample import read_scored_sample
 from mmstreet.registry import METRICS
 
 _UNITS = {"Brier": 1, "NLL": 1}
@@ -74,14 +74,9 @@ class CalibrationMetric(BaseMetric):
         """
         for sample in data_samples:
             image = str(sample.get("img_path") or f"image {self._seen}")
-            logits = sample["seg_logits"]["data"] if "seg_logits" in sample else None
-            if logits is None or len(logits) < 2:
-                raise ValueError(
-                    f"{image} has no scores of two or more classes; calibration needs a semantic model with one channel per class"
-                )
-            labels = sample["gt_sem_seg"]["data"].reshape(logits.shape[1:]).to(logits.device, torch.int64)
-            background = tuple((self.dataset_meta or {}).get("classes") or ())[len(logits) :] == ("background",)
-            check_label_ids(labels, num_classes=len(logits) + background, ignore_index=self.ignore_index)
+            logits, labels = read_scored_sample(
+                sample, image, meta=self.dataset_meta, ignore_index=self.ignore_index, purpose="calibration needs"
+            )
             flat, labels = logits.flatten(1), labels.where(labels != self.ignore_index, -1).flatten()
             if not (flat.sum().isfinite() or flat[:, (labels >= 0) & (labels < len(flat))].isfinite().all()):
                 raise ValueError(f"{image}: the model gives scores that are infinite or not a number")

@@ -13,9 +13,9 @@ from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from mmstreet.files.label_ids import check_label_ids
 from mmstreet.files.tables import markdown_table
 from mmstreet.metrics.disagreements import Disagreements, Ranking, find_disagreements
+from mmstreet.metrics.scored_sample import read_scored_sample
 from mmstreet.registry import METRICS
 
 PRINTED = 10
@@ -102,15 +102,8 @@ class LabelErrorMetric(BaseMetric):
         """
         for sample in data_samples:
             image = str(sample.get("img_path") or f"image {self._seen}")
-            logits = sample["seg_logits"]["data"] if "seg_logits" in sample else None
-            if logits is None or len(logits) < 2:
-                raise ValueError(
-                    f"{image} has no scores of two or more classes; errors in labels need a semantic model with one channel per class"
-                )
-            labels = sample["gt_sem_seg"]["data"].reshape(logits.shape[1:]).to(logits.device, torch.int64)
-            background = self._names[len(logits) :] == ("background",)
-            check_label_ids(
-                labels, num_classes=len(logits) + background, ignore_index=self.ignore_index, where=sample.get("seg_map_path") or image
+            logits, labels = read_scored_sample(
+                sample, image, meta=self.dataset_meta, ignore_index=self.ignore_index, purpose="errors in labels need"
             )
             self._take_last()
             preds = sample["pred_sem_seg"]["data"].reshape(labels.shape).to(logits.device, torch.int64)
