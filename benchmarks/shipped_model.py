@@ -20,6 +20,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.thin_variants import THIN
 from mmstreet.datasets.layouts import LAYOUTS
@@ -40,12 +41,12 @@ LICENCE = "weights for research only, as CamVid's terms ask; ImageNet weights th
 NOT_FOR = "driving, steering, warning or any other use in which an error can harm someone; commercial products"
 
 
-def score(model, data: Path) -> tuple[np.ndarray, list[float]]:
+def score(model, data: Path, *, every: int = 1) -> tuple[np.ndarray, list[float]]:
     """Count confusions per frame, int64 ``[N, C, C]``, and the processor seconds of each frame from array to labels."""
     layout = LAYOUTS["camvid11"]
     table = get_table(layout.table)
     counts, seconds = [], []
-    for pair in list_pairs(data, layout, "val"):
+    for pair in list_pairs(data, layout, "val")[::every]:
         image = read_image(pair.image_path)[..., ::-1]  # RGB
         start = time.process_time()
         (labels,) = model.predict_labels([image])
@@ -61,6 +62,13 @@ def iou(confusion: np.ndarray) -> np.ndarray:
     """IoU per class in per cent, ``[..., C]``, of confusions ``[..., C, C]``."""
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
     return 100 * right / (confusion.sum(-1) + confusion.sum(-2) - right)
+
+
+def multiply_adds(model: torch.nn.Module, size_hw: tuple[int, int]) -> int:
+    """Count the multiply-adds of convolutions and matrix products for one image."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.decode_head(model.extract_feat(torch.zeros(1, 3, *size_hw)))
+    return counter.get_total_flops() // 2
 
 
 def main() -> None:
@@ -91,6 +99,7 @@ def main() -> None:
         "palette": [list(map(int, row)) for row in exported.palette],
         "mean": exported.metadata["mean"],
         "std": exported.metadata["std"],
+        "multiply_adds": multiply_adds(model.model, (576, 768)),
         "parameters": sum(value.numel() for value in model.model.parameters()),
         "scores": {"CamVid val mIoU": round(float(classes.mean()), 2)},
         "interval_95": [round(float(x), 2) for x in np.percentile(resampled, (2.5, 97.5))],
