@@ -242,8 +242,12 @@ def _replace_hook(cfg: Config, hook: dict) -> None:
 
 
 def _leave_process_group() -> None:
-    """A process that ends with its group open may be aborted by a thread of the backend that still runs, after all its work is done."""
+    """A process that ends while threads of the backend still run may be aborted by one of them, after all its work is done.
+
+    The model holds the group and with it the threads, and the model is in cycles of references: they are collected first.
+    """
     if torch.distributed.is_initialized():
+        gc.collect()
         torch.distributed.destroy_process_group()
 
 
