@@ -130,7 +130,7 @@ def read_runs(args: argparse.Namespace) -> list[dict]:
 
 
 def make_table(runs: Sequence[Mapping]) -> str:
-    """Lay out mean ± standard deviation over the seeds, one line per run; gains of thin classes are over the baseline's same seeds."""
+    """Lay out mean ± standard deviation over the runs of each kind, a line each; gains of thin classes are as in :func:`gains_of_thin`."""
     by_run: dict[str, list[Mapping]] = {}
     for run in runs:
         by_run.setdefault(run["run"], []).append(run)
@@ -142,20 +142,25 @@ def make_table(runs: Sequence[Mapping]) -> str:
             gain = _spread(gains[name], "+") if name in gains else None
             text = CHANGES[name].text if name in CHANGES else " + ".join(by_run[name][0]["changes"])
             rows.append([name, str(len(by_run[name])), gain, *map(_spread, values.values()), text])
-    return markdown_table(["run", "seeds", "thin four, gain", *COLUMNS, "change"], rows)
+    return markdown_table(["run", "runs", "thin four, gain", *COLUMNS, "change"], rows)
 
 
 def gains_of_thin(runs: Sequence[Mapping]) -> dict[str, list[float]]:
-    """Return, by run, how much better its thin classes are than the baseline's, one number for each seed that both have.
+    """Return, by run, how much better its thin classes are than the baseline's, a number for each run whose baseline ran alike.
 
-    A seed draws the same first weights and images for all runs: the baseline alone moves by 5 points between seeds.
+    A seed draws the same first weights and images for all runs, and the baseline alone moves by 5 points between seeds: a run is compared
+    with the baseline of its seed, and of its machine, since machines round differently and a training makes much of it.
     """
-    thin: dict[str, dict[int, float]] = {}
+    base = {_draw(run): run["metrics"]["thin"] for run in runs if run["run"] == BASELINE}
+    gains: dict[str, list[float]] = {}
     for run in runs:
-        thin.setdefault(run["run"], {})[run["seed"]] = run["metrics"]["thin"]
-    base = thin.get(BASELINE, {})
-    gains = {name: [value - base[seed] for seed, value in values.items() if seed in base] for name, values in thin.items()}
-    return {name: values for name, values in gains.items() if values and name != BASELINE}
+        if run["run"] != BASELINE and _draw(run) in base:
+            gains.setdefault(run["run"], []).append(run["metrics"]["thin"] - base[_draw(run)])
+    return gains
+
+
+def _draw(run: Mapping) -> tuple[int, str, str]:
+    return run["seed"], run["machine"]["GPU"], run["machine"]["processor"]
 
 
 def _spread(values: Sequence[float], sign: str = "") -> str:

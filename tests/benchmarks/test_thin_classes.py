@@ -65,18 +65,14 @@ def test_the_best_of_each_slot_that_helps_is_taken():
 
 
 def test_the_table_has_mean_and_spread_over_the_seeds():
-    def run(name, seed, value):
+    def run(name, seed, value, gpu="none"):
         metrics = {key: value for key in ("mIoU", "thin", *(f"IoU/{thin}" for thin in THIN), "boundary_IoU", "ECE")}
-        return dict(run=name, seed=seed, changes=[name], metrics=metrics)
+        return dict(run=name, seed=seed, changes=[name], metrics=metrics, machine=dict(GPU=gpu, processor="a CPU"))
 
-    rows = make_table([run(BASELINE, 0, 10.0), run(BASELINE, 1, 14.0), run("ema", 1, 15.0)]).splitlines()
-    assert [cell.strip() for cell in rows[2].split("|")[1:5]] == [BASELINE, "2", "n/a", "12.00 ± 2.83"]  # (14 - 10) / sqrt 2
-    assert [cell.strip() for cell in rows[3].split("|")[1:5]] == [
-        "ema",
-        "1",
-        "+1.00",
-        "15.00",
-    ]  # against the same seed, not against the mean
+    runs = [run(BASELINE, 0, 10.0), run(BASELINE, 1, 14.0), run("ema", 1, 15.0), run("ema", 1, 20.0, "a GPU")]
+    first, second = ([cell.strip() for cell in row.split("|")[1:5]] for row in make_table(runs).splitlines()[2:])
+    assert first == [BASELINE, "2", "n/a", "12.00 ± 2.83"]  # (14 - 10) / sqrt 2
+    assert second == ["ema", "2", "+1.00", "17.50 ± 3.54"]  # against the same seed on the same machine, not against the mean
 
 
 def test_calibration_is_confidence_against_hits():
