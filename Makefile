@@ -78,7 +78,7 @@ doctor: $(VENV)/.ready
 	$(PY) -m mmstreet doctor
 
 bench: $(VENV)/.ready
-	$(VENV)/bin/python -m pip install -q --no-deps segmentation-models-pytorch
+	$(VENV)/bin/python -m pip install -q --no-deps segmentation-models-pytorch faster-coco-eval
 	$(PY) -m benchmarks
 
 reproduce-mini: data/mini/.done
