@@ -20,13 +20,13 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import nn
 
+from benchmarks import gpu_parity
 from benchmarks.host_waits import HostWait, as_on_device, cpu_waits, cuda_waits
 from benchmarks.tiny_clip import save_tiny_clip
 from mmstreet.engine.hooks.device import DeviceHook
 from mmstreet.engine.hooks.finite_loss import FiniteLossHook
 from mmstreet.engine.launch import load_config
 from mmstreet.labels import get_table
-from mmstreet.metrics.semantic import StreetIoUMetric
 from mmstreet.models.text_embeddings import save_text_embeddings
 from mmstreet.predict.inference import build_model
 
@@ -145,12 +145,13 @@ def _measure_config(name: str, device: torch.device, *, quick: bool) -> list[dic
 
 
 def count_waits(device: torch.device) -> Iterator[Callable[[], list[dict]]]:
-    """Give one job per kind of step: its waits for the device, ours and those of the packages below."""
+    """Give one job per kind of step, loss and metric: its waits for the device, ours and those of the packages below."""
     for what, make in (
         ("v3", lambda: config_step("deeplabv3_bdd_v3", device, shrink=8)),
         ("CARB", lambda: carb_step(device)),
         ("PixelNet", lambda: config_step("pixelnet_mini", device)),
-        ("metric update", lambda: metric_step(device)),
+        *((kind.__name__, lambda kind=kind: gpu_parity.loss_step(kind, device)) for kind in gpu_parity.loss_kinds()),
+        *((kind.__name__, lambda kind=kind: gpu_parity.metric_step(kind, device)) for kind in gpu_parity.metric_kinds()),
     ):
         yield lambda what=what, make=make: [count_step(what, make, device)]
 
@@ -218,17 +219,6 @@ def carb_step(device: torch.device) -> tuple[Callable[[], None], list[torch.Tens
     shown[:6] = True
     step, tensors = training_step(model, wrapper, random_batch(2, (128, 256), len(table), img_label=shown))
     return step, [*tensors, *teacher.parameters(), *teacher.buffers()]
-
-
-def metric_step(device: torch.device) -> tuple[Callable[[], None], list[torch.Tensor]]:
-    """Return the update of the semantic metric by four images."""
-    table = get_table("bdd100k_sem19")
-    metric = StreetIoUMetric()
-    metric.dataset_meta = {"classes": table.names}
-    rng = torch.Generator().manual_seed(0)
-    maps = torch.randint(len(table), (2, 4, 1, 180, 320), generator=rng).to(device)
-    samples = [dict(img_path="", pred_sem_seg=dict(data=pred), gt_sem_seg=dict(data=truth)) for pred, truth in zip(*maps)]
-    return lambda: metric.process({}, samples), [maps]
 
 
 def _finish(device: torch.device) -> None:

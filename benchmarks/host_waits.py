@@ -30,6 +30,7 @@ _OPS = {
     "unique_consecutive",
     "bincount",
     "allclose",
+    "_linalg_check_errors",
 }
 
 

@@ -2,12 +2,17 @@
 
 import copy
 import pickle
+from contextlib import nullcontext
 
 import pytest
 import torch
 
 from benchmarks.host_waits import as_on_device
+from mmstreet.labels import STREET6
 from mmstreet.losses.modules import FocalDiceLoss, TverskyLoss
+from mmstreet.losses.thin_losses import LovaszSoftmaxLoss, SoftJaccardLoss
+from mmstreet.metrics.confidence import CalibrationMetric
+from mmstreet.metrics.dangerous_confusions import DangerousConfusionMetric
 from mmstreet.metrics.semantic import StreetIoUMetric
 from mmstreet.readback import Readback, Watch, check_later, to_device
 
@@ -50,7 +55,7 @@ def test_a_copy_waits_for_nothing(again):
         watch.read()
 
 
-@pytest.mark.parametrize("kind", [FocalDiceLoss, TverskyLoss])
+@pytest.mark.parametrize("kind", [FocalDiceLoss, TverskyLoss, LovaszSoftmaxLoss, SoftJaccardLoss])
 def test_a_stray_label_says_the_same_on_a_device_one_step_later(kind):
     logits, labels = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0)), torch.zeros(2, 4, 5, dtype=torch.int64)
     stray = labels.clone()
@@ -99,6 +104,61 @@ def test_the_metric_counts_the_same_on_a_device_and_names_the_file_one_batch_lat
         there.process({}, samples(maps[0], torch.where(wrong == 9, -3, maps[1])))
         with pytest.raises(ValueError, match=r"1\.jpg: the prediction holds the negative id -3"):
             there.flush()
+
+
+@pytest.mark.parametrize("kind", [TverskyLoss, LovaszSoftmaxLoss, SoftJaccardLoss])
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_loss_and_its_gradient_are_the_same_on_a_device(kind, ignored):
+    rng = torch.Generator().manual_seed(0)
+    logits, labels = torch.randn(2, 5, 6, 7, generator=rng, dtype=torch.float64), torch.randint(4, (2, 6, 7), generator=rng)
+    labels[:, :2], labels[labels == 1] = 255, 2  # classes 1 and 4 do not occur
+    labels = torch.full_like(labels, 255) if ignored else labels
+    logits[:, :, :2] = torch.nan  # ignored pixels may hold anything
+    found = []
+    for place in (nullcontext(), as_on_device()):
+        leaf = logits.clone().requires_grad_()
+        with place:
+            value = kind()(leaf, labels)
+            value.backward()
+        found.append((value.detach(), leaf.grad))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-12, atol=1e-14)
+    assert found[0][1].isfinite().all()
+
+
+@pytest.mark.parametrize(("kind", "settings"), [(CalibrationMetric, dict(temperature=2.0, fit_pixels=7)), (DangerousConfusionMetric, {})])
+def test_a_metric_of_scores_or_objects_says_the_same_on_a_device(kind, settings):
+    rng = torch.Generator().manual_seed(0)
+    samples = []
+    for i in range(4):
+        logits = 3 * torch.randn(6, 30, 40, generator=rng).repeat_interleave(4, 1)
+        labels = torch.randint(6, (1, 20, 10), generator=rng).repeat_interleave(6, 1).repeat_interleave(4, 2)
+        labels[:, :7] = 255
+        maps = dict(seg_logits=dict(data=logits), pred_sem_seg=dict(data=logits.argmax(0)[None]), gt_sem_seg=dict(data=labels))
+        samples.append(dict(img_path=f"{i}.jpg", **maps))
+
+    def make():
+        metric = kind(**settings)
+        metric.dataset_meta = STREET6.metainfo
+        return metric
+
+    here, there = make(), make()
+    here.process({}, samples)
+    expected = here.evaluate(4)
+    wrong = samples[1]["gt_sem_seg"]["data"].clone()
+    wrong[0, 33, 2] = 9
+    broken = [{**samples[1], "gt_sem_seg": dict(data=wrong)}]
+    with pytest.raises(ValueError, match=r"1\.jpg.* label id 9 .* y=\d+, x=2|label id 9 in 1\.jpg") as at_once:
+        make().process({}, broken)
+    with as_on_device():
+        there.process({}, samples[:3])
+        there.process({}, samples[3:])
+        assert there.evaluate(4) == pytest.approx(expected, rel=1e-6)
+        if settings:
+            assert all(torch.equal(a, b) for a, b in zip(there.sample, here.sample))
+        there.process({}, broken)
+        with pytest.raises(ValueError, match="label id 9") as later:
+            there.process({}, samples[:1])
+        assert str(later.value) == str(at_once.value)
 
 
 def test_small_tensors_move():

@@ -83,8 +83,8 @@ def check_stray(labels: Tensor, any_stray: Tensor, *, num_classes: int, ignore_i
     check_later(any_stray, lambda: check_label_ids(labels, num_classes=num_classes, ignore_index=ignore_index))
 
 
-def select_valid(logits: Tensor, labels: Tensor, pixel_weight: Tensor | None = None, *, ignore_index: int = 255) -> tuple[Tensor, ...]:
-    """Take the valid pixels of a batch out of their images.
+def flatten_pixels(logits: Tensor, labels: Tensor, pixel_weight: Tensor | None = None, *, ignore_index: int = 255) -> tuple[Tensor, ...]:
+    """Lay the pixels of a batch side by side. Ignored ones stay and count 0 times: how many there are, only the device knows.
 
     Args:
         logits: Raw scores, float ``[B, C, H, W]``, or ``[B, C, N]`` for sampled pixels.
@@ -93,7 +93,8 @@ def select_valid(logits: Tensor, labels: Tensor, pixel_weight: Tensor | None = N
         ignore_index: Label of the pixels that give neither loss nor gradient.
 
     Returns:
-        ``log_probs [P, C]``, float32 (float64 for float64 logits); ``targets [P]``, int64; ``counts [P]``.
+        ``log_probs [P, C]``, float32 (float64 for float64 logits), without gradient at ignored pixels; ``targets [P]``, int64, some class
+        at ignored pixels; ``counts [P]``.
 
     Raises:
         ValueError: If shapes or label ids are not as above.
@@ -101,9 +102,15 @@ def select_valid(logits: Tensor, labels: Tensor, pixel_weight: Tensor | None = N
     check_shapes(logits, labels)
     check_pixel_weight(labels, pixel_weight)
     targets, valid = split_ignored(labels, num_classes=logits.shape[1], ignore_index=ignore_index)
-    log_probs = F.log_softmax(logits.movedim(1, -1)[valid].to(loss_dtype(logits)), 1)
-    counts = torch.ones_like(log_probs[:, 0]) if pixel_weight is None else pixel_weight[valid].to(log_probs)
-    return log_probs, targets[valid], counts
+    scores = logits.to(loss_dtype(logits)).masked_fill(~valid[:, None], 0)  # they may hold anything, infinities too
+    log_probs = F.log_softmax(scores.movedim(1, -1).flatten(0, -2), 1)
+    counts = valid.to(log_probs) if pixel_weight is None else torch.where(valid, pixel_weight, 0).to(log_probs)
+    return log_probs, targets.flatten(), counts.flatten()
+
+
+def one_hot(targets: Tensor, num_classes: int, dtype: torch.dtype) -> Tensor:
+    """Return 1 at the class of each pixel and 0 elsewhere, ``[..., C]``; unlike ``F.one_hot`` it does not look for wrong ids."""
+    return (targets[..., None] == torch.arange(num_classes, device=targets.device)).to(dtype)
 
 
 def loss_dtype(logits: Tensor) -> torch.dtype:
@@ -112,8 +119,8 @@ def loss_dtype(logits: Tensor) -> torch.dtype:
 
 
 def class_sums(log_probs: Tensor, targets: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Sum over valid pixels, ``[C]`` each: probability of the right class, probability of the class anywhere, pixels of the class."""
-    truth = F.one_hot(targets, log_probs.shape[1]) * counts[:, None]
+    """Sum over pixels, ``[C]`` each: probability of the right class, probability of the class anywhere, pixels of the class."""
+    truth = one_hot(targets, log_probs.shape[1], counts.dtype) * counts[:, None]
     probs = log_probs.exp()
     return (probs * truth).sum(0), (probs * counts[:, None]).sum(0), truth.sum(0)
 
@@ -171,15 +178,14 @@ def focal_dice_loss(
         tensor(1.0265)
     """
     weights = check_focal_dice(logits, class_weight, gamma=gamma, dice_weight=dice_weight, eps=eps)
-    log_probs, targets, counts = select_valid(logits, labels, pixel_weight, ignore_index=ignore_index)
+    log_probs, targets, counts = flatten_pixels(logits, labels, pixel_weight, ignore_index=ignore_index)
     log_p = log_probs.gather(1, targets[:, None])[:, 0]
     miss = (1 - log_p.exp()).clamp_min(torch.finfo(log_p.dtype).tiny)  # where gamma < 1 the slope at 0 is infinite
     focal = -(counts * weights[targets] * miss**gamma * log_p).sum() / _or_one(counts.sum())
 
     overlap, predicted, present = class_sums(log_probs, targets, counts)
-    scored = (present > 0) & (weights > 0)
-    dice = (2 * overlap + eps)[scored] / (predicted + present + eps)[scored]
-    return focal + dice_weight * (1 - dice).sum() / _or_one(scored.sum())
+    dice = (2 * overlap + eps) / _or_one(predicted + present + eps)
+    return focal + dice_weight * mean_of(1 - dice, (present > 0) & (weights > 0))
 
 
 def check_focal_dice(logits: Tensor, class_weight: Tensor | Sequence[float] | None, **at_least_zero: float) -> Tensor:
@@ -236,11 +242,14 @@ def tversky_loss(
     for name, value in (("alpha", alpha), ("beta", beta), ("eps", eps)):
         if not value >= 0:
             raise ValueError(f"{name} must be >= 0, got {value}")
-    sums = class_sums(*select_valid(logits, labels, pixel_weight, ignore_index=ignore_index))
-    occurs = sums[2] > 0
-    hit, predicted, present = (x[occurs] for x in sums)
-    index = (hit + eps) / (hit + alpha * (predicted - hit) + beta * (present - hit) + eps)
-    return (1 - index).sum() / _or_one(occurs.sum())
+    hit, predicted, present = class_sums(*flatten_pixels(logits, labels, pixel_weight, ignore_index=ignore_index))
+    size = hit + alpha * (predicted - hit) + beta * (present - hit) + eps
+    return mean_of(1 - (hit + eps) / _or_one(size), present > 0)
+
+
+def mean_of(losses: Tensor, counted: Tensor) -> Tensor:
+    """Average the losses of the classes that count, ``[C]`` both; 0 if none does."""
+    return torch.where(counted, losses, 0).sum() / _or_one(counted.sum())
 
 
 def _or_one(total: Tensor) -> Tensor:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from mmstreet.losses.functional import check_pixel_weight, loss_dtype, select_valid
+from mmstreet.losses.functional import check_pixel_weight, flatten_pixels, loss_dtype, mean_of, one_hot
+from mmstreet.readback import on_host
 
 
 def lovasz_softmax_loss(logits: Tensor, labels: Tensor, *, ignore_index: int = 255, pixel_weight: Tensor | None = None) -> Tensor:
@@ -27,23 +27,27 @@ def lovasz_softmax_loss(logits: Tensor, labels: Tensor, *, ignore_index: int = 2
     Raises:
         ValueError: If shapes or label ids are not as above.
     """
-    log_probs, targets, counts = select_valid(logits, labels, pixel_weight, ignore_index=ignore_index)
+    log_probs, targets, counts = flatten_pixels(logits, labels, pixel_weight, ignore_index=ignore_index)
     probs, losses = log_probs.exp(), []
-    for c in targets[counts > 0].unique().tolist():
+    present = torch.stack([((targets == c) & (counts > 0)).any() for c in range(logits.shape[1])])
+    for c in range(logits.shape[1]):
         hits = (targets == c).to(probs.dtype)
         errors = (hits - probs[:, c]).abs()
-        order = errors.detach().argsort(descending=True)
+        if on_host(present) and not present[c]:
+            losses.append(log_probs[:0].sum())
+            continue
+        order = errors.detach().argsort(descending=True, stable=True)
         steps = torch.empty_like(hits)
         steps[order] = _jaccard_steps(hits[order], counts[order])
         losses.append((errors * steps).sum())  # autocast would run a dot product in half precision
-    return torch.stack(losses).mean() if losses else logits.sum() * 0
+    return mean_of(torch.stack(losses), present)
 
 
 def _jaccard_steps(hits: Tensor, counts: Tensor) -> Tensor:
-    """Return how much each pixel adds to the Jaccard loss, in the order of the errors, ``[N]``."""
+    """Return how much each pixel adds to the Jaccard loss, in the order of the errors, ``[N]``; a class without a pixel adds nothing."""
     inside, outside = hits * counts, (1 - hits) * counts
     total = inside.sum()
-    jaccard = 1 - (total - inside.cumsum(0)) / (total + outside.cumsum(0))
+    jaccard = 1 - (total - inside.cumsum(0)) / (total + outside.cumsum(0)).clamp_min(torch.finfo(hits.dtype).tiny)
     return torch.cat([jaccard[:1], jaccard.diff()])
 
 
@@ -78,8 +82,8 @@ def soft_jaccard_loss(
     if labels.is_floating_point():
         probs, targets, counts = _soft_pixels(logits, labels, pixel_weight)
     else:
-        log_probs, ids, counts = select_valid(logits, labels, pixel_weight, ignore_index=ignore_index)
-        probs, targets = log_probs.exp(), F.one_hot(ids, logits.shape[1]).to(log_probs.dtype)
+        log_probs, ids, counts = flatten_pixels(logits, labels, pixel_weight, ignore_index=ignore_index)
+        probs, targets = log_probs.exp(), one_hot(ids, logits.shape[1], log_probs.dtype)
     counts = counts[:, None]
     present = (counts * targets).sum(0) > 0
     difference = (counts * (probs - targets).abs()).sum(0)
@@ -89,15 +93,15 @@ def soft_jaccard_loss(
     else:
         product = (counts * probs * targets).sum(0)
         overlap = product / (product + difference).clamp_min(torch.finfo(probs.dtype).tiny)
-    return (1 - overlap)[present].mean() if present.any() else logits.sum() * 0
+    return mean_of(1 - overlap, present)
 
 
 def _soft_pixels(logits: Tensor, shares: Tensor, pixel_weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Return probabilities and soft labels ``[N, C]`` of the pixels that have a label, and how often each counts ``[N]``."""
+    """Return probabilities and soft labels of all pixels, ``[P, C]``, and how often each counts ``[P]``; without a label 0 times."""
     if shares.shape != logits.shape:
         raise ValueError(f"soft labels must be shaped as the logits, {list(logits.shape)}, got {list(shares.shape)}")
     valid = shares.sum(1) > 0
     check_pixel_weight(valid, pixel_weight)
-    probs, targets = (x.movedim(1, -1)[valid].to(loss_dtype(logits)) for x in (logits, shares))
-    counts = torch.ones_like(probs[:, 0]) if pixel_weight is None else pixel_weight[valid].to(probs)
-    return probs.softmax(1), targets, counts
+    scores, targets = (x.to(loss_dtype(logits)).masked_fill(~valid[:, None], 0).movedim(1, -1).flatten(0, -2) for x in (logits, shares))
+    counts = valid.to(scores) if pixel_weight is None else torch.where(valid, pixel_weight, 0).to(scores)
+    return scores.softmax(1), targets, counts.flatten()

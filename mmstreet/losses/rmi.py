@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmstreet.losses.functional import check_shapes, split_ignored
+from mmstreet.losses.functional import check_shapes, one_hot, split_ignored
+from mmstreet.readback import check_later
 
 
 def rmi_loss(
@@ -46,12 +47,11 @@ def rmi_loss(
     check_shapes(logits, labels)
     num_classes = logits.shape[1]
     targets, valid = split_ignored(labels, num_classes=num_classes, ignore_index=ignore_index)
-    if not valid.any():
-        return logits.sum() * 0
-    scores = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    hits = F.one_hot(targets, num_classes).permute(0, 3, 1, 2).to(scores.dtype)
+    scores = logits.to(torch.promote_types(logits.dtype, torch.float32)).masked_fill(~valid[:, None], 0)
+    hits = one_hot(targets, num_classes, scores.dtype).permute(0, 3, 1, 2)
     mask = valid[:, None].to(scores.dtype)
-    bce = (F.binary_cross_entropy_with_logits(scores, hits, reduction="none") * mask).sum() / valid.sum() / num_classes
+    pixels = valid.sum()
+    bce = (F.binary_cross_entropy_with_logits(scores, hits, reduction="none") * mask).sum() / pixels.clamp_min(1) / num_classes
     truth, probs = (F.avg_pool2d(x * mask, pool) if pool > 1 else x * mask for x in (hits, scores.sigmoid()))
     if min(truth.shape[2:]) < radius_px:
         raise ValueError(f"maps of {list(logits.shape[2:])} pooled by {pool} are smaller than a neighbourhood of {radius_px}")
@@ -59,11 +59,23 @@ def rmi_loss(
     y, p = (x - x.mean(3, keepdim=True) for x in (y, p))
     ridge = eps * torch.eye(radius_px**2, dtype=torch.float64, device=logits.device)
     cov_yy, cov_pp, cov_yp = (a @ b.transpose(2, 3) / y.shape[3] for a, b in ((y, y), (p, p), (y, p)))
-    explained = cov_yp @ torch.cholesky_solve(cov_yp.transpose(2, 3), torch.linalg.cholesky(cov_pp + ridge))
-    factor = torch.linalg.cholesky(cov_yy - explained + ridge)
+    explained = cov_yp @ torch.cholesky_solve(cov_yp.transpose(2, 3), _cholesky(cov_pp + ridge))
+    factor = _cholesky(cov_yy - explained + ridge)
     half_log_det = factor.diagonal(dim1=2, dim2=3).log().sum(2)
     rmi = (half_log_det / radius_px**2).sum(1).mean().to(scores.dtype)
-    return bce_weight * bce + (1 - bce_weight) * rmi
+    return torch.where(pixels > 0, bce_weight * bce + (1 - bce_weight) * rmi, 0)
+
+
+def _cholesky(matrices: Tensor) -> Tensor:
+    """Factor matrices without waiting for the device to say whether they are positive; one that is not gives nan meanwhile."""
+    factors, failed = torch.linalg.cholesky_ex(matrices)
+    failed = (failed > 0)[..., None, None]
+    check_later((failed & matrices.detach().isfinite()).flatten(-2).all(-1).any(), _refuse_matrices)
+    return torch.where(failed, torch.nan, factors)
+
+
+def _refuse_matrices() -> None:
+    raise ValueError("a covariance matrix of RMI is not positive definite; take an eps larger than this one")
 
 
 def _neighbourhoods(maps: Tensor, side: int) -> Tensor:

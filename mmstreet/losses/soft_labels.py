@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmstreet.losses.functional import check_focal_dice, check_shapes, loss_dtype, split_ignored
+from mmstreet.losses.functional import check_focal_dice, check_shapes, loss_dtype, one_hot, split_ignored
 
 
 def class_shares(labels: Tensor, *, num_classes: int, cell_px: int, ignore_index: int = 255) -> tuple[Tensor, Tensor]:
@@ -26,14 +27,13 @@ def class_shares(labels: Tensor, *, num_classes: int, cell_px: int, ignore_index
         ValueError: If a label id is not as above, or ``cell_px`` is below 1.
 
     Example:
-        >>> import torch
         >>> shares, valid = class_shares(torch.tensor([[[0, 1], [1, 255]]]), num_classes=2, cell_px=2)
         >>> shares.flatten(), valid.flatten()
         (tensor([0.3333, 0.6667]), tensor([3.]))
     """
     targets, mask = split_ignored(labels, num_classes=num_classes, ignore_index=ignore_index)
-    hits = F.one_hot(targets, num_classes).permute(0, 3, 1, 2) * mask[:, None]
-    counts = _cell_sums(hits.float(), cell_px)
+    hits = one_hot(targets, num_classes, torch.float32).permute(0, 3, 1, 2) * mask[:, None]
+    counts = _cell_sums(hits, cell_px)
     valid = counts.sum(1)
     return counts / valid.clamp_min(1)[:, None], valid
 

@@ -11,8 +11,9 @@ from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from mmstreet.metrics.calibration import CalibrationCounts, calibration_scores, count_calibration, predicted_ids, reliability, risk_coverage
+from mmstreet.metrics.calibration import CalibrationCounts, calibration_scores, pack_calibration, predicted_ids, reliability, risk_coverage
 from mmstreet.metrics.scored_sample import read_scored_sample
+from mmstreet.readback import Readback, Watch, check_later, to_device
 from mmstreet.registry import METRICS
 
 _UNITS = {"Brier": 1, "NLL": 1}
@@ -24,7 +25,8 @@ class CalibrationMetric(BaseMetric):
     """Calibration of a semantic model over all labelled pixels: ECE, adaptive and class-wise ECE, Brier, NLL, AURC.
 
     Scalars: those of :func:`~mmstreet.metrics.calibration.calibration_scores`, in per cent but for Brier and NLL, and, with a temperature,
-    the same again with ``_calibrated`` at the end. Memory does not grow with the data set.
+    the same again with ``_calibrated`` at the end. Memory does not grow with the data set. On a GPU the counts of an image are read with
+    the next one, and its errors raise with the next batch, so that no image waits.
 
     Args:
         temperature: Divides the logits for the second measurement; None measures the model as it is only.
@@ -57,8 +59,9 @@ class CalibrationMetric(BaseMetric):
         self.report: dict | None = None
         self.sample: tuple[torch.Tensor, torch.Tensor] | None = None
         """Logits ``[C, N]`` and labels ``[N]`` of the last evaluation, with ``fit_pixels``."""
+        self.watch = Watch()
         self._counts: list[CalibrationCounts] | None = None
-        self._parts: list[tuple] = []
+        self._parts: list[tuple[Readback, Readback]] = []
         self._last: tuple | None = None
         self._seen = 0
 
@@ -72,44 +75,49 @@ class CalibrationMetric(BaseMetric):
         Raises:
             ValueError: If a sample has no logits of two or more classes, or logits or labels that cannot be used.
         """
-        for sample in data_samples:
-            image = str(sample.get("img_path") or f"image {self._seen}")
-            logits, labels = read_scored_sample(
-                sample, image, meta=self.dataset_meta, ignore_index=self.ignore_index, purpose="calibration needs"
-            )
-            flat, labels = logits.flatten(1), labels.where(labels != self.ignore_index, -1).flatten()
-            if not (flat.sum().isfinite() or flat[:, (labels >= 0) & (labels < len(flat))].isfinite().all()):
-                raise ValueError(f"{image}: the model gives scores that are infinite or not a number")
-            self._take_last()
-            winners = predicted_ids(flat)
-            counts = [count_calibration(flat, labels, temperature=value, winners=winners) for value in self.temperatures]
-            self._last = counts, self._sample(image, flat, labels)
-            self._seen += 1
+        with self.watch.step():
+            for sample in data_samples:
+                image = str(sample.get("img_path") or f"image {self._seen}")
+                logits, labels = read_scored_sample(
+                    sample, image, meta=self.dataset_meta, ignore_index=self.ignore_index, purpose="calibration needs"
+                )
+                self._count(image, logits.flatten(1), labels.where(labels != self.ignore_index, -1).flatten())
+                self._seen += 1
 
-    def _sample(self, image: str, logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """Take the logits and labels of some pixels of an image, always the same ones, to fit a temperature to."""
-        if not self.fit_pixels:
-            return None
-        kept = ((labels >= 0) & (labels < len(logits))).nonzero()[:, 0]
-        order = np.random.default_rng(zlib.crc32(image.encode())).permutation(len(kept))[: self.fit_pixels]
-        chosen = kept[torch.from_numpy(order).to(kept.device)]
-        return logits[:, chosen].float().cpu(), labels[chosen].cpu()
+    def _count(self, image: str, logits: torch.Tensor, labels: torch.Tensor) -> None:
+        valid = (labels >= 0) & (labels < len(logits))
+        broken = ~logits.sum(0, dtype=torch.promote_types(logits.dtype, torch.float32)).isfinite() & valid
+        check_later(broken.any(), lambda: _refuse_scores(image))
+        winners = predicted_ids(logits)
+        counts = [Readback(pack_calibration(logits, labels, temperature=value, winners=winners)) for value in self.temperatures]
+        self._take_last()
+        self._last = counts, (image, logits, labels, valid) if self.fit_pixels else None
+
+    def _sample(self, pixels: int, image: str, logits: torch.Tensor, labels: torch.Tensor, valid: torch.Tensor) -> None:
+        """Take the logits and labels of some of the labelled pixels of an image, always the same ones, to fit a temperature to."""
+        order = np.random.default_rng(zlib.crc32(image.encode())).permutation(pixels)[: self.fit_pixels]
+        ranks = to_device(torch.from_numpy(order + 1), valid.device)
+        chosen = torch.searchsorted(valid.cumsum(0), ranks)  # where so many labelled pixels are reached
+        self._parts.append((Readback(logits[:, chosen].float()), Readback(labels[chosen])))
 
     def _take_last(self) -> None:
         """Add the last image; it waits, for a sampler of several processes may repeat an image at the end."""
         if self._last is not None:
-            counts, part = self._last
+            counts, pixels = self._last
+            counts = [CalibrationCounts.unpack(one.read()) for one in counts]
             self._counts = [a + b for a, b in zip(self._counts, counts)] if self._counts else counts
-            self._parts += [part] if self.fit_pixels else []
+            if pixels is not None:
+                self._sample(int(counts[0].pixels.sum()), *pixels)
             self._last = None
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Add up the counts of all processes and compute the scalars; see :class:`mmengine.evaluator.BaseMetric`."""
+        self.watch.read()
         rank, processes = get_dist_info()
         if (self._seen - 1) * processes + rank >= size:
             self._last = None  # repeated by the sampler
         self._take_last()
-        gathered = all_gather_object((self._counts, self._parts))
+        gathered = all_gather_object((self._counts, [(logits.read(), labels.read()) for logits, labels in self._parts]))
         self._counts, self._parts, self._seen = None, [], 0
         metrics = self.compute_metrics(gathered)
         return {f"{self.prefix}/{name}" if self.prefix else name: value for name, value in metrics.items()}
@@ -143,6 +151,10 @@ class CalibrationMetric(BaseMetric):
     def files(self) -> dict[str, dict | list]:
         """What a test run writes of the last evaluation."""
         return {"metrics.json": {"calibration": {name: self.report[name] for name in ("pixels", "measured")}}}
+
+
+def _refuse_scores(image: str) -> None:
+    raise ValueError(f"{image}: the model gives scores that are infinite or not a number")
 
 
 def format_calibration(measured: Sequence[dict]) -> str:

@@ -14,8 +14,9 @@ from mmstreet.files.numbers import percent
 from mmstreet.files.tables import markdown_table
 from mmstreet.labels import STREET6, find_table
 from mmstreet.metrics.danger import COUNTS, SIZES, count_objects, group_distances, mean_cost, safe_iou_per_class, safe_mean_iou
-from mmstreet.metrics.functional import confusion_matrix
+from mmstreet.metrics.functional import confusion_matrix, count_pairs, naming
 from mmstreet.metrics.slices import ROWS, row_bands
+from mmstreet.readback import Readback, on_host
 from mmstreet.registry import METRICS
 
 ROAD = "road"
@@ -27,7 +28,8 @@ class DangerousConfusionMetric(BaseMetric):
 
     Scalars: ``Safe_mIoU`` in per cent, ``cost`` where costs are given, ``recall/<class>`` and ``precision/<class>`` of objects in per cent.
     The rest is in :attr:`report`. The data set's classes have to be those of a known table, whose groups are the tree of classes and whose
-    things (road users) are the important classes, unless both are given.
+    things (road users) are the important classes, unless both are given. On a GPU a batch is looked at with the next one, and its errors
+    raise then, so that no batch waits.
 
     Args:
         important: Names of the important classes; default: the things of the class table.
@@ -56,6 +58,7 @@ class DangerousConfusionMetric(BaseMetric):
         self.important, self.costs, self.objects = important, costs, objects
         self.ignore_index = ignore_index
         self.report: dict | None = None
+        self._waiting: list[tuple[str, Readback, Readback, dict]] = []
 
     def _read_classes(self) -> tuple[tuple[str, ...], list[str], list[int], list[int], bool]:
         """Return names, groups, ids of the important classes, ids of the objects' classes, and whether there is a background."""
@@ -87,17 +90,41 @@ class DangerousConfusionMetric(BaseMetric):
         Raises:
             ValueError: If classes or labels cannot be used; the message names the file.
         """
-        names, _, _, objects, background = self._read_classes()
+        self.flush()
+        names, *_, background = self._read_classes()
+        rules = dict(num_classes=len(names), ignore_index=self.ignore_index, background=background)
         for sample in data_samples:
+            where = str(sample.get("seg_map_path") or sample.get("img_path"))
             preds, labels = (sample[name]["data"] for name in ("pred_sem_seg", "gt_sem_seg"))
             preds, labels = preds.reshape(preds.shape[-2:]).to(torch.int64), labels.reshape(labels.shape[-2:]).to(preds.device)
-            rules = dict(num_classes=len(names), ignore_index=self.ignore_index, background=background)
-            try:
-                bands = [confusion_matrix(labels[rows], preds[rows], **rules) for rows in row_bands(len(labels))]
-            except ValueError as error:
-                raise ValueError(f"{sample.get('seg_map_path') or sample.get('img_path')}: {error}") from error
-            maps = (labels.cpu().numpy(), preds.cpu().numpy())
-            self.results.append((torch.stack(bands).cpu().numpy(), count_objects(*maps, objects, ignore_index=self.ignore_index)))
+            count = confusion_matrix if on_host(preds) else count_pairs
+            with naming(where):
+                bands = [count(labels[rows], preds[rows], **rules).flatten() for rows in row_bands(len(labels))]
+            self._waiting.append((where, Readback(torch.stack(bands)), Readback(torch.stack([labels.int(), preds.int()])), rules))
+            if on_host(preds):
+                self.flush()
+
+    def flush(self) -> None:
+        """Look at the objects of the last batch, which a GPU may still have been computing, and add its counts to :attr:`results`.
+
+        Raises:
+            ValueError: As :meth:`process`, about that batch.
+        """
+        waiting, self._waiting = self._waiting, []
+        objects = self._read_classes()[3] if waiting else []
+        for where, bands, maps, rules in waiting:
+            counts, (labels, preds), size = bands.read().numpy(), maps.read(), rules["num_classes"] + 1
+            if counts[:, size * size :].any():
+                with naming(where):
+                    for rows in row_bands(len(labels)):
+                        confusion_matrix(labels[rows], preds[rows], **rules)
+            found = count_objects(labels.numpy(), preds.numpy(), objects, ignore_index=self.ignore_index)
+            self.results.append((counts[:, : size * size].reshape(-1, size, size), found))
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Look at the last batch and compute the scalars; see :class:`mmengine.evaluator.BaseMetric`."""
+        self.flush()
+        return super().evaluate(size)
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Add up the counts of all images, print the tables and return the scalars."""

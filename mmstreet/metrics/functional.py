@@ -8,6 +8,9 @@ Matrices of images, batches or processes are added; nothing is divided before th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from mmstreet.files.label_ids import check_label_ids
@@ -101,11 +104,25 @@ def count_pairs(
     place = torch.where(known, ids * size + preds.clamp(0, num_classes), size * size)
     place = torch.where(ids == ignore_index, size * size + 1, place)
     place = torch.where(preds < 0, size * size, place)
+    return add_by_place(place, size * size + 2)[:-1]
+
+
+def add_by_place(place: torch.Tensor, bins: int, values: torch.Tensor | None = None) -> torch.Tensor:
+    """Add up values by their place, as ``torch.bincount`` does, without asking the device which the last place is.
+
+    Args:
+        place: int64 ``[N]``, each in ``[0, bins)``.
+        bins: Number of places.
+        values: ``[N]``; ``None`` counts.
+
+    Returns:
+        int64 ``[bins]`` of counts, else of the values' type.
+    """
     # Neighbours count into different copies: additions to one address would come one after another.
-    bins, copies = size * size + 2, 64
-    place += torch.arange(len(ids), device=ids.device) % copies * bins
-    counts = torch.zeros(copies * bins, dtype=torch.int64, device=ids.device)
-    return counts.scatter_add_(0, place, torch.ones_like(place)).view(copies, bins).sum(0)[:-1]
+    copies = 64
+    place = place + torch.arange(len(place), device=place.device) % copies * bins
+    values = torch.ones_like(place) if values is None else values
+    return values.new_zeros(copies * bins).scatter_add_(0, place, values).view(copies, bins).sum(0)
 
 
 def boundary_confusion(
@@ -169,3 +186,12 @@ def _max_around(values: torch.Tensor, radius_px: int) -> torch.Tensor:
         padding = tuple(side // 2 for side in kernel)
         values = torch.nn.functional.max_pool2d(values[None, None], kernel, stride=1, padding=padding)[0, 0]
     return values
+
+
+@contextmanager
+def naming(where: object) -> Iterator[None]:
+    """Put the file into the message of an error about its labels."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from torch import Tensor, int64
 
 from mmstreet.files.label_ids import check_label_ids
+from mmstreet.readback import check_later
 
 
 def read_scored_sample(sample: Mapping, image: str, *, meta: Mapping | None, ignore_index: int, purpose: str) -> tuple[Tensor, Tensor]:
     """Return the logits ``[C, H, W]`` of a sample and its labels, int64 ``[H, W]`` on the same device.
+
+    Within :meth:`mmstreet.readback.Watch.step` no accelerator is waited for: a label that no class knows raises in the next step.
 
     Args:
         sample: One image with ``seg_logits`` and ``gt_sem_seg``, each with its array under ``data``.
@@ -28,5 +31,7 @@ def read_scored_sample(sample: Mapping, image: str, *, meta: Mapping | None, ign
     labels = sample["gt_sem_seg"]["data"].reshape(logits.shape[1:]).to(logits.device, int64)
     background = tuple((meta or {}).get("classes") or ())[len(logits) :] == ("background",)
     where = sample.get("seg_map_path") or image
-    check_label_ids(labels, num_classes=len(logits) + background, ignore_index=ignore_index, where=where)
+    rules = dict(num_classes=len(logits) + background, ignore_index=ignore_index)
+    stray = ((labels < 0) | (labels >= rules["num_classes"])) & (labels != ignore_index)
+    check_later(stray.any(), lambda: check_label_ids(labels, where=where, **rules))
     return logits, labels

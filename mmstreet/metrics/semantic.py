@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -188,7 +187,7 @@ class StreetIoUMetric(BaseMetric):
                 preds = preds.to(torch.int64)
             count = F.confusion_matrix if on_host(preds) else F.count_pairs
             where = sample.get("seg_map_path") or image
-            with _named(where):
+            with F.naming(where):
                 counts = count(labels, preds, **rules)
             counted.append(counts.flatten())
             measured = self.slicer.measure(pixels, labels, preds, rules)
@@ -213,7 +212,7 @@ class StreetIoUMetric(BaseMetric):
         counted, size = waiting[0].read().numpy(), len(self.names) + 1
         for counts, (image, measured, (where, labels, preds, rules)) in zip(counted, waiting[1]):
             if counts[size * size :].any():
-                with _named(where):
+                with F.naming(where):
                     F.confusion_matrix(labels.cpu(), preds.cpu(), **rules)
             for name, value in measured.items():
                 if isinstance(value, Readback):
@@ -264,12 +263,3 @@ class StreetIoUMetric(BaseMetric):
         text = f"{format_summary(report)}\n{format_slices(report['slices'], names)}".rstrip()
         print_log(f"results on {len(results)} images ({self.scope} pixels)\n{text}", logger="current")
         return {name: value for name, value in report["metrics"].items() if value is not None}
-
-
-@contextmanager
-def _named(where: object) -> Iterator[None]:
-    """Put the file into the message of an error about its labels."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error

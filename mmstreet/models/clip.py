@@ -101,9 +101,18 @@ def dense_features(vision: nn.Module, pixels: Tensor) -> Tensor:
     return F.normalize(features, dim=-1).transpose(1, 2).unflatten(2, (height // patch, width // patch))
 
 
+def half_precision(device: torch.device) -> torch.dtype | None:
+    """Return the type that autocast sets on a GPU; None, which means float32, without autocast and on a CPU."""
+    if device.type == "cpu" or not torch.is_autocast_enabled(device.type):
+        return None
+    return torch.get_autocast_dtype(device.type)
+
+
 @MODELS.register_module()
 class ClipTeacher(nn.Module):
-    """Pseudo-labels by the similarity of CLIP's dense features to text embeddings. It is frozen and computes in float32.
+    """Pseudo-labels by the similarity of CLIP's dense features to text embeddings. It is frozen.
+
+    It computes in float32; under autocast on a GPU its encoder runs in half precision, the similarities in float32.
 
     Args:
         model: Folder or hub name of a CLIP with a vision transformer.
@@ -143,11 +152,13 @@ class ClipTeacher(nn.Module):
         Args:
             images: RGB, float ``[B, 3, H, W]`` in 0…255.
         """
-        with torch.autocast(images.device.type, enabled=False):
-            pixels = (images.float() - self.mean) / self.std
-            fill = [-side % self.patch_size for side in images.shape[2:]]
+        kind, half = images.device.type, half_precision(images.device)
+        pixels = (images.float() - self.mean) / self.std
+        fill = [-side % self.patch_size for side in images.shape[2:]]
+        with torch.autocast(kind, half, enabled=half is not None):
             features = dense_features(self.vision, F.pad(pixels, (0, fill[1], 0, fill[0])))
-            return torch.einsum("bdhw,cd->bchw", features, self.text_embeddings)
+        with torch.autocast(kind, enabled=False):
+            return torch.einsum("bdhw,cd->bchw", features.float(), self.text_embeddings)
 
     def label(self, images: Tensor, present: Tensor, valid_hw: list[tuple[int, int]] | None = None) -> Tensor:
         """Make the pseudo-labels of whole views, int64 ``[B, H, W]``.

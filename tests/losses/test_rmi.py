@@ -48,3 +48,10 @@ def test_pooling_averages_before_the_neighbourhoods():
     assert rmi_loss(logits, labels).isfinite()
     with pytest.raises(ValueError, match="smaller than a neighbourhood of 3"):
         rmi_loss(logits[:, :, :6], labels[:, :6])
+
+
+def test_a_matrix_that_is_not_positive_is_refused_and_scores_that_are_not_finite_give_nan():
+    logits, labels = random_case(3, dtype=torch.float64)
+    with pytest.raises(ValueError, match="not positive definite; take an eps larger"):
+        rmi_loss(logits, labels, pool=1, eps=-1.0)
+    assert rmi_loss(logits * torch.nan, labels, pool=1).isnan()

@@ -96,6 +96,29 @@ def test_the_encoder_is_clips_own_where_the_published_one_is_not(teacher):
     assert (published - teacher(images)).abs().max() > 1e-3
 
 
+def test_half_precision_is_asked_for_on_a_gpu_under_autocast_only(monkeypatch):
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    with torch.autocast("cpu", torch.bfloat16):
+        assert clip.half_precision(cpu) is None
+        assert clip.half_precision(cuda) is None
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda kind: kind == "cuda")
+    assert clip.half_precision(cuda) == torch.get_autocast_dtype("cuda")
+    assert clip.half_precision(cpu) is None
+
+
+@pytest.mark.parametrize("half", [None, torch.bfloat16])
+def test_the_encoder_runs_in_the_precision_asked_for_and_the_similarities_in_float32(teacher, monkeypatch, half):
+    images = 255 * torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    exact, ran_in = teacher(images), []
+    teacher.vision.visual_projection.register_forward_hook(lambda module, inputs, output: ran_in.append(output.dtype))
+    monkeypatch.setattr(clip, "half_precision", lambda device: half)
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = teacher(images)
+    assert ran_in == [half or torch.float32]
+    assert scores.dtype == torch.float32
+    torch.testing.assert_close(scores, exact, rtol=0, atol=0 if half is None else 0.02)
+
+
 def test_the_teacher_is_frozen_and_stays_in_evaluation_mode(teacher):
     teacher.train()
     assert not any(parameter.requires_grad for parameter in teacher.parameters())
