@@ -62,3 +62,31 @@ def test_wrong_settings_are_refused():
         soft_jaccard_loss(LOGITS, LABELS, form=3)
     with pytest.raises(ValueError, match="soft labels must be shaped as the logits"):
         soft_jaccard_loss(LOGITS, torch.zeros(1, 2, 1, 4))
+
+
+def test_pixels_of_equal_errors_are_ranked_in_their_order():
+    labels = torch.tensor([[[0, 1, 0, 1, 1, 0]]])
+    leaf = torch.zeros(1, 2, 1, 6, dtype=torch.float64, requires_grad=True)  # every error is a half
+    lovasz_softmax_loss(leaf, labels).backward()
+    expected = torch.zeros(2, 6, dtype=torch.float64)
+    for c in range(2):
+        hits = [int(y == c) for y in labels.flatten().tolist()]
+        missed = [1 - (sum(hits[i:]) / (sum(hits) + sum(1 - h for h in hits[:i]))) for i in range(7)]
+        for i, hit in enumerate(hits):
+            by_prob = (missed[i + 1] - missed[i]) * (-1 if hit else 1) / 2  # two classes
+            expected[c, i] += by_prob / 4
+            expected[1 - c, i] -= by_prob / 4
+    torch.testing.assert_close(leaf.grad[0, :, 0], expected)
+
+
+def test_the_last_digit_of_float32_moves_no_loss_and_no_gradient_of_float64():
+    logits, labels = torch.randn(1, 3, 80, 90, generator=torch.Generator().manual_seed(0)), torch.arange(7200).view(1, 80, 90) % 3
+    noise = torch.randn(logits.shape, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(
+        lovasz_softmax_loss(logits * (1 + 1e-7 * noise), labels), lovasz_softmax_loss(logits, labels), rtol=1e-6, atol=0
+    )
+    grads = []
+    for scores in (logits.double(), logits.double() * (1 + 1e-16 * noise.double())):
+        leaf = scores.requires_grad_()
+        grads += torch.autograd.grad(lovasz_softmax_loss(leaf, labels), leaf)
+    torch.testing.assert_close(grads[0], grads[1], rtol=0, atol=1e-9 * float(grads[0].abs().max()))
