@@ -1,6 +1,6 @@
 """The focal and Dice loss with an analytic gradient, for large images, and the accuracy that it knows on the way.
 
-Beside the logits there is one map of their size, softmax first and gradient afterwards, where a graph keeps several;
+Beside the logits there is one map of their size, exponentials first and gradient afterwards, where a graph keeps several;
 :mod:`mmstreet.losses.functional` has the plain form, and tests hold the two equal. See :mod:`mmstreet.losses.slabs`.
 """
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mmstreet.losses.functional import check_focal_dice, check_pixel_weight, check_shapes, check_stray, find_targets
+from mmstreet.losses.functional import check_focal_dice, check_pixel_weight, check_shapes, check_stray, find_targets, known_targets
 from mmstreet.losses.slabs import add_hits, iter_slabs, sum_by_class, sum_classes, sum_pixels
 
 
@@ -68,7 +68,7 @@ class _FocalDice(torch.autograd.Function):
     def forward(ctx, logits, labels, weights, pixel_weight, gamma, dice_weight, ignore_index, eps):
         scores, ids = logits.flatten(2), labels.flatten(1)
         num_classes, dtype = scores.shape[1], weights.dtype
-        # Kept for the gradient, which takes its place; half precision has no room for it and softmaxes twice.
+        # Kept for the gradient, which takes its place; half precision has no room for it and exponentiates twice.
         kept = scores.new_empty(scores.shape) if logits.dtype == dtype and ctx.needs_input_grad[0] else None
         totals, by_class, strays = weights.new_zeros(3), weights.new_zeros(3, num_classes), labels.new_zeros((), dtype=torch.bool)
         for at in iter_slabs(scores):
@@ -88,7 +88,7 @@ class _FocalDice(torch.autograd.Function):
         ctx.save_for_backward(
             kept if kept is not None else logits, labels, weights, pixel_weight, share * dice / size, -2 * share / size, 1 / pixels
         )
-        ctx.settings, ctx.softmaxed, ctx.shape = (gamma, ignore_index), kept is not None, logits.shape
+        ctx.settings, ctx.kept, ctx.shape = (gamma, ignore_index), kept is not None, logits.shape
         accuracy = right / labelled.clamp_min(1)
         ctx.mark_non_differentiable(accuracy)
         return focal / pixels + (share * (1 - dice)).sum(), accuracy
@@ -101,68 +101,68 @@ class _FocalDice(torch.autograd.Function):
         maps, ids = maps.flatten(2), labels.flatten(1)
         # d loss / d p_k = per_prob_k + per_hit_k [k = y] from Dice; the softmax turns d into p_k (d_k - sum_j p_j d_j)
         per_prob, per_hit, weights = per_prob * grad_output, per_hit * grad_output, weights * (per_pixel * grad_output)
-        grad = maps if ctx.softmaxed and not _keeps_graph() else torch.empty_like(maps)
+        grad, steps = maps if ctx.kept and not _keeps_graph() else torch.empty_like(maps), None
         for at in iter_slabs(maps):
-            prob, piece = maps[at[0], :, at[1]], grad[at[0], :, at[1]]
+            piece = maps[at[0], :, at[1]]
+            if steps is None:  # one for all slabs: the first is the largest, and new memory costs more than the arithmetic
+                steps = torch.empty(piece.shape, dtype=weights.dtype, device=piece.device)
+            step = steps[: len(piece), :, : piece.shape[2]]
+            exps = piece if ctx.kept else _exponentiate(piece.to(weights.dtype))[0]
             count = None if pixel_weight is None else pixel_weight.flatten(1)[at].to(weights.dtype)
-            _differentiate_slab(
-                prob if ctx.softmaxed else prob.to(weights.dtype).softmax(1),
-                ids[at],
-                count,
-                weights,
-                per_prob,
-                per_hit,
-                gamma,
-                ignore_index,
-                piece,
-            )
+            _differentiate_slab(exps, ids[at], count, weights, per_prob, per_hit, gamma, ignore_index, step, grad[at[0], :, at[1]])
         return grad.view(ctx.shape), *[None] * 7
 
 
 def _measure_slab(score, ids, count, weights, gamma, ignore_index, totals, by_class, kept) -> Tensor:
     """Add focal loss, right and valid pixels to ``totals``, overlap, predicted and true pixels to ``by_class``; whether an id is stray.
 
-    A function of its own, so that its temporaries are gone before the next slab; the softmax goes to ``kept``.
+    A function of its own, so that its temporaries are gone before the next slab; the exponentials of :func:`_exponentiate` go to ``kept``.
     """
     dtype, num_classes = weights.dtype, len(weights)
     targets, valid, stray = find_targets(ids, num_classes=num_classes, ignore_index=ignore_index)
     valid = valid.to(dtype)
     count = valid if count is None else count * valid
-    score = score.to(dtype).contiguous()
-    top = score.amax(1)
+    score = score.to(dtype)
+    exps, top = _exponentiate(score, out=kept)
     log_p = score.gather(1, targets[:, None])[:, 0].sub_(top)
     right = ((log_p == 0) * valid).sum()
-    probs = score.softmax(1)
-    log_p += probs.amax(1).log_()  # of the highest probability, so that it is never the logarithm of 0
+    total = exps.sum(1)
+    log_p -= total.log()
     p, flat = log_p.exp(), targets.flatten()
     by_class += torch.stack(
-        [sum_by_class(p * count, targets, num_classes), sum_pixels(probs, count), sum_by_class(count, targets, num_classes)]
+        [sum_by_class(p * count, targets, num_classes), sum_pixels(exps, count / total), sum_by_class(count, targets, num_classes)]
     )
-    if kept is not None:
-        kept.copy_(probs)
     factor = p.neg_().add_(1).pow_(gamma).mul_(count).mul_(weights.index_select(0, flat).view_as(p))
     totals += torch.stack([-(factor.mul_(log_p)).sum(), right, valid.sum()])
-    return stray.any()
+    return stray
 
 
-def _differentiate_slab(prob, ids, count, weights, per_prob, per_hit, gamma, ignore_index, grad) -> None:
-    """Write the gradient of a slab into ``grad``, which may be ``prob`` itself."""
+def _exponentiate(score: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return the softmax of scores ``[B, C, N]`` without its denominator, and the highest scores ``[B, N]``, whose exponential is 1."""
+    top = score.amax(1)
+    return torch.sub(score, top[:, None], out=out).exp_(), top
+
+
+def _differentiate_slab(exps, ids, count, weights, per_prob, per_hit, gamma, ignore_index, step, grad) -> None:
+    """Write the gradient of a slab into ``grad``, which may be ``exps`` itself; ``step`` is memory to work in."""
     dtype, num_classes = weights.dtype, len(weights)
-    targets, valid, _ = find_targets(ids, num_classes=num_classes, ignore_index=ignore_index)
+    targets, valid = known_targets(ids, num_classes=num_classes, ignore_index=ignore_index)
     count = valid.to(dtype) if count is None else count * valid
-    p, flat = prob.gather(1, targets[:, None])[:, 0], targets.flatten()
+    total = exps.sum(1)
+    p, flat = exps.gather(1, targets[:, None])[:, 0].div_(total), targets.flatten()
     # d focal / d score_k = s ([k = y] - p_k) with s = w_y (gamma p (1-p)^(gamma-1) log p - (1-p)^gamma); log p / (1-p) is kept finite
     # where p rounds to 1, and p log p where it rounds to 0
     miss, tiny = 1 - p, torch.finfo(dtype).tiny
     factor = miss.pow(gamma).mul_(weights.index_select(0, flat).view_as(p))
     slope = p.clamp_min(tiny).log_().mul_(p).div_(miss.clamp_min_(tiny)).mul_(gamma).sub_(1).mul_(factor)
     hit = p.mul_(per_hit.index_select(0, flat).view_as(p)).add_(slope).mul_(count)
-    mean = sum_classes(prob, per_prob).mul_(count).add_(hit)
-    step = torch.addcmul(mean.neg_()[:, None], per_prob[:, None], count[:, None])
+    count = count.div_(total)
+    mean = torch.addcmul(hit, sum_classes(exps, per_prob), count).div_(total)
+    torch.addcmul(mean.neg_()[:, None], per_prob[:, None], count[:, None], out=step)
     if grad.dtype == dtype:
-        add_hits(torch.mul(prob, step, out=grad), targets, hit)
+        add_hits(torch.mul(exps, step, out=grad), targets, hit)
     else:
-        grad.copy_(add_hits(step.mul_(prob), targets, hit))
+        grad.copy_(add_hits(step.mul_(exps), targets, hit))
 
 
 def _keeps_graph() -> bool:

@@ -65,17 +65,22 @@ def split_ignored(labels: Tensor, *, num_classes: int, ignore_index: int = 255) 
         ValueError: If a label is neither a class nor ``ignore_index``; the message names it.
     """
     targets, valid, stray = find_targets(labels, num_classes=num_classes, ignore_index=ignore_index)
-    check_stray(labels, stray.any(), num_classes=num_classes, ignore_index=ignore_index)
+    check_stray(labels, stray, num_classes=num_classes, ignore_index=ignore_index)
     return targets, valid
 
 
 def find_targets(labels: Tensor, *, num_classes: int, ignore_index: int = 255) -> tuple[Tensor, Tensor, Tensor]:
-    """Return ``targets`` and ``valid`` as :func:`split_ignored` does, and which labels are stray, bool; nothing is checked."""
+    """Return ``targets`` and ``valid`` as :func:`split_ignored` does, and whether any label is stray, bool; nothing is checked."""
+    targets, valid = known_targets(labels, num_classes=num_classes, ignore_index=ignore_index)
+    return targets, valid, valid.sum() != is_valid(labels.long(), ignore_index).sum()
+
+
+def known_targets(labels: Tensor, *, num_classes: int, ignore_index: int = 255) -> tuple[Tensor, Tensor]:
+    """Return ``targets`` and ``valid`` as :func:`split_ignored` does, for labels that have been looked at before."""
     labels = labels.long()
     targets = labels.clamp(0, num_classes - 1)
-    inside = targets == labels
-    valid = is_valid(labels, ignore_index)
-    return targets, valid & inside, valid & ~inside
+    valid = targets == labels
+    return targets, valid & is_valid(labels, ignore_index) if 0 <= ignore_index < num_classes else valid
 
 
 def check_stray(labels: Tensor, any_stray: Tensor, *, num_classes: int, ignore_index: int = 255) -> None:

@@ -129,7 +129,7 @@ class _CrossEntropyMaps(torch.autograd.Function):
             normalizer[at] = total
             for k in range(len(ids)):
                 targets, valid, stray = find_targets(ids[k][at], num_classes=scores.shape[1], ignore_index=ignore_index)
-                strays.append(stray.any())
+                strays.append(stray)
                 loss = total - score.gather(1, targets[:, None])[:, 0]
                 losses[k][at] = loss.masked_fill_(~valid, 0)
         check_stray(labels, torch.stack(strays).any(), num_classes=scores.shape[1], ignore_index=ignore_index)

@@ -208,3 +208,16 @@ def test_wrong_types_are_refused():
         check_shapes(logits.long(), labels)
     with pytest.raises(ValueError, match=r"floating-point \[B, C, H, W\]"):
         check_shapes(logits[0, 0], labels[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
+@pytest.mark.parametrize("ignore_index", [255, 1])
+def test_ignored_and_stray_labels_are_told_apart(dtype, ignore_index):
+    labels = torch.tensor([0, 1, 2, ignore_index], dtype=dtype)
+    targets, valid, stray = functional.find_targets(labels, num_classes=3, ignore_index=ignore_index)
+    assert targets[valid].tolist() == [int(x) for x in labels if x != ignore_index]
+    assert not stray
+    labels[0] = 7
+    _, valid, stray = functional.find_targets(labels, num_classes=3, ignore_index=ignore_index)
+    assert stray
+    assert not valid[0]
