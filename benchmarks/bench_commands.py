@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from pathlib import Path
 from unittest import mock
 
 ROOT = Path(__file__).parents[1]
+_RUNS = itertools.count()
 
 
 def run(quick: bool = False) -> list[dict]:
@@ -66,6 +68,7 @@ def test_row(quick: bool) -> dict:
         main(["mini", f"{folder}/data", "--train", "1", "--val", str(number), "--seed", "0"])
         cfg = load_config("deeplabv3_mini_v2", work_dir=f"{folder}/run", data=f"{folder}/data")
         cfg.log_level = "ERROR"
+        cfg.experiment_name = cfg.visualizer.name = f"commands{next(_RUNS)}"  # mmengine keeps both by name, with the folder of the first
         runner = build_runner(cfg)
         ratios = []
         with mock.patch.object(EncoderDecoder, "encode_decode", timed):

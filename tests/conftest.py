@@ -1,8 +1,15 @@
 """What every test starts with."""
 
+import importlib.util
 import sys
 
 import pytest
+
+
+def pytest_configure(config):
+    """yapf writes its grammar into the user's cache once, before workers and child processes do so side by side and read half a file."""
+    if not hasattr(config, "workerinput") and importlib.util.find_spec("yapf"):
+        importlib.import_module("yapf.yapflib.yapf_api")
 
 
 @pytest.fixture(autouse=True)

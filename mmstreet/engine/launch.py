@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import os
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from mmstreet.engine.compiled_ops import check_ops, explain_instances
 from mmstreet.engine.config_keys import check_keys, check_options
 from mmstreet.engine.data_config import fit_config, lacks_data
 from mmstreet.engine.errors import LaunchError
+from mmstreet.engine.processes import import_formatter, join_processes
 from mmstreet.engine.run_options import set_batch_size, set_data_root, set_learning_rate, set_length, set_logs
 from mmstreet.files.config_files import find_config
 
@@ -179,10 +179,9 @@ def build_runner(cfg: Config) -> Runner:
         raise LaunchError(
             f"config '{Path(cfg.filename).stem}' has no data of its own; 'mmstreet init FOLDER' writes a data.yaml, which is named after it"
         )
+    import_formatter()
     if cfg.get("launcher", "none") != "none":
-        atexit.register(_leave_process_group)
-        if get_device() == "cpu":
-            _join_on_cpu(cfg)
+        join_processes(cfg)
     present = {hook["type"].rpartition(".")[2] for hook in cfg.get("custom_hooks") or () if isinstance(hook.get("type"), str)}
     added = [dict(type=f"mmstreet.{name}") for name in HOOKS if name not in present]
     cfg.custom_hooks = [*(cfg.get("custom_hooks") or ()), *added]
@@ -239,30 +238,3 @@ def _replace_hook(cfg: Config, hook: dict) -> None:
     name = hook["type"].rpartition(".")[2]
     others = [other for other in cfg.get("custom_hooks") or () if str(other.get("type")).rpartition(".")[2] != name]
     cfg.custom_hooks = [*others, hook]
-
-
-def _leave_process_group() -> None:
-    """A process that ends while threads of the backend still run may be aborted by one of them, after all its work is done.
-
-    The model holds the group and with it the threads, and the model is in cycles of references: they are collected first.
-    """
-    if torch.distributed.is_initialized():
-        gc.collect()
-        torch.distributed.destroy_process_group()
-
-
-def _join_on_cpu(cfg: Config) -> None:
-    """Open gloo before mmengine does: it would select a CUDA device, which a CPU build of torch does not have."""
-    if cfg.launcher != "pytorch":
-        raise LaunchError(f"launcher '{cfg.launcher}' needs a GPU; on CPU start the processes with torchrun (see docs/distributed.md)")
-    if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("gloo")
-    cfg.model_wrapper_cfg = dict(
-        {
-            "type": "MMDistributedDataParallel",
-            "broadcast_buffers": False,
-            "find_unused_parameters": cfg.get("find_unused_parameters", False),
-        }
-        | dict(cfg.get("model_wrapper_cfg") or {}),
-        device_ids=None,  # torch accepts ids of GPUs only
-    )

@@ -1,6 +1,8 @@
 """What is validated on several processes is what is saved."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,3 +96,29 @@ def test_a_validation_is_made_up_on_all_processes(tmp_path):
     scores = [torch.load(tmp_path / f"{start}{rank}.pt") for start in range(2) for rank in range(2)]
     assert scores[1:] == scores[:1] * 3
     assert (tmp_path / "work/last_validation.json").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the user's cache is elsewhere")
+@pytest.mark.parametrize(("attempts", "said"), [(8, "imported"), (1, "EOFError")])
+def test_a_grammar_file_that_another_process_has_not_finished_is_read_again(tmp_path, attempts, said):
+    script = f"""
+import importlib, os, pathlib, sys, threading
+import platformdirs, yapf_third_party
+from mmstreet.engine.processes import import_formatter
+version = importlib.metadata.version("yapf")
+folder = pathlib.Path(platformdirs.user_cache_dir("YAPF", "Google", version))
+folder.mkdir(parents=True)
+for name in ("Grammar", "PatternGrammar"):
+    (folder / f"{{name}}-py{{'.'.join(map(str, sys.version_info))}}.pickle").touch()  # named, and still empty
+threading.Timer(0.3, lambda: [path.unlink() for path in folder.iterdir()]).start()
+try:
+    import_formatter({attempts})
+    from yapf.yapflib.yapf_api import FormatCode
+    print("imported", FormatCode("a=1")[0])
+except EOFError:
+    print("EOFError")
+"""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == (["imported", "a", "=", "1"] if said == "imported" else [said])
