@@ -19,6 +19,7 @@ from mmstreet.engine.amp import set_mixed_precision
 from mmstreet.engine.checkpoints import find_checkpoint, is_complete, latest_checkpoint
 from mmstreet.engine.compiled_ops import check_ops, explain_instances
 from mmstreet.engine.config_keys import check_keys, check_options
+from mmstreet.engine.config_text import OnceFormatted
 from mmstreet.engine.data_config import fit_config, lacks_data
 from mmstreet.engine.errors import LaunchError
 from mmstreet.engine.processes import import_formatter, join_processes
@@ -186,6 +187,7 @@ def build_runner(cfg: Config) -> Runner:
     added = [dict(type=f"mmstreet.{name}") for name in HOOKS if name not in present]
     cfg.custom_hooks = [*(cfg.get("custom_hooks") or ()), *added]
     gc.freeze()  # mmengine collects garbage for each data set: 0.2 s for the objects of the frameworks, which stay anyway
+    cfg = OnceFormatted.of(cfg)
     return Runner.from_cfg(cfg) if "runner_type" not in cfg else RUNNERS.build(cfg)
 
 

@@ -14,14 +14,14 @@ from mmengine.runner import Runner
 
 from mmstreet.engine.errors import LaunchError
 from mmstreet.evaluation.image_choice import choose_images
-from mmstreet.files.atomic import write_json
+from mmstreet.files.atomic import write_bytes, write_json
 from mmstreet.files.colors import IGNORED, NO_CLASS, check_palette
 from mmstreet.files.contained import path_inside
 from mmstreet.files.images import read_rgb
-from mmstreet.files.label_archive import FILE, decode_ids, encode_ids, write_label_archive
+from mmstreet.files.label_archive import FILE, write_label_archive
 from mmstreet.files.label_ids import IGNORE_INDEX
 from mmstreet.files.numbers import percent
-from mmstreet.files.pictures import nearest_places, shrink_ids, write_label_map, write_photo
+from mmstreet.files.pictures import encode_label_map, nearest_places, shrink_ids, write_photo
 from mmstreet.metrics.semantic import StreetIoUMetric
 from mmstreet.readback import Readback
 
@@ -37,13 +37,13 @@ class KeptImage:
 
     Attributes:
         img_path: Its path.
-        maps: Label maps by name, ids ``[H, W]``, :data:`TRUTH` among them.
+        maps: Label maps by name, :data:`TRUTH` among them: ids ``[H, W]``, or the file of the picture to show.
         right: Per cent of the scored pixels that each other map has right.
         row: What else the index says of it.
     """
 
     img_path: str
-    maps: Mapping[str, np.ndarray]
+    maps: Mapping[str, np.ndarray | bytes]
     right: Mapping[str, float]
     row: Mapping[str, object] = field(default_factory=dict)
 
@@ -109,7 +109,8 @@ def write_kept_images(
     for i, image in enumerate(kept, 1):
         pictures = {"image": write_photo(read_rgb(image.img_path, orientation=orientation), folder / f"{i:02d}_image.jpg")}
         for title, ids in image.maps.items():
-            pictures[title] = write_label_map(rules.shrink(ids), rules.palette, folder / f"{i:02d}_{title}.png")
+            data = ids if isinstance(ids, bytes) else encode_label_map(rules.shrink(ids), rules.palette)
+            pictures[title] = write_bytes(data, folder / f"{i:02d}_{title}.png", durable=False)
         row = {"title": Path(image.img_path).name, "img_path": image.img_path, "right": image.right, **image.row}
         rows.append(row | {"pictures": {title: path.name for title, path in pictures.items()}})
         files += pictures.values()
@@ -157,8 +158,9 @@ class KeepImagesHook(Hook):
                 self._waiting.append((sample.img_path, maps))
 
     def _pack(self) -> None:
+        palette = MapRules.of(self.metric).palette
         for image, maps in self._waiting:
-            self._maps[image] = tuple(encode_ids(ids.read().numpy()) for ids in maps)
+            self._maps[image] = tuple(encode_label_map(ids.read().numpy(), palette, fast=True) for ids in maps)
         self._waiting.clear()
 
     def _shrink(self, ids: torch.Tensor) -> torch.Tensor:
@@ -167,7 +169,7 @@ class KeepImagesHook(Hook):
         if key not in self._places:
             self._places[key] = [torch.from_numpy(places).to(ids.device) for places in nearest_places(*ids.shape)]
         rows, columns = self._places[key]
-        return ids[rows][:, columns]
+        return ids if key[0] == (len(rows), len(columns)) else ids[rows][:, columns]
 
     def collect(self) -> KeptMaps:
         """Return what is kept of all processes; every process has to call this, after the evaluation. Empty but on the main one."""
@@ -213,4 +215,4 @@ class KeepImagesHook(Hook):
         score = percent(float(self.metric.score_image(self.metric.by_image.confusion[number])) / 100)
         right = {PREDICTION: percent(np.trace(counts) / max(1, counts.sum()))}
         row = {"mIoU": score, "lists": lists, "slices": slices}
-        return KeptImage(image, dict(zip((TRUTH, PREDICTION), map(decode_ids, maps))), right, row)
+        return KeptImage(image, dict(zip((TRUTH, PREDICTION), maps)), right, row)

@@ -1,4 +1,4 @@
-"""Label maps in few bytes: class ids as a grey PNG, and those of a whole test in one archive, by the number of the image."""
+"""The label maps of a whole test in one archive, by the number of the image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -16,11 +15,6 @@ from mmstreet.files.atomic import atomic_path
 
 FILE = "predictions.zip"
 _MAX_PIXELS, _MAX_BYTES = 1 << 22, 1 << 22
-
-
-def encode_ids(ids: np.ndarray) -> bytes:
-    """Return class ids, uint8 ``[H, W]``, as a PNG whose grey values they are."""
-    return cv2.imencode(".png", ids, (cv2.IMWRITE_PNG_COMPRESSION, 1))[1].tobytes()
 
 
 def decode_ids(source: bytes | Path) -> np.ndarray:
@@ -39,7 +33,7 @@ def decode_ids(source: bytes | Path) -> np.ndarray:
 
 
 def write_label_archive(maps: Mapping[int, bytes], path: str | Path) -> Path:
-    """Write label maps, as :func:`encode_ids` returns them, into one file."""
+    """Write label maps, as :func:`~mmstreet.files.pictures.encode_label_map` returns them, into one file."""
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for number, data in maps.items():
             archive.writestr(zipfile.ZipInfo(_name(number)), data)  # without a date, so that equal maps give equal files

@@ -29,7 +29,7 @@ def write_photo(image: np.ndarray, path: str | Path, *, width_px: int = WIDTH_PX
     if picture.width > width_px:
         picture = picture.resize(_fit(picture.height, picture.width, width_px)[::-1], Image.Resampling.LANCZOS)
     with atomic_path(path) as temporary:
-        picture.save(temporary, "JPEG", quality=82, optimize=True)
+        picture.save(temporary, "JPEG", quality=82)
     return Path(path)
 
 
@@ -59,7 +59,7 @@ def encode_label_map(ids: np.ndarray, palette: Sequence[Sequence[int]], *, ignor
             pixels are written as 255, black.
         palette: RGB of each class; a black class is shown dark grey, for black means ignored.
         ignore_index: Id of ignored pixels in ``ids``.
-        fast: Compress in a twentieth of the time; the file is about twice as large.
+        fast: Compress in half of the time; the file is a sixth to a half larger.
 
     Raises:
         ValueError: If there are more than 254 classes.
@@ -75,7 +75,7 @@ def encode_label_map(ids: np.ndarray, palette: Sequence[Sequence[int]], *, ignor
     picture.putpalette(colors.tobytes())
     data = io.BytesIO()
     # Label maps are runs of equal ids: zlib's run lengths are the quickest of its ways.
-    picture.save(data, "PNG", **({"compress_type": zlib.Z_RLE} if fast else {"optimize": True}))
+    picture.save(data, "PNG", **({"compress_type": zlib.Z_RLE} if fast else {}))
     return data.getvalue()
 
 

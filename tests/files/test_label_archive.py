@@ -7,20 +7,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmstreet.files.label_archive import decode_ids, encode_ids, read_label_archive, write_label_archive
-from mmstreet.files.pictures import shrink_ids, write_label_map, write_photo
+from mmstreet.files.colors import spread_palette
+from mmstreet.files.label_archive import decode_ids, read_label_archive, write_label_archive
+from mmstreet.files.pictures import encode_label_map, shrink_ids, write_label_map, write_photo
 
 
 def test_ids_survive(tmp_path):
-    ids = np.random.default_rng(0).integers(0, 256, (37, 53), dtype=np.uint8)
-    assert np.array_equal(decode_ids(encode_ids(ids)), ids)
+    ids = np.random.default_rng(0).integers(0, 255, (37, 53), dtype=np.uint8)
+    grey = io.BytesIO()
+    Image.fromarray(ids).save(grey, "PNG")
+    assert np.array_equal(decode_ids(grey.getvalue()), ids)
+    for fast in (False, True):
+        assert np.array_equal(decode_ids(encode_label_map(ids, spread_palette(254), fast=fast)), ids)
     path = write_label_map(ids % 7, [(i, 0, 0) for i in range(7)], tmp_path / "a.png")
     assert np.array_equal(decode_ids(path), ids % 7), "an indexed picture holds ids too"
 
 
 def test_an_archive_gives_each_map_by_its_number_and_equal_maps_equal_bytes(tmp_path):
     maps = {number: np.full((4, 5), number, np.uint8) for number in (0, 3, 200)}
-    packed = {number: encode_ids(ids) for number, ids in maps.items()}
+    packed = {number: encode_label_map(ids, spread_palette(254)) for number, ids in maps.items()}
     path = write_label_archive(packed, tmp_path / "predictions.zip")
     assert {number: read_label_archive(path, number)[0, 0] for number in maps} == {0: 0, 3: 3, 200: 200}
     assert read_label_archive(path, 1) is None
@@ -53,7 +58,7 @@ def test_what_is_no_archive_is_said_to_be_none(tmp_path, content):
 
 def test_an_entry_larger_than_a_map_is_not_unpacked(tmp_path):
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("000000.png", encode_ids(np.zeros((8, 8), np.uint8)) + bytes(1 << 25))
+        archive.writestr("000000.png", encode_label_map(np.zeros((8, 8), np.uint8), spread_palette(1)) + bytes(1 << 25))
     assert read_label_archive(tmp_path / "bomb.zip", 0).shape == (8, 8), "only its beginning is read"
 
 

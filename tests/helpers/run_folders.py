@@ -9,8 +9,8 @@ import numpy as np
 
 from mmstreet.files.atomic import write_arrays, write_json
 from mmstreet.files.image_confusions import ImageConfusions
-from mmstreet.files.label_archive import encode_ids, write_label_archive
-from mmstreet.files.pictures import write_label_map, write_photo
+from mmstreet.files.label_archive import write_label_archive
+from mmstreet.files.pictures import encode_label_map, write_label_map, write_photo
 from mmstreet.metrics.summary import summarize, summarize_images
 
 NAMES = ("road", "traffic light", '<b>bold</b> & "quoted"')
@@ -111,7 +111,7 @@ def write_images(folder: Path, preds: list[np.ndarray], *, kept: tuple[int, int]
         row |= {"title": f"{number}.jpg", "mIoU": 10.0 * number}
         write_label_map(preds[number], PALETTE, folder / "test/images" / row["pictures"]["prediction"])
     write_json(index, folder / "test/images/index.json")
-    write_label_archive({i: encode_ids(one) for i, one in enumerate(preds)}, folder / "test/predictions.zip")
+    write_label_archive({i: encode_label_map(one, PALETTE) for i, one in enumerate(preds)}, folder / "test/predictions.zip")
     return folder
 
 

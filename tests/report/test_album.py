@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from mmstreet.files.atomic import write_json
-from mmstreet.files.label_archive import encode_ids, write_label_archive
+from mmstreet.files.label_archive import write_label_archive
+from mmstreet.files.pictures import encode_label_map
 from mmstreet.report.album_lists import compare_album, describe_album
 from mmstreet.report.pictures import WRONG
 from mmstreet.report.run_files import read_run
@@ -111,7 +112,7 @@ def test_a_prediction_that_cannot_be_shown_leaves_a_gap_and_is_named(tmp_path, d
     if damage == "archive":
         (tmp_path / "two/test/predictions.zip").write_bytes(b"PK")
     else:
-        write_label_archive({0: encode_ids(TRUTH[:5])}, tmp_path / "two/test/predictions.zip")
+        write_label_archive({0: encode_label_map(TRUTH[:5], PALETTE)}, tmp_path / "two/test/predictions.zip")
     first = compare_album([one, two])["images"][0]
     assert [source is None for source in first["sources"]] == [False, False, False, True, False, True]
     assert bool(two.folder.problems) == (damage == "archive")
