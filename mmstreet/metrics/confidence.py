@@ -11,7 +11,8 @@ from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from mmstreet.metrics.calibration import CalibrationCounts, calibration_scores, pack_calibration, predicted_ids, reliability, risk_coverage
+from mmstreet.metrics.calibration import CalibrationCounts, pack_calibration, predicted_ids
+from mmstreet.metrics.calibration_scores import calibration_scores, reliability, risk_coverage
 from mmstreet.metrics.scored_sample import read_scored_sample
 from mmstreet.readback import Readback, Watch, check_later, to_device
 from mmstreet.registry import METRICS
@@ -24,9 +25,9 @@ _UNITS = {"Brier": 1, "NLL": 1}
 class CalibrationMetric(BaseMetric):
     """Calibration of a semantic model over all labelled pixels: ECE, adaptive and class-wise ECE, Brier, NLL, AURC.
 
-    Scalars: those of :func:`~mmstreet.metrics.calibration.calibration_scores`, in per cent but for Brier and NLL, and, with a temperature,
-    the same again with ``_calibrated`` at the end. Memory does not grow with the data set. On a GPU the counts of an image are read with
-    the next one, and its errors raise with the next batch, so that no image waits.
+    Scalars: those of :func:`~mmstreet.metrics.calibration_scores.calibration_scores`, in per cent but for Brier and NLL, and, with a
+    temperature, the same again with ``_calibrated`` at the end. Memory does not grow with the data set. On a GPU the counts of an image
+    are read with the next one, and its errors raise with the next batch, so that no image waits.
 
     Args:
         temperature: Divides the logits for the second measurement; None measures the model as it is only.

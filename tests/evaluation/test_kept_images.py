@@ -73,7 +73,9 @@ def test_the_lowest_scores_are_kept_in_order_and_the_predictions_of_all(batch_si
     assert [x.img_path for x in kept.images] == ["9.jpg", "7.jpg", "4.jpg"]
     assert [x.row["mIoU"] for x in kept.images] == pytest.approx([10, 30, 60])
     assert [x.right[PREDICTION] for x in kept.images] == pytest.approx([10, 30, 60])
-    assert decode_ids(kept.images[0].maps[PREDICTION]).tolist() == [[6] * 9 + [3]], "every prediction of no class is the id after the last class"
+    assert decode_ids(kept.images[0].maps[PREDICTION]).tolist() == [[6] * 9 + [3]], (
+        "every prediction of no class is the id after the last class"
+    )
     assert (decode_ids(kept.images[0].maps[TRUTH]) == 3).all()
     assert kept.images[0].row["slices"] == [{"attribute": "row", "value": "middle third", "mIoU": pytest.approx(10)}], (
         "one row has a middle"

@@ -7,17 +7,8 @@ import pytest
 import torch
 
 from mmstreet.labels import STREET6
-from mmstreet.metrics.calibration import (
-    FINE,
-    CalibrationCounts,
-    adaptive_error,
-    calibration_error,
-    calibration_scores,
-    count_calibration,
-    fit_temperature,
-    reliability,
-    risk_coverage,
-)
+from mmstreet.metrics.calibration import FINE, CalibrationCounts, count_calibration, fit_temperature
+from mmstreet.metrics.calibration_scores import adaptive_error, calibration_error, calibration_scores, reliability, risk_coverage
 from mmstreet.metrics.confidence import CalibrationMetric
 
 
