@@ -36,6 +36,7 @@ EXTRAS = {
     "sam": ["transformers>=5.20,<6"],
     "crf": ["pydensecrf2==1.1"],
     "superpixel": ["scikit-image>=0.22"],
+    "fast": ["numba>=0.60"],
     "parquet": ["pyarrow>=14"],
     "tools": ["supervision>=0.22"],
     "ray": ["ray>=2.40"],
@@ -56,12 +57,13 @@ EXTRAS = {
         "torchmetrics>=1.4",
         "tensorboard>=2.10",
         "mkdocs-material>=9.5,<10",
+        "numba>=0.60",
         "ruff>=0.17,<0.18",
     ],
     "docs": ["mkdocs-material>=9.5,<10"],
     "bench": ["segmentation-models-pytorch"],
 }
-IN_ALL = ("light", "pretrained", "hub", "clip", "sam", "superpixel", "parquet", "tools", "export", "tensorboard")
+IN_ALL = ("light", "pretrained", "hub", "clip", "sam", "superpixel", "fast", "parquet", "tools", "export", "tensorboard")
 """Extras that pip installs together without a compiler, as ``mmstreet[all]``."""
 
 setup(

@@ -1,19 +1,27 @@
 """The focal and Dice loss with an analytic gradient, for large images, and the accuracy that it knows on the way.
 
 Beside the logits there is one map of their size, exponentials first and gradient afterwards, where a graph keeps several;
-:mod:`mmstreet.losses.functional` has the plain form, and tests hold the two equal. See :mod:`mmstreet.losses.slabs`.
+:mod:`mmstreet.losses.functional` has the plain form, and tests hold the two equal. See :mod:`mmstreet.losses.slabs`. For large float32
+maps on a CPU :mod:`mmstreet.losses.focal_dice_numba` does the same in compiled loops, where numba is installed (extra ``fast``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mmstreet.deps import installed, require
 from mmstreet.losses.functional import check_focal_dice, check_pixel_weight, check_shapes, check_stray, find_targets, known_targets
 from mmstreet.losses.slabs import add_hits, iter_slabs, sum_by_class, sum_classes, sum_pixels
+from mmstreet.readback import on_host
+
+COMPILED_FROM = 2**20
+"""Numbers in the logits from which a CPU uses compiled loops: a crop of 512×512 with 4 classes."""
+_LOOPS = "mmstreet.losses.focal_dice_numba"
 
 
 def focal_dice_loss(
@@ -68,10 +76,13 @@ class _FocalDice(torch.autograd.Function):
     def forward(ctx, logits, labels, weights, pixel_weight, gamma, dice_weight, ignore_index, eps):
         scores, ids = logits.flatten(2), labels.flatten(1)
         num_classes, dtype = scores.shape[1], weights.dtype
+        loops = _compiled_loops(logits)
         # Kept for the gradient, which takes its place; half precision has no room for it and exponentiates twice.
-        kept = scores.new_empty(scores.shape) if logits.dtype == dtype and ctx.needs_input_grad[0] else None
+        kept = scores.new_empty(scores.shape) if logits.dtype == dtype and ctx.needs_input_grad[0] and loops is None else None
         totals, by_class, strays = weights.new_zeros(3), weights.new_zeros(3, num_classes), labels.new_zeros((), dtype=torch.bool)
-        for at in iter_slabs(scores):
+        if loops is not None:
+            totals, by_class, strays = loops.measure(logits, labels, weights, pixel_weight, gamma, ignore_index)
+        for at in iter_slabs(scores) if loops is None else ():
             count = None if pixel_weight is None else pixel_weight.flatten(1)[at].to(dtype)
             piece = None if kept is None else kept[at[0], :, at[1]]
             strays |= _measure_slab(scores[at[0], :, at[1]], ids[at], count, weights, gamma, ignore_index, totals, by_class, piece)
@@ -88,7 +99,7 @@ class _FocalDice(torch.autograd.Function):
         ctx.save_for_backward(
             kept if kept is not None else logits, labels, weights, pixel_weight, share * dice / size, -2 * share / size, 1 / pixels
         )
-        ctx.settings, ctx.kept, ctx.shape = (gamma, ignore_index), kept is not None, logits.shape
+        ctx.settings, ctx.kept, ctx.loops, ctx.shape = (gamma, ignore_index), kept is not None, loops, logits.shape
         accuracy = right / labelled.clamp_min(1)
         ctx.mark_non_differentiable(accuracy)
         return focal / pixels + (share * (1 - dice)).sum(), accuracy
@@ -98,9 +109,12 @@ class _FocalDice(torch.autograd.Function):
     def backward(ctx, grad_output, _):
         maps, labels, weights, pixel_weight, per_prob, per_hit, per_pixel = ctx.saved_tensors
         gamma, ignore_index = ctx.settings
-        maps, ids = maps.flatten(2), labels.flatten(1)
         # d loss / d p_k = per_prob_k + per_hit_k [k = y] from Dice; the softmax turns d into p_k (d_k - sum_j p_j d_j)
         per_prob, per_hit, weights = per_prob * grad_output, per_hit * grad_output, weights * (per_pixel * grad_output)
+        if ctx.loops is not None:
+            grad = ctx.loops.differentiate(maps, labels, weights, pixel_weight, per_prob, per_hit, gamma, ignore_index)
+            return grad, *[None] * 7
+        maps, ids = maps.flatten(2), labels.flatten(1)
         grad, steps = maps if ctx.kept and not _keeps_graph() else torch.empty_like(maps), None
         for at in iter_slabs(maps):
             piece = maps[at[0], :, at[1]]
@@ -111,6 +125,12 @@ class _FocalDice(torch.autograd.Function):
             count = None if pixel_weight is None else pixel_weight.flatten(1)[at].to(weights.dtype)
             _differentiate_slab(exps, ids[at], count, weights, per_prob, per_hit, gamma, ignore_index, step, grad[at[0], :, at[1]])
         return grad.view(ctx.shape), *[None] * 7
+
+
+def _compiled_loops(logits: Tensor) -> ModuleType | None:
+    """Return the compiled loops where they apply: at sizes at which they save more than it takes to load them."""
+    fits = logits.dtype == torch.float32 and logits.numel() >= COMPILED_FROM and on_host(logits) and logits.is_contiguous()
+    return require(_LOOPS, extra="fast") if fits and installed("numba") else None
 
 
 def _measure_slab(score, ids, count, weights, gamma, ignore_index, totals, by_class, kept) -> Tensor:
