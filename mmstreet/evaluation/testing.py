@@ -34,10 +34,10 @@ def run_test(
 
     Every run leaves ``metrics.json``, and ``files.json`` with the names of all its files. A metric that has a method ``files`` adds
     content to ``metrics.json`` and tables: :class:`~mmstreet.metrics.semantic.StreetIoUMetric` ``per_class.csv``, ``per_image.csv`` and
-    ``per_image.npz``, :class:`~mmstreet.metrics.instance.BDD100KInsMetric` ``per_class_ap.csv`` and ``precision_recall.csv``,
-    :class:`~mmstreet.safety.metric.RoadSafetyMetric` ``per_image.csv`` and ``scenes/``. The first metric without a prefix writes into
-    ``out``, others into a folder of their prefix or kind. Beside the files of a ``StreetIoUMetric`` lie ``images/``, images worth a look
-    with truth and prediction as indexed PNG files, and ``predictions.zip`` with the predictions of all images.
+    ``per_image.npz``, :class:`~mmstreet.metrics.instance.BDD100KInsMetric` ``per_class_ap.csv``, ``precision_recall.csv`` and
+    ``ap_draws.npz``, :class:`~mmstreet.safety.metric.RoadSafetyMetric` ``per_image.csv`` and ``scenes/``. The first metric without a
+    prefix writes into ``out``, others into a folder of their prefix or kind. Beside the files of a ``StreetIoUMetric`` lie ``images/``,
+    images worth a look with truth and prediction as indexed PNG files, and ``predictions.zip`` with the predictions of all images.
 
     Args:
         runner: Built from a config with ``load_from`` set to the checkpoint, or to an exported file, see

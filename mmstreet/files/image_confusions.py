@@ -70,7 +70,7 @@ def read_image_confusions(path: str | Path, *, num_classes: int) -> ImageConfusi
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            headers = {name: _read_header(archive, f"{name}.npy") for name in ("images", "confusion")}
+            headers = {name: read_header(archive, f"{name}.npy") for name in ("images", "confusion")}
         (shape, dtype), (listed, text) = headers["confusion"], headers["images"]
         whole = len(listed) == 1 and shape == (*listed, num_classes + 1, num_classes + 1) and dtype == np.int32 and text.kind == "U"
         if not whole or max(math.prod(shape) * 4, listed[0] * text.itemsize) > _MAX_BYTES:
@@ -84,7 +84,8 @@ def read_image_confusions(path: str | Path, *, num_classes: int) -> ImageConfusi
     return found
 
 
-def _read_header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype]:
+def read_header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Return shape and type of an array in an archive; nothing else of it is read."""
     with archive.open(name) as file:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

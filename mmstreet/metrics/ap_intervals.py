@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mmstreet.files.image_confusions import DRAWS, draw_times, interval
+from mmstreet.files.ap_draws import ApDraws
+from mmstreet.files.image_confusions import DRAWS, draw_times
 from mmstreet.metrics.average_precision import AREAS, count_truth, image_average_precision
 
 RECALLS = np.linspace(0, 1, 101)
@@ -40,9 +41,18 @@ def bootstrap_ap(images: Sequence[list[dict | None]], names: Sequence[str], *, d
     return scores | {f"AP50/{name}": precision[:, _AP50, i] for i, name in enumerate(names)}
 
 
-def ap_intervals(images: Sequence[list[dict | None]], names: Sequence[str]) -> dict[str, list[float] | None]:
-    """Return the 95 % interval of each score of :func:`bootstrap_ap` in per cent, ``None`` where no instance counts."""
-    return {name: interval(values) for name, values in bootstrap_ap(images, names).items()}
+def draw_protocols(ids: Sequence[object], matches: Mapping[str, Sequence[list[dict | None]]], names: Sequence[str]) -> ApDraws:
+    """Score resampled test sets by each protocol: ``coco/AP``, ``coco/AP/car`` and so on, see :func:`bootstrap_ap`.
+
+    Args:
+        ids: Of the images.
+        matches: By protocol, those of every image, in the order of ``ids``.
+        names: The class names.
+    """
+    found = {f"{protocol}/{name}": values for protocol, images in matches.items() for name, values in bootstrap_ap(images, names).items()}
+    first = next(iter(matches.values()))
+    truth = np.array([[count_truth(image, label) for label in range(len(names))] for image in first], np.int64)
+    return ApDraws([str(image) for image in ids], truth, list(found), np.stack(list(found.values())))
 
 
 def _class_precision(images: Sequence[list[dict | None]], label: int, times: np.ndarray) -> np.ndarray:

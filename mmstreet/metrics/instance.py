@@ -11,8 +11,10 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from mmstreet.deps import require
-from mmstreet.files.image_confusions import DRAWS, LEVEL
-from mmstreet.metrics.ap_intervals import ap_intervals
+from mmstreet.files import ap_draws
+from mmstreet.files.ap_draws import ApDraws
+from mmstreet.files.image_confusions import DRAWS, LEVEL, interval
+from mmstreet.metrics.ap_intervals import bootstrap_ap, draw_protocols
 from mmstreet.metrics.average_precision import match_image
 from mmstreet.metrics.instance_summary import PROTOCOLS, flatten_scores, format_report, list_curves, list_scores, summarize_matches
 from mmstreet.metrics.mask_overlaps import Predictions, Truth, bitmask_overlaps, coco_overlaps, encode_masks
@@ -68,6 +70,8 @@ class BDD100KInsMetric(BaseMetric):
         :func:`~mmstreet.metrics.instance_summary.summarize_matches` returns), ``by`` (attribute, value, protocol to the same without the
         curve and with the ``interval`` of the AP), ``per_class`` of the COCO protocol, ``metrics`` (every scalar, ``None`` where n/a),
         ``classes``, and ``intervals``: ``[low, high]`` in per cent by score, see :func:`~mmstreet.metrics.ap_intervals.bootstrap_ap`."""
+        self.draws: ApDraws | None = None
+        """The scores that the intervals come from, of the last evaluation on the main process."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -82,12 +86,13 @@ class BDD100KInsMetric(BaseMetric):
         return names
 
     def files(self) -> dict[str, dict | list]:
-        """What a test run writes of the last evaluation: content of JSON files and rows of CSV files by file name."""
+        """What a test run writes of the last evaluation: content of JSON files, rows of CSV files and arrays of NPZ files by file name."""
         content = {name: self.report[name] for name in ("protocols", "by", "classes", "intervals")}
         return {
             "metrics.json": {"evaluation": content},
             "per_class_ap.csv": list_scores(self.report),
             "precision_recall.csv": list_curves(self.report),
+            ap_draws.FILE: self.draws.arrays(),
         }
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
@@ -132,22 +137,23 @@ class BDD100KInsMetric(BaseMetric):
         names = self.names
         # pycocotools looks at images in the order of their ids, which decides between equal scores.
         results = sorted(results, key=lambda result: result[0])
-        protocols = {protocol: summarize_matches([matches[None][protocol] for *_, matches in results], names) for protocol in PROTOCOLS}
+        matched = {protocol: [matches[None][protocol] for *_, matches in results] for protocol in PROTOCOLS}
+        protocols = {protocol: summarize_matches(images, names) for protocol, images in matched.items()}
         if not protocols["coco"]["instances"]:
             raise ValueError(
                 f"none of the {len(results)} images has an instance that counts: they have no labels, or all are ignored or crowds; "
                 "check ann_file and the classes of the data set"
             )
         by = {name: self._break_down(name, results) for name in self.by}
-        limits = {p: ap_intervals([matches[None][p] for *_, matches in results], names) for p in PROTOCOLS}
-        scores = {f"{protocol}/{name}": between for protocol, found in limits.items() for name, between in found.items()}
+        self.draws = draw_protocols([image for image, *_ in results], matched, names)
+        limits = dict(zip(self.draws.names, map(interval, self.draws.scores)))
         self.report = {
             "protocols": protocols,
             "by": by,
             "per_class": protocols["coco"]["per_class"],
             "metrics": flatten_scores(protocols, by),
             "classes": list(names),
-            "intervals": {"level": LEVEL, "draws": DRAWS, "images": len(results), "scores": scores},
+            "intervals": {"level": LEVEL, "draws": DRAWS, "images": len(results), "scores": limits},
         }
         print_log(f"mask AP in per cent on {len(results)} images\n{format_report(self.report)}", logger="current")
         return {name: value for name, value in self.report["metrics"].items() if value is not None}
@@ -165,7 +171,7 @@ class BDD100KInsMetric(BaseMetric):
     def _summarize_part(self, images: list) -> dict:
         """As :func:`~mmstreet.metrics.instance_summary.summarize_matches`, without the curve and with the ``interval`` of the AP."""
         summary = {name: value for name, value in summarize_matches(images, self.names).items() if name != "curve"}
-        return summary | {"interval": ap_intervals(images, self.names)["AP"]}
+        return summary | {"interval": interval(bootstrap_ap(images, self.names)["AP"])}
 
     def _read_truth(self, sample: Mapping) -> Truth:
         """Take the labels of an image, in MMDetection's form."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mmstreet.files import ap_draws
 from mmstreet.files.config_text import compare_configs
 from mmstreet.files.confusion_scores import compute_scores
 from mmstreet.files.image_confusions import bootstrap, interval
@@ -31,7 +32,7 @@ def compare_runs(runs: Sequence[Run]) -> dict:
     tables = [scores_of(run) for run in runs]
     limits = [{}, *(difference_intervals(runs[0], run) for run in runs[1:])]
     names = list(dict.fromkeys(name for table in tables for name in table))
-    overall = [name for name in names if "/" not in name and name not in _TIMES]
+    overall = [name for name in names if name not in _TIMES and ("/" not in name or name in _precisions(runs))]
     per_class = [name for name in names if name.startswith("IoU/")] or [name for name in names if "/AP/" in name]
     shared = [name for name in per_class if all(table.get(name) is not None for table in tables)]
     scores = [compare_scores(name, tables, limits) for name in (*overall, *_SAFETY) if name in names]
@@ -108,8 +109,11 @@ def difference_intervals(first: Run, other: Run) -> dict[str, list[float] | None
 
     Returns:
         ``[low, high]`` in per cent points by the name of the score; empty where the tests are of different images, classes or rules, or
-        have no counts by image.
+        have left no counts by image.
     """
+    draws = [run.folder.ap_draws(run.main.folder / ap_draws.FILE) for run in (first, other) if run.main and run.main.instances]
+    if len(draws) == 2 and None not in draws:
+        return draws[1].differences_to(draws[0])
     one, two = (run.image_counts(run.main) for run in (first, other))
     if one is None or two is None:
         return {}
@@ -140,6 +144,12 @@ def scores_of(run: Run) -> dict[str, float | None]:
     return {name: last[name] if math.isfinite(last[name]) else None for name in run.scalars.names("val") if name in last}
 
 
+def _precisions(runs: Sequence[Run]) -> set[str]:
+    """Names of the average precisions of all classes, such as ``coco/AP50``."""
+    tested = [run.main.instances for run in runs if run.main is not None and run.main.instances]
+    return {f"{protocol}/{name}" for one in tested for protocol, part in one["protocols"].items() for name in part["metrics"]}
+
+
 def _find_warnings(runs: Sequence[Run]) -> list[str]:
     warnings = []
     tested = [run.main.semantic for run in runs if run.main is not None and run.main.semantic]
@@ -163,7 +173,7 @@ def _unmarked(runs: Sequence[Run], limits: Sequence[Mapping]) -> list[str]:
     names = [run.name for run, known in zip(runs[1:], limits[1:]) if not known]
     return names and [
         f"Differences of {', '.join(names)} to {runs[0].name} are not marked as better or worse: that takes two tests of the same images "
-        "by the same rules, each with the counts of every image (per_image.npz) as mmstreet test writes them."
+        "by the same rules, each with what mmstreet test keeps of every image or draw (per_image.npz, ap_draws.npz)."
     ]
 
 

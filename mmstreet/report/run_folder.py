@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmstreet.files.ap_draws import ApDraws, read_ap_draws
 from mmstreet.files.contained import path_inside
 from mmstreet.files.image_confusions import ImageConfusions, read_image_confusions
 from mmstreet.files.label_archive import decode_ids, read_label_archive
@@ -55,6 +56,14 @@ class RunFolder:
         found = self._find(path)
         try:
             return None if found is None else read_image_confusions(found, num_classes=num_classes)
+        except ValueError as error:
+            return self.leave_out(path, error)
+
+    def ap_draws(self, path: Path) -> ApDraws | None:
+        """Return the average precisions by draw; ``None``, and perhaps a problem, if they cannot be used."""
+        found = self._find(path)
+        try:
+            return None if found is None else read_ap_draws(found)
         except ValueError as error:
             return self.leave_out(path, error)
 

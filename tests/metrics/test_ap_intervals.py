@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mmstreet.files.image_confusions import draw_times
-from mmstreet.metrics.ap_intervals import ap_intervals, bootstrap_ap
+from mmstreet.files.image_confusions import draw_times, interval
+from mmstreet.metrics.ap_intervals import bootstrap_ap, draw_protocols
 from mmstreet.metrics.average_precision import accumulate, image_average_precision
 from tests.helpers.instance_scenes import random_samples
 from tests.metrics.test_average_precision import NAMES, matches_of
@@ -46,8 +46,28 @@ def test_a_class_that_nothing_is_predicted_as_has_precision_0():
 
 def test_the_interval_holds_the_score_and_is_the_same_each_time():
     images = matches_of(random_samples(30, seed=2), "coco")
-    limits = ap_intervals(images, NAMES)
-    assert limits == ap_intervals(images, NAMES)
+    limits, again = ({name: interval(values) for name, values in bootstrap_ap(images, NAMES).items()} for _ in range(2))
+    assert limits == again
     score = 100 * accumulate(images, num_classes=len(NAMES)).average()
     assert limits["AP"][0] < score < limits["AP"][1]
     assert limits["AP"][1] - limits["AP"][0] < 40
+
+
+def test_two_tests_are_compared_draw_by_draw():
+    """Intervals of two models overlap far, and yet the difference is sure: what makes an image hard cancels."""
+    samples = random_samples(30, seed=2)
+    matches = {protocol: matches_of(samples, protocol) for protocol in ("coco", "bitmask")}
+    first = draw_protocols(range(30), matches, NAMES)
+    worse = [
+        [found and (found | {"dtMatches": np.zeros_like(found["dtMatches"])} if i % 6 == 0 else found) for found in image]
+        for i, image in enumerate(matches["coco"])
+    ]
+    other = draw_protocols(range(30), matches | {"coco": worse}, NAMES)
+    differences = other.differences_to(first)
+    own = [interval(dict(zip(one.names, one.scores))["coco/AP"]) for one in (first, other)]
+    assert own[1][1] > own[0][0]
+    assert differences["coco/AP"][1] < 0
+    assert differences["bitmask/AP"] == [0, 0]
+    expected = np.sort(bootstrap_ap(worse, NAMES)["AP"] - bootstrap_ap(matches["coco"], NAMES)["AP"])
+    assert differences["coco/AP"] == pytest.approx(100 * np.quantile(expected, [0.025, 0.975]))
+    assert draw_protocols(range(1, 31), matches, NAMES).differences_to(first) == {}

@@ -10,7 +10,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from mmstreet.files.atomic import write_json
+from mmstreet.files.ap_draws import ApDraws
+from mmstreet.files.atomic import write_arrays, write_json
 from mmstreet.report.comparison import compare_runs, signed
 from mmstreet.report.page import write_page
 from mmstreet.report.run_files import read_run
@@ -309,3 +310,27 @@ def test_the_page_needs_no_framework(run, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_average_precisions_of_two_runs_are_compared_draw_by_draw(tmp_path):
+    runs = [write_instances(tmp_path / name) for name in ("one", "two", "three")]
+    hard = np.random.default_rng(0).normal(0.3, 0.1, 200)  # how hard the images of a draw are
+    for i, (folder, gain) in enumerate(zip(runs, (0.0, 0.02, 0.0))):
+        content = json.loads((folder / "test/metrics.json").read_text())
+        content["metrics"] = {"coco/AP": 30.0 + 100 * gain, "coco/AP/car": 30.0}
+        write_json(content, folder / "test/metrics.json")
+        images = ["1", "2", "9" if i == 2 else "3"]
+        draws = ApDraws(images, np.ones((3, 2), np.int32), ["coco/AP", "coco/AP/car"], np.stack([hard + gain, hard]))
+        write_arrays(draws.arrays(), folder / "test/ap_draws.npz")
+    table = compare_runs([read_run(folder) for folder in runs])
+    (ap,) = (row for row in table["scores"] if row["name"] == "coco/AP")
+    assert [cell["difference"] for cell in ap["cells"]] == ["", "+2.00", "±0.00"]
+    assert [cell["better"] for cell in ap["cells"]] == [None, True, None]
+    assert ap["cells"][1]["interval"] == "+2.00 to +2.00"
+    (car,) = (row for row in table["classes"] if row["name"] == "coco/AP/car")
+    assert [cell["better"] for cell in car["cells"]] == [None, None, None]
+    assert any("three to one are not marked" in warning for warning in table["warnings"]), "it is a test of other images"
+    (runs[1] / "test/ap_draws.npz").write_bytes(b"PK")
+    run = read_run(runs[1])
+    assert not any(cell["better"] for row in compare_runs([read_run(runs[0]), run])["scores"] for cell in row["cells"])
+    assert any("ap_draws.npz was left out" in problem for problem in run.folder.problems)
