@@ -19,8 +19,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
@@ -194,16 +194,21 @@ def write_table(args: argparse.Namespace) -> None:
     print(table, flush=True)
 
 
+def run_alone(call: Callable, *arguments: object) -> object:
+    """Call a function in a process of its own; a pool that renews its processes may wait for ever (CPython issue 115634)."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as one:
+        return one.submit(call, *arguments).result()
+
+
 def work(runs: Sequence[tuple[str, list[str], int]], args: argparse.Namespace) -> None:
     """Train those of the runs that are not done, ``args.jobs`` at a time, each in a process of its own; write the table after each."""
     done = read_runs(args)
     left = [run for run in runs if not any((line["run"], line["changes"], line["seed"]) == run for line in done)]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(args.jobs, mp_context=context, max_tasks_per_child=1) as pool:
+    with ThreadPoolExecutor(args.jobs) as pool:
         futures = {}
         for name, changes, seed in left:
             folder = args.out / ("+".join(changes) if name == BEST else name) / f"seed_{seed}"
-            futures[pool.submit(train, name, folder, changes, seed, args)] = f"run '{name}' with seed {seed}"
+            futures[pool.submit(run_alone, train, name, folder, changes, seed, args)] = f"run '{name}' with seed {seed}"
         for future in as_completed(futures):
             if future.exception():
                 pool.shutdown(wait=False, cancel_futures=True)

@@ -1,6 +1,8 @@
 """Every change of the thin-class bench builds and trains, the best of them are put together by slots, and the table counts right."""
 
+import argparse
 import copy
+import os
 
 import mmseg.registry
 import pytest
@@ -9,6 +11,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
+from benchmarks import thin_classes
 from benchmarks.thin_classes import BoundaryAndCalibration, make_table
 from benchmarks.thin_variants import BASELINE, CHANGES, THIN, apply_changes, best_combination
 from mmstreet.labels import get_table
@@ -84,3 +87,26 @@ def test_calibration_is_confidence_against_hits():
     high, low = 1 / (1 + torch.tensor(-3.0).exp()), 1 / (1 + torch.tensor(-1.0).exp())
     expected = ((1 - high) + (2 * low - 1).abs()) / 3  # one bin of one hit, one of a hit and a miss
     assert metric.compute_metrics(metric.results)["ECE"] == pytest.approx(100 * float(expected), rel=1e-5)
+
+
+def note_process(name, folder, changes, seed, args):
+    """In place of a training."""
+    if name == "broken":
+        raise OSError("no space left")
+    folder.mkdir(parents=True)
+    (folder / "process").write_text(str(os.getpid()))
+
+
+@pytest.mark.timeout(120)
+def test_more_runs_than_jobs_each_in_a_process_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.setattr(thin_classes, "train", note_process)
+    monkeypatch.setattr(thin_classes, "read_runs", lambda args: [])
+    tables = []
+    monkeypatch.setattr(thin_classes, "write_table", tables.append)
+    args = argparse.Namespace(jobs=2, out=tmp_path)
+    thin_classes.work([("ohem", ["ohem"], seed) for seed in range(5)], args)
+    processes = {path.read_text() for path in tmp_path.glob("ohem/seed_*/process")}
+    assert len(processes) == len(tables) == 5
+    assert str(os.getpid()) not in processes
+    with pytest.raises(SystemExit, match=r"run 'broken' with seed 7 failed.*no space left"):
+        thin_classes.work([("broken", [], 7)], args)
