@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import mmseg.datasets.transforms  # noqa: F401 - registers them, whatever ran before
 import numpy as np
 from mmengine.dataset import Compose
 from PIL import Image
