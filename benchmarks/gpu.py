@@ -22,7 +22,7 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic mat
 
 import torch
 
-from benchmarks import bench_options, gpu_parity, gpu_running, gpu_training
+from benchmarks import bench_options, gpu_parity, gpu_running, gpu_steps, gpu_training
 from mmstreet.files.tables import markdown_table
 
 PARTS = ("parity", "waits", "resume", "predict", "steps", "options")
@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: the GPU if there is one")
     parser.add_argument("--quick", action="store_true", help="few repeats; on a CPU small images too")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=f"some of {', '.join(PARTS)}")
-    names = gpu_training.semantic_bdd_configs()
+    names = gpu_steps.semantic_bdd_configs()
     parser.add_argument("--configs", nargs="+", choices=names, default=names, metavar="NAME", help="configs of the part steps")
     parser.add_argument("--out", type=Path, default=Path("work_dirs/gpu.md"), help="file for the table (default: work_dirs/gpu.md)")
     args = parser.parse_args()
@@ -47,7 +47,7 @@ def main() -> int:
         "waits": lambda: gpu_training.count_waits(device),
         "resume": lambda: gpu_running.check_resume(device),
         "predict": lambda: gpu_running.measure_predictions(device, quick=args.quick),
-        "steps": lambda: gpu_training.measure_configs(device, names=args.configs, quick=args.quick),
+        "steps": lambda: gpu_steps.measure_configs(device, names=args.configs, quick=args.quick),
         "options": lambda: _options(device, quick=args.quick),
     }
     rows, failed, start = [], 0, time.monotonic()

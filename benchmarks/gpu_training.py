@@ -1,10 +1,8 @@
-"""Training steps of configs on random images of their full size: what they cost beside plain mmseg, and where they wait for the device."""
+"""Training steps of configs on random images, and where they wait for the device."""
 
 from __future__ import annotations
 
-import statistics
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -13,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
@@ -31,32 +29,17 @@ from mmstreet.models.text_embeddings import save_text_embeddings
 from mmstreet.predict.inference import build_model
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-PLAIN = dict(type="mmseg.CrossEntropyLoss", avg_non_ignore=True)
-
-
-def semantic_bdd_configs() -> list[str]:
-    """Return the names of all configs that train a segmentor on BDD100K."""
-    return sorted(path.stem for path in CONFIGS.glob("*_bdd*.py") if not path.stem.startswith("mask_rcnn"))
+_SIZES = ("scale", "size_hw", "crop_size")
 
 
 def input_hw(cfg: Config) -> tuple[int, int]:
-    """Return the size of the images that a config trains on."""
-    sizes = [step["size_hw"] if "size_hw" in step else step["scale"][::-1] for step in cfg.train_pipeline if _sets_size(step)]
+    """Return the size of the images that a config trains on: what the last step that sets one makes of them."""
+    sizes = [step[name] if name != "scale" else step[name][::-1] for step in cfg.train_pipeline for name in _SIZES if _gives(step, name)]
     return tuple(sizes[-1])
 
 
-def _sets_size(step: dict) -> bool:
-    return "size_hw" in step or step["type"] == "Resize"
-
-
-def as_plain(cfg: Config) -> Config:
-    """Give a config mmseg's cross entropy in every head and take the boundary and skeleton terms out."""
-    for head in (cfg.model.decode_head, cfg.model.get("auxiliary_head")):
-        if head:
-            head.loss_decode = ConfigDict(PLAIN, loss_weight=1.0 if head is cfg.model.decode_head else 0.4)
-            for term in ("boundary_weight", "skeleton_weight"):
-                head.pop(term, None)
-    return cfg
+def _gives(step: dict, name: str) -> bool:
+    return name in step and (name != "scale" or step["type"] == "Resize")
 
 
 def random_batch(count: int, size_hw: tuple[int, int], num_classes: int, **meta: object) -> dict:
@@ -74,74 +57,30 @@ def random_batch(count: int, size_hw: tuple[int, int], num_classes: int, **meta:
     return dict(inputs=images, data_samples=samples)
 
 
-def make_step(cfg: Config, device: torch.device, *, shrink: int = 1) -> tuple[nn.Module, OptimWrapper, dict]:
-    """Build model, optimizer and one batch of a config; ``shrink`` divides both sides of the images."""
+def make_step(cfg: Config, device: torch.device, *, batch: int | None = None, shrink: int = 1) -> tuple[nn.Module, OptimWrapper, dict]:
+    """Build model, optimizer and one batch of a config.
+
+    Args:
+        cfg: Config of a segmentor.
+        device: Where it goes.
+        batch: Images; default: as the config says, and two of smaller images.
+        shrink: Divides both sides of the images.
+    """
     torch.manual_seed(0)
     size_hw = tuple(side // shrink for side in input_hw(cfg))
+    if shrink > 1 and cfg.model.get("data_preprocessor", {}).get("size"):
+        cfg.model.data_preprocessor.size = size_hw
     with DefaultScope.overwrite_default_scope("mmseg"):
         model = build_model(cfg).to(device).train()
         wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    count = cfg.train_dataloader.batch_size if shrink == 1 else 2
-    return model, wrapper, random_batch(count, size_hw, cfg.model.decode_head.num_classes)
-
-
-def time_steps(cfg: Config, device: torch.device, *, shrink: int, repeats: int, prepared: bool) -> tuple[list[float], float]:
-    """Return the seconds of each step after two that warm up, and the peak of allocated memory in bytes, nan on a CPU.
-
-    ``prepared`` sets up the device as every run of this package does.
-    """
-    torch.backends.cuda.matmul.allow_tf32 = False
-    model, wrapper, batch = make_step(cfg, device, shrink=shrink)
-    if prepared:
-        batch = prepare_device(model, batch, device)
-    seconds = []
-    for i in range(repeats + 2):
-        if i == 2 and device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-        _finish(device)
-        start = time.perf_counter()
-        model.train_step(batch, wrapper)
-        _finish(device)
-        seconds.append(time.perf_counter() - start)
-    peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else float("nan")
-    return seconds[2:], peak
+    count = batch or (cfg.train_dataloader.batch_size if shrink == 1 else 2)
+    return model, wrapper, random_batch(count, size_hw, model.decode_head.num_classes)
 
 
 def prepare_device(model: nn.Module, batch: dict, device: torch.device) -> dict:
     """Set up a model as ``DeviceHook`` does, and pin the images of a batch as the data loader then does."""
     DeviceHook().before_run(SimpleNamespace(model=model))
     return dict(batch, inputs=[image.pin_memory() for image in batch["inputs"]]) if device.type == "cuda" else batch
-
-
-def measure_configs(device: torch.device, *, names: list[str], quick: bool) -> Iterator[Callable[[], list[dict]]]:
-    """Give one job per config: its step time and memory, and their ratios to plain mmseg."""
-    for name in names:
-        yield lambda name=name: _measure_config(name, device, quick=quick)
-
-
-def _measure_config(name: str, device: torch.device, *, quick: bool) -> list[dict]:
-    shrink, repeats = (8, 1) if quick and device.type == "cpu" else (1, 4 if quick else 12)
-    cfg = load_config(CONFIGS / f"{name}.py", launcher="none")
-    found = {}
-    for kind in ("plain", "ours"):
-        torch.backends.cudnn.benchmark = True
-        chosen = as_plain(cfg.copy()) if kind == "plain" else cfg.copy()
-        found[kind] = time_steps(chosen, device, shrink=shrink, repeats=repeats, prepared=kind == "ours")
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
-    seconds = {kind: statistics.median(values) for kind, (values, _) in found.items()}
-    peaks = {kind: peak / 2**30 for kind, (_, peak) in found.items()}
-    height, width = (side // shrink for side in input_hw(cfg))
-    count = cfg.train_dataloader.batch_size if shrink == 1 else 2
-    spread = f"{1e3 * min(found['ours'][0]):.1f} to {1e3 * max(found['ours'][0]):.1f} ms"
-    note = f"batch {count} of {width}×{height}; {spread}; plain {1e3 * seconds['plain']:.1f} ms"
-    rows = [
-        dict(what=f"{name}: step", value=1e3 * seconds["ours"], unit="ms", note=note),
-        dict(what=f"{name}: step / mmseg with cross entropy", value=seconds["ours"] / seconds["plain"], unit="×"),
-    ]
-    if device.type == "cuda":
-        rows.append(dict(what=f"{name}: peak memory", value=peaks["ours"], unit="GiB", note=f"plain {peaks['plain']:.2f} GiB"))
-    return rows
 
 
 def count_waits(device: torch.device) -> Iterator[Callable[[], list[dict]]]:
@@ -219,8 +158,3 @@ def carb_step(device: torch.device) -> tuple[Callable[[], None], list[torch.Tens
     shown[:6] = True
     step, tensors = training_step(model, wrapper, random_batch(2, (128, 256), len(table), img_label=shown))
     return step, [*tensors, *teacher.parameters(), *teacher.buffers()]
-
-
-def _finish(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()

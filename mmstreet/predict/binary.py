@@ -52,6 +52,16 @@ def check_scores(scores: Scores) -> Scores:
     """
     with np.errstate(all="ignore"):
         # The sum is many times as fast as a look at every score, but may overflow.
-        if not math.isfinite(float(scores.sum())) and not bool((abs(scores) < math.inf).all()):
-            raise ValueError("the network's scores are not finite (nan or infinity): its weights or the preprocessing are broken")
+        if not math.isfinite(float(scores.sum())):
+            refuse_unless(bool((abs(scores) < math.inf).all()))
     return scores
+
+
+def refuse_unless(finite: bool) -> None:
+    """Refuse scores that are not finite.
+
+    Raises:
+        ValueError: Unless ``finite``.
+    """
+    if not finite:
+        raise ValueError("the network's scores are not finite (nan or infinity): its weights or the preprocessing are broken")

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmstreet.models.label_resizing import finishes_as_mmseg, label_resized, without_padding
-from mmstreet.predict.binary import check_scores
+from mmstreet.predict.binary import check_scores, refuse_unless
 from mmstreet.predict.trained_model import TrainedModel
 
 
@@ -35,12 +35,19 @@ class SemanticModel(TrainedModel):
         return self._run(images, scale, self._to_probs)
 
     @torch.inference_mode()
-    def _run(self, images: Sequence[np.ndarray], scale: float, finish: Callable[[Tensor, tuple], np.ndarray]) -> list[np.ndarray]:
+    def _run(self, images: Sequence[np.ndarray], scale: float, finish: Callable[[Tensor, tuple], Tensor | np.ndarray]) -> list[np.ndarray]:
         found: list = [None] * len(images)
+        are_finite = []
         for chosen, batch in self.make_batches(images, scale):
             for i, logits in zip(chosen, self._logits(batch["inputs"], batch["data_samples"])):
-                found[i] = finish(check_scores(logits), images[i].shape[:2])
-        return found
+                if self.queues:
+                    are_finite.append(logits.isfinite().all())
+                else:
+                    check_scores(logits)
+                found[i] = finish(logits, images[i].shape[:2])
+        if are_finite:  # asked when all work is queued: a GPU that is waited for image by image is idle in between
+            refuse_unless(bool(torch.stack(are_finite).all()))
+        return [answer.cpu().numpy() if isinstance(answer, Tensor) else answer for answer in found]
 
     def _logits(self, inputs: Tensor, samples: Sequence) -> Iterator[Tensor]:
         """Give the logits ``[C, h, w]`` of each image without its padding, of a binary head the one channel."""
@@ -60,11 +67,11 @@ class SemanticModel(TrainedModel):
     def _resize(self, logits: Tensor, size_hw: tuple[int, int]) -> Tensor:
         return F.interpolate(logits[None], size_hw, mode="bilinear", align_corners=self.model.align_corners)[0]
 
-    def _to_labels(self, logits: Tensor, size_hw: tuple[int, int]) -> np.ndarray:
+    def _to_labels(self, logits: Tensor, size_hw: tuple[int, int]) -> Tensor | np.ndarray:
         if self.threshold is not None:
-            return (self._resize(logits, size_hw)[0].sigmoid() > self.threshold).to(torch.uint8).cpu().numpy()
-        if logits.is_cuda:
-            return self._resize(logits, size_hw).argmax(0).to(torch.uint8).cpu().numpy()
+            return (self._resize(logits, size_hw)[0].sigmoid() > self.threshold).to(torch.uint8)
+        if self.queues:
+            return self._resize(logits, size_hw).argmax(0).to(torch.uint8)
         return label_resized(logits, size_hw, align_corners=self.model.align_corners)
 
     def _to_probs(self, logits: Tensor, size_hw: tuple[int, int]) -> np.ndarray:
