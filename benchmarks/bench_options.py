@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import torch
 
-from benchmarks.gpu_training import make_step
+from benchmarks.gpu_training import make_step, pinned
 from mmstreet.engine.hooks.device import DeviceHook
 from mmstreet.engine.launch import load_config
 
@@ -68,7 +68,8 @@ def _build(config: str, options: dict, device: torch.device, shrink: int) -> Cal
     cfg = load_config(CONFIGS / f"{config}.py", launcher="none", **options)
     model, wrapper, batch = make_step(cfg, device, shrink=shrink)
     settings = {name: value for name, value in options.items() if name != "amp"}
-    DeviceHook(**settings).before_run(SimpleNamespace(model=model))
+    DeviceHook(**settings).before_run(SimpleNamespace(model=model, optim_wrapper=wrapper))
+    batch = pinned(batch, device)
     return lambda: model.train_step(batch, wrapper)
 
 

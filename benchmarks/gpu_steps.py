@@ -32,7 +32,9 @@ def is_of_hub(cfg: Config) -> bool:
 
 
 def as_plain(cfg: Config) -> Config:
-    """Give a config mmseg's cross entropy in every head and take the boundary and skeleton terms out."""
+    """Let a config train as mmseg would: with its cross entropy in every head, its preprocessor, and torch's default optimizer."""
+    cfg.model.setdefault("data_preprocessor", ConfigDict()).type = "mmseg.SegDataPreProcessor"
+    cfg.optim_wrapper.optimizer.pop("fused", None)
     if is_of_hub(cfg):
         cfg.model.loss_decode = ConfigDict(PLAIN)
         return cfg
@@ -122,7 +124,7 @@ def time_steps(cfg: Config, device: torch.device, *, batch: int, shrink: int, re
     _free(device)
     model, wrapper, data = make_step(cfg, device, batch=batch, shrink=shrink)
     if prepared:
-        data = prepare_device(model, data, device)
+        data = prepare_device(model, wrapper, data, device)
     seconds: list[float] = []
     for i in range(repeats + _WARM_UP):
         if i == _WARM_UP and device.type == "cuda":

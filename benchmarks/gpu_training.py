@@ -15,7 +15,6 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
-from mmseg.structures import SegDataSample
 from torch import nn
 
 from benchmarks import gpu_parity
@@ -27,6 +26,7 @@ from mmstreet.engine.launch import load_config
 from mmstreet.labels import get_table
 from mmstreet.models.text_embeddings import save_text_embeddings
 from mmstreet.predict.inference import build_model
+from mmstreet.transforms.packing import PinnableSample
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 _SIZES = ("scale", "size_hw", "crop_size")
@@ -50,7 +50,7 @@ def random_batch(count: int, size_hw: tuple[int, int], num_classes: int, **meta:
         ids = torch.randint(num_classes + 1, (8, 8), generator=rng).float()
         labels = nn.functional.interpolate(ids[None, None], size_hw, mode="nearest")[0].long()
         labels[labels == num_classes] = 255
-        sample = SegDataSample(metainfo=dict(img_shape=size_hw, ori_shape=size_hw, pad_shape=size_hw, img_path=f"{i}.jpg", **meta))
+        sample = PinnableSample(metainfo=dict(img_shape=size_hw, ori_shape=size_hw, pad_shape=size_hw, img_path=f"{i}.jpg", **meta))
         sample.gt_sem_seg = PixelData(data=labels)
         samples.append(sample)
         images.append(torch.randint(0, 256, (3, *size_hw), generator=rng, dtype=torch.uint8))
@@ -77,10 +77,15 @@ def make_step(cfg: Config, device: torch.device, *, batch: int | None = None, sh
     return model, wrapper, random_batch(count, size_hw, model.decode_head.num_classes)
 
 
-def prepare_device(model: nn.Module, batch: dict, device: torch.device) -> dict:
-    """Set up a model as ``DeviceHook`` does, and pin the images of a batch as the data loader then does."""
-    DeviceHook().before_run(SimpleNamespace(model=model))
-    return dict(batch, inputs=[image.pin_memory() for image in batch["inputs"]]) if device.type == "cuda" else batch
+def prepare_device(model: nn.Module, wrapper: OptimWrapper, batch: dict, device: torch.device) -> dict:
+    """Set up a run as ``DeviceHook`` does, and pin a batch as the data loader then does."""
+    DeviceHook().before_run(SimpleNamespace(model=model, optim_wrapper=wrapper))
+    return pinned(batch, device)
+
+
+def pinned(batch: dict, device: torch.device) -> dict:
+    """Return a batch in pinned memory where it goes to a GPU."""
+    return {name: [part.pin_memory() for part in parts] for name, parts in batch.items()} if device.type == "cuda" else batch
 
 
 def count_waits(device: torch.device) -> Iterator[Callable[[], list[dict]]]:
@@ -121,7 +126,7 @@ class _Runner:
 def training_step(model: nn.Module, wrapper: OptimWrapper, batch: dict) -> tuple[Callable[[], None], list[torch.Tensor]]:
     """Return a step with its check of the losses, and the tensors that count as the device's."""
     hook = FiniteLossHook()
-    batch = prepare_device(model, batch, next(model.parameters()).device)
+    batch = prepare_device(model, wrapper, batch, next(model.parameters()).device)
 
     def step() -> None:
         hook.after_train_iter(_Runner, 0, batch, model.train_step(batch, wrapper))

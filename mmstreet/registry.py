@@ -39,12 +39,14 @@ TRANSFORMS = _node(
         "transforms.letterbox",
         "transforms.skeletons",
     ),
+    mmseg=("transforms.packing",),
 )
 MODELS = _node(
     "model",
     root.MODELS,
     core=("losses.modules", "losses.thin_losses", "losses.carb_loss", "predict.exported_segmentor"),
     mmseg=(
+        "models.data_preprocessor",
         "models.torchvision_heads",
         "models.efficientnet_lite",
         "models.ladder_head",

@@ -22,6 +22,7 @@ from mmstreet.engine.config_keys import check_keys, check_options
 from mmstreet.engine.config_text import OnceFormatted
 from mmstreet.engine.data_config import fit_config, lacks_data
 from mmstreet.engine.errors import LaunchError
+from mmstreet.engine.gpu_settings import set_for_gpu
 from mmstreet.engine.processes import import_formatter, join_processes
 from mmstreet.engine.run_options import set_batch_size, set_data_root, set_learning_rate, set_length, set_logs
 from mmstreet.files.config_files import find_config
@@ -157,9 +158,7 @@ def load_config(
     if channels_last or compiled:
         _replace_hook(cfg, dict(type="mmstreet.DeviceHook", channels_last=channels_last, compiled=compiled))
     if get_device() == "cuda":
-        for loader in ("train_dataloader", "val_dataloader", "test_dataloader"):
-            if cfg.get(loader):
-                cfg[loader].setdefault("pin_memory", True)
+        set_for_gpu(cfg)
     if cfg.launcher == "none" or get_device() == "cpu":
         changed = sync_bn_to_bn(cfg.get("model"))
         cfg.pop("sync_bn", None)

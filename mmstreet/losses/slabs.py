@@ -19,7 +19,7 @@ from mmstreet.readback import on_host
 # Elements of one slab. On a CPU each operation is long enough to be worth sharing out to the threads; an accelerator wants few, large
 # kernels.
 _CPU_SLAB_PER_THREAD = 2**18
-_DEVICE_SLAB = 2**23
+_DEVICE_SLAB = 2**24
 
 
 def carb_loss(

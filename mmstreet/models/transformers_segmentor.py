@@ -42,7 +42,7 @@ class TransformersSegmentor(EncoderDecoder):
         ignore_index: Label of pixels that give no loss.
         train_cfg: As in mmseg.
         test_cfg: As in mmseg; default: the whole image at once.
-        data_preprocessor: Settings of mmseg's ``SegDataPreProcessor``, such as ``size``, beside those of the model's processor.
+        data_preprocessor: Settings of ``SegDataPreProcessor``, such as ``size``, beside those of the model's processor.
         init_cfg: Not used.
 
     Raises:
@@ -80,7 +80,7 @@ class TransformersSegmentor(EncoderDecoder):
         if not {"mean", "std"} <= given.keys():
             look = read_processor(model)
             given = dict(mean=look["mean"], std=look["std"], bgr_to_rgb=look["rgb"], rgb_to_bgr=False) | given
-        given = dict(type="mmseg.SegDataPreProcessor", pad_val=0, seg_pad_val=ignore_index) | given
+        given = dict(type="mmstreet.SegDataPreProcessor", pad_val=0, seg_pad_val=ignore_index) | given
         backbone = dict(type="mmstreet.TransformersNetwork", model=model, config=config, pretrained=pretrained)
         settings = dict(groups=groups, universal=is_universal(config), loss_decode=loss_decode, ignore_index=ignore_index)
         super().__init__(

@@ -3,7 +3,7 @@
 _load_image = dict(type="mmstreet.LoadImage")
 _load_labels = dict(type="mmstreet.LoadLabels", unlisted="ignore")  # labelIds hold classes that are not evaluated
 _resize = dict(type="Resize", scale=(1024, 512), keep_ratio=False)
-_pack = dict(type="PackSegInputs")
+_pack = dict(type="mmstreet.PackSegInputs")
 train_pipeline = [_load_image, _load_labels, _resize, _pack]
 # Labels are loaded after the resizing and keep their size: predictions are brought to it and scored there.
 test_pipeline = [_load_image, _resize, _load_labels, _pack]

@@ -3,7 +3,7 @@
 _load_image = dict(type="mmstreet.LoadImage")
 _load_labels = dict(type="mmstreet.LoadLabels")
 _flip = dict(type="RandomFlip", prob=0.5)
-_pack = dict(type="PackSegInputs")
+_pack = dict(type="mmstreet.PackSegInputs")
 
 train_dataloader = dict(
     batch_size=8,

@@ -3,7 +3,7 @@
 _load_image = dict(type="mmstreet.LoadImage")
 _load_labels = dict(type="mmstreet.LoadLabels")  # pseudo-masks in training
 _flip = dict(type="RandomFlip", prob=0.5)
-_pack = dict(type="PackSegInputs")
+_pack = dict(type="mmstreet.PackSegInputs")
 _pack_weak = dict(_pack, meta_keys=("img_path", "ori_shape", "img_shape", "pad_shape", "scale_factor", "flip", "img_label"))
 
 train_dataloader = dict(

@@ -6,7 +6,7 @@ A leaf gives the preprocessor the size of its crops, to which smaller images are
 model = dict(
     type="mmstreet.CARBSegmentor",
     data_preprocessor=dict(
-        type="SegDataPreProcessor",
+        type="mmstreet.SegDataPreProcessor",
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,

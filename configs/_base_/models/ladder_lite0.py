@@ -3,7 +3,7 @@
 model = dict(
     type="EncoderDecoder",
     data_preprocessor=dict(
-        type="SegDataPreProcessor",
+        type="mmstreet.SegDataPreProcessor",
         mean=[127.0, 127.0, 127.0],  # the normalisation that the weights were trained with
         std=[128.0, 128.0, 128.0],
         bgr_to_rgb=True,

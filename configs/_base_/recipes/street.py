@@ -22,5 +22,5 @@ _street_crop = dict(type="mmstreet.RandomScaleCrop", scale=(0.8, 2.7), fraction=
 _street_augment = [
     dict(type="RandomFlip", prob=0.5),
     dict(type="mmstreet.ColorJitter", brightness_delta=32, contrast_range=(0.6, 1.4), saturation_range=(0.6, 1.4), hue_delta=10),
-    dict(type="PackSegInputs"),
+    dict(type="mmstreet.PackSegInputs"),
 ]

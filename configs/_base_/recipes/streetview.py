@@ -35,5 +35,5 @@ _v3_augment = [  # the study gives no strengths of blur and colour jitter and no
     dict(type="mmstreet.RandomGaussianBlur", prob=0.2, sigma_px=(0.1, 1.5)),
     # a hole gets no loss: it may hide a whole bicycle, and nothing in the picture would then say so
     dict(type="RandomCutOut", prob=0.3, n_holes=(1, 4), cutout_ratio=[(0.03, 0.06), (0.05, 0.1)], fill_in=(104, 116, 124), seg_fill_in=255),
-    dict(type="PackSegInputs"),
+    dict(type="mmstreet.PackSegInputs"),
 ]
