@@ -20,6 +20,7 @@ from mmstreet.predict.sources import Source
 from mmstreet.predict.video_job import MakeStrip, predict_video
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 
+Item = tuple[Source, np.ndarray]
 Tell = Callable[[Source, Result, float], None]
 """Takes an image's source, its result, and the milliseconds that the network and what follows it took."""
 _THREADS = 4
@@ -112,31 +113,69 @@ def _predict_images(
             else:
                 raise error
 
-        batch: list[tuple[Source, np.ndarray]] = []
+        def settle() -> None:
+            batch = begun.popleft()
+            for item, result in batch.results():
+                if isinstance(result, Exception):
+                    outcome.fail(item[0], result, folder)
+                else:
+                    written.append((item[0], pool.submit(write, *item, result)))
+                    outcome.ms += batch.ms
+                    if tell is not None:
+                        tell(item[0], result, batch.ms)
+                bar.update()
+
+        begun: deque[_Batch] = deque()
+        items: list[Item] = []
         for number, (source, image) in enumerate(_read_ahead(pool, predictor.read, sources, 2 * predictor.batch_size + 1), 1):
             if isinstance(image, Exception):
                 outcome.fail(source, image, folder)
                 bar.update()
             else:
-                batch.append((source, image))
-            if batch and (len(batch) == predictor.batch_size or number == len(sources) or number % batch_ends == 0):
-                start = time.perf_counter()
-                predicted = _predict_batch(predictor, batch)
-                ms = 1000 * (time.perf_counter() - start) / len(batch)
-                for item, result in predicted:
-                    if isinstance(result, Exception):
-                        outcome.fail(item[0], result, folder)
-                    else:
-                        written.append((item[0], pool.submit(write, *item, result)))
-                        outcome.ms += ms
-                        if tell is not None:
-                            tell(item[0], result, ms)
-                    bar.update()
-                batch = []
+                items.append((source, image))
+            if items and (len(items) == predictor.batch_size or number == len(sources) or number % batch_ends == 0):
+                begun.append(_Batch(predictor, items))
+                items = []
+            while len(begun) > (predictor.ahead if number < len(sources) else 0):
+                settle()
             while len(written) > _BACKLOG:
                 finish()
         while written:
             finish()
+
+
+class _Batch:
+    """A batch of images that has been begun. If it cannot be predicted, its images are one by one, so that one cannot spoil the others.
+
+    Attributes:
+        ms: Milliseconds that each image took in beginning and in waiting for the results; known after :meth:`results`.
+    """
+
+    def __init__(self, predictor: Predictor, items: Sequence[Item]) -> None:
+        self._predictor, self._items, self._error = predictor, items, None
+        start = time.perf_counter()
+        try:
+            self._read = predictor.begin_batch([image for _, image in items])
+        except Exception as error:  # too small for a network, not of an exported size, more than the memory holds …
+            self._error = error
+        self.ms = 1000 * (time.perf_counter() - start) / len(items)
+
+    def results(self) -> list[tuple[Item, Result | Exception]]:
+        """Return each image with its result, or with what went wrong."""
+        start = time.perf_counter()
+        pairs = self._pairs()
+        self.ms += 1000 * (time.perf_counter() - start) / len(self._items)
+        return pairs
+
+    def _pairs(self) -> list[tuple[Item, Result | Exception]]:
+        if self._error is None:
+            try:
+                return list(zip(self._items, self._read()))
+            except Exception as error:  # what a GPU could not do is known when it is waited for
+                self._error = error
+        if len(self._items) == 1:
+            return [(self._items[0], self._error)]
+        return [pair for item in self._items for pair in _Batch(self._predictor, [item])._pairs()]
 
 
 def _read_ahead(
@@ -155,18 +194,6 @@ def _read_ahead(
         if error is not None and not isinstance(error, Exception):
             raise error
         yield source, future.result() if error is None else error
-
-
-def _predict_batch(
-    predictor: Predictor, batch: Sequence[tuple[Source, np.ndarray]]
-) -> list[tuple[tuple[Source, np.ndarray], Result | Exception]]:
-    """Predict a batch; if it cannot be, its images one by one, so that one cannot spoil the others."""
-    try:
-        return list(zip(batch, predictor.predict_batch([image for _, image in batch])))
-    except Exception as error:  # too small for a network, not of an exported size, more than the memory holds …
-        if len(batch) == 1:
-            return [(batch[0], error)]
-        return [pair for item in batch for pair in _predict_batch(predictor, [item])]
 
 
 def say_error(error: Exception) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -12,14 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmstreet.deps import require
-from mmstreet.files.hub import find_exported
 from mmstreet.files.images import ORIENTATIONS, as_rgb
 from mmstreet.predict.binary import labels_of, shift_probs
 from mmstreet.predict.confidence import abstain_below, measure_entropy, temper_probs
 from mmstreet.predict.download import fetch_source, is_address
-from mmstreet.predict.exported import SUFFIXES, is_exported, load_exported
-from mmstreet.predict.named_models import is_config, shipped_model
+from mmstreet.predict.load_model import load_model, make_refiner
 from mmstreet.predict.result import Result
 from mmstreet.predict.sources import refuse_address
 from mmstreet.predict.views import make_views, mean_scores, unite_instances
@@ -98,7 +96,7 @@ class Predictor:
         if abstain is not None and not 0 < abstain < 1:
             raise ValueError(f"abstain must be a confidence between 0 and 1, got {abstain}")
         self.min_score = min_score
-        self.model = _load(shipped_model() if config is None else config, checkpoint, device=device, trust=trust, cfg_options=cfg_options)
+        self.model = load_model(config, checkpoint, device=device, trust=trust, cfg_options=cfg_options)
         if half or channels_last:
             if not hasattr(self.model, "speed_up"):
                 raise ValueError(f"'{config}' computes in the type and layout that it was exported with; leave out half and channels_last")
@@ -113,7 +111,7 @@ class Predictor:
             raise ValueError(
                 f"{'a refiner works' if refine is not None else 'probabilities exist'} for semantic models; this one finds instances"
             )
-        self.refiner = None if refine is None else _build_refiner(refine, self.classes, self.model.label_rows)
+        self.refiner = None if refine is None else make_refiner(refine, self.classes, self.model.label_rows)
 
     def __call__(self, image: object) -> Result:
         """Predict one image.
@@ -146,21 +144,41 @@ class Predictor:
         return reading.read(image)
 
     def predict_all(self, images: Iterable[object]) -> Iterator[Result]:
-        """Predict many images, ``batch_size`` at a time, in their order; at no time are more than those of one batch held.
+        """Predict many images, ``batch_size`` at a time, in their order; no more are held than those of a batch, and on a GPU of the next.
 
         Args:
             images: See :meth:`__call__`.
         """
-        images = iter(images)
+        images, begun = iter(images), deque()
         while batch := list(islice(images, self.batch_size)):
-            yield from self.predict_batch([self.read(image) for image in batch])
+            begun.append(self.begin_batch([self.read(image) for image in batch]))
+            if len(begun) > self.ahead:
+                yield from begun.popleft()()
+        for results in begun:
+            yield from results()
 
     def predict_batch(self, images: Sequence[np.ndarray]) -> list[Result]:
         """Predict RGB images, uint8 ``[H, W, 3]`` each, in one go."""
         return self._find_objects(images) if self.kind == "instance" else self._label_pixels(images)
 
+    @property
+    def ahead(self) -> int:
+        """How many batches to begin before the results of the first are asked for: 1 where a GPU works beside the processor, else 0."""
+        return int(getattr(self.model, "queues", False) and self._needs_labels_only)
+
+    def begin_batch(self, images: Sequence[np.ndarray]) -> Callable[[], list[Result]]:
+        """Ask for :meth:`predict_batch`, and return the function that gives its results.
+
+        On a GPU that function waits for them, and another batch can be begun before; elsewhere they are there already.
+        """
+        if not self.ahead:
+            results = self.predict_batch(images)
+            return lambda: results
+        read = self.model.begin_labels(images)
+        return lambda: [Result(labels, self.classes, self.palette) for labels in read()]
+
     def _label_pixels(self, images: Sequence[np.ndarray]) -> list[Result]:
-        if len(self.views) == 1 and self.views[0].scale == 1 and not self.needs_probs:
+        if self._needs_labels_only:
             return [Result(labels, self.classes, self.palette) for labels in self.model.predict_labels(images)]
         seen = []
         for view in self.views:
@@ -177,6 +195,10 @@ class Predictor:
             kept = probs if self.keep_probs else None
             results.append(Result(**{"labels": labels} | more, classes=self.classes, palette=self.palette, probs=kept, changes=changes))
         return results
+
+    @property
+    def _needs_labels_only(self) -> bool:
+        return self.kind == "semantic" and len(self.views) == 1 and self.views[0].scale == 1 and not self.needs_probs
 
     @property
     def needs_probs(self) -> bool:
@@ -202,35 +224,3 @@ class Predictor:
             objects = views[0] if len(views) == 1 else unite_instances(views, limit=_INSTANCE_LIMIT)
             results.append(Result(objects.to_labels(image.shape[:2]), self.classes, self.palette, instances=objects))
         return results
-
-
-def _load(config: str | Path, checkpoint: str | Path | None, **settings) -> object:
-    if checkpoint is None and not is_exported(config) and not is_config(config):
-        config = find_exported(config) or config
-    if is_exported(config):
-        if checkpoint is not None:
-            raise ValueError(f"'{config}' holds its own weights; leave out the checkpoint '{checkpoint}'")
-        if settings["cfg_options"]:
-            raise ValueError(f"'{config}' has no config to overrule; leave out the options {', '.join(settings['cfg_options'])}")
-        return load_exported(config, device=settings["device"])
-    if checkpoint is None and is_config(config):
-        raise ValueError(
-            f"'{config}' needs a checkpoint; exported files ({', '.join(SUFFIXES)}) and models of the hub have their own weights"
-        )
-    require("mmengine", extra="light")
-    if checkpoint is None:
-        from mmstreet.predict.hub_model import load_hub_model
-
-        return load_hub_model(str(config), device=settings["device"], cfg_options=settings["cfg_options"])
-    from mmstreet.predict.inference import load_trained
-
-    return load_trained(config, checkpoint, **settings)
-
-
-def _build_refiner(refine: object, classes: Sequence[str], label_rows: Sequence[Mapping]) -> Refiner:
-    if callable(refine):
-        return refine
-    require("mmengine", extra="light")
-    from mmstreet.refine.configured import build_refiner, read_refiner
-
-    return build_refiner(read_refiner(refine) if isinstance(refine, str | Path) else dict(refine), classes, label_rows=label_rows)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mmstreet.models.label_resizing import finishes_as_mmseg, label_resized, without_padding
 from mmstreet.predict.binary import check_scores, refuse_unless
 from mmstreet.predict.trained_model import TrainedModel
+from mmstreet.readback import Readback
 
 
 class SemanticModel(TrainedModel):
@@ -28,26 +29,36 @@ class SemanticModel(TrainedModel):
 
     def predict_labels(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return train ids, uint8 ``[H, W]``, of RGB images, uint8 ``[H, W, 3]``."""
-        return self._run(images, 1.0, self._to_labels)
+        return self.begin_labels(images)() if self.queues else self._run(images, 1.0, self._to_labels)
+
+    @torch.inference_mode()
+    def begin_labels(self, images: Sequence[np.ndarray]) -> Callable[[], list[np.ndarray]]:
+        """Ask a GPU for :meth:`predict_labels`; the function that is returned waits for them, and more can be asked for before."""
+        found: list = [None] * len(images)
+        are_finite = []
+        for chosen, batch in self.make_batches(images, 1.0):
+            for i, logits in zip(chosen, self._logits(batch["inputs"], batch["data_samples"])):
+                are_finite.append(logits.isfinite().all())
+                found[i] = Readback(self._label(logits, images[i].shape[:2]))
+        finite = Readback(torch.stack(are_finite).all())
+
+        def read() -> list[np.ndarray]:
+            refuse_unless(bool(finite.read()))
+            return [labels.read().numpy().copy() for labels in found]  # a copy: pinned memory is for what is on its way
+
+        return read
 
     def predict_probs(self, images: Sequence[np.ndarray], *, scale: float = 1.0) -> list[np.ndarray]:
         """Return probabilities, float32 ``[C, H, W]``, of RGB images, seen at ``scale`` times the usual size."""
         return self._run(images, scale, self._to_probs)
 
     @torch.inference_mode()
-    def _run(self, images: Sequence[np.ndarray], scale: float, finish: Callable[[Tensor, tuple], Tensor | np.ndarray]) -> list[np.ndarray]:
+    def _run(self, images: Sequence[np.ndarray], scale: float, finish: Callable[[Tensor, tuple], np.ndarray]) -> list[np.ndarray]:
         found: list = [None] * len(images)
-        are_finite = []
         for chosen, batch in self.make_batches(images, scale):
             for i, logits in zip(chosen, self._logits(batch["inputs"], batch["data_samples"])):
-                if self.queues:
-                    are_finite.append(logits.isfinite().all())
-                else:
-                    check_scores(logits)
-                found[i] = finish(logits, images[i].shape[:2])
-        if are_finite:  # asked when all work is queued: a GPU that is waited for image by image is idle in between
-            refuse_unless(bool(torch.stack(are_finite).all()))
-        return [answer.cpu().numpy() if isinstance(answer, Tensor) else answer for answer in found]
+                found[i] = finish(check_scores(logits), images[i].shape[:2])
+        return found
 
     def _logits(self, inputs: Tensor, samples: Sequence) -> Iterator[Tensor]:
         """Give the logits ``[C, h, w]`` of each image without its padding, of a binary head the one channel."""
@@ -67,12 +78,14 @@ class SemanticModel(TrainedModel):
     def _resize(self, logits: Tensor, size_hw: tuple[int, int]) -> Tensor:
         return F.interpolate(logits[None], size_hw, mode="bilinear", align_corners=self.model.align_corners)[0]
 
-    def _to_labels(self, logits: Tensor, size_hw: tuple[int, int]) -> Tensor | np.ndarray:
-        if self.threshold is not None:
-            return (self._resize(logits, size_hw)[0].sigmoid() > self.threshold).to(torch.uint8)
-        if self.queues:
-            return self._resize(logits, size_hw).argmax(0).to(torch.uint8)
-        return label_resized(logits, size_hw, align_corners=self.model.align_corners)
+    def _label(self, logits: Tensor, size_hw: tuple[int, int]) -> Tensor:
+        scores = self._resize(logits, size_hw)
+        return (scores.argmax(0) if self.threshold is None else scores[0].sigmoid() > self.threshold).to(torch.uint8)
+
+    def _to_labels(self, logits: Tensor, size_hw: tuple[int, int]) -> np.ndarray:
+        if self.threshold is None:
+            return label_resized(logits, size_hw, align_corners=self.model.align_corners)
+        return self._label(logits, size_hw).numpy()
 
     def _to_probs(self, logits: Tensor, size_hw: tuple[int, int]) -> np.ndarray:
         scores = self._resize(logits, size_hw).float()

@@ -6,7 +6,7 @@ Three stages run beside each other: reading, the network, and writing with all t
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import asdict
@@ -105,11 +105,11 @@ def predict_video(
             count += 1
             bar.update()
 
-        ahead = _AHEAD if source.camera is None else 1  # what a camera shows should be new
-        frames = stack.enter_context(closing(read_ahead(reader, size=ahead)))
+        size, ahead = (_AHEAD, predictor.ahead) if source.camera is None else (1, 0)  # what a camera shows should be new
+        frames = stack.enter_context(closing(read_ahead(reader, size=size)))
         hand_over = stack.enter_context(work_behind(write, size=_BEHIND))
         try:
-            for found in _results(predictor, frames):
+            for found in _results(predictor, frames, ahead=ahead):
                 hand_over(found)
                 handed += 1
         except VideoCutOff as error:
@@ -133,9 +133,9 @@ def predict_video(
     return cut_off
 
 
-def _results(predictor: Predictor, frames: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Result]]:
-    """Give every frame with its result; a video that is cut off raises after the last of them."""
-    rest, cut_off, batch = iter(frames), None, []
+def _results(predictor: Predictor, frames: Iterable[np.ndarray], *, ahead: int) -> Iterator[tuple[np.ndarray, Result]]:
+    """Give every frame with its result, up to ``ahead`` batches late; a video that is cut off raises after the last of them."""
+    rest, cut_off, batch, begun = iter(frames), None, [], deque()
     while True:
         try:
             frame = next(rest, None)
@@ -144,8 +144,11 @@ def _results(predictor: Predictor, frames: Iterable[np.ndarray]) -> Iterator[tup
         if frame is not None:
             batch.append(frame)
         if batch and (frame is None or len(batch) == predictor.batch_size):
-            yield from zip(batch, predictor.predict_batch(batch))
+            begun.append((batch, predictor.begin_batch(batch)))
             batch = []
+        while len(begun) > (0 if frame is None else ahead):
+            shown, results = begun.popleft()
+            yield from zip(shown, results())
         if frame is None:
             break
     if cut_off is not None:
