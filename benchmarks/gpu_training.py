@@ -111,12 +111,10 @@ def count_step(what: str, make: Callable, device: torch.device) -> dict:
 
 
 def describe_waits(what: str, waits: list[HostWait]) -> dict:
-    """Make a row of the table."""
-    ours = [wait for wait in waits if wait.package == "mmstreet"]
-    others = Counter(wait.package for wait in waits if wait.package != "mmstreet")
-    places = ", ".join(f"{wait.place} {wait.what}" for wait in dict.fromkeys(ours))
-    note = "; ".join(filter(None, [places, "others: " + ", ".join(f"{k} {v}" for k, v in others.items()) if others else ""]))
-    return dict(what=f"{what}: waits of ours", value=len(ours), unit="", note=note)
+    """Make a row of the table: ours are counted, all are named."""
+    count = sum(wait.package == "mmstreet" for wait in waits)
+    places = ", ".join(f"{times} × {wait.what} in {wait.place}" for wait, times in Counter(waits).items())
+    return dict(what=f"{what}: waits of ours", value=count, unit="", note=places)
 
 
 class _Runner:

@@ -208,6 +208,6 @@ def test_a_processor_without_bfloat16_predicts_in_float32_and_says_so(model, mon
 
 
 def test_an_exported_file_has_its_own_type_and_layout(tmp_path, monkeypatch):
-    monkeypatch.setattr("mmstreet.predict.predictor.load_exported", lambda path, device: object())
+    monkeypatch.setattr("mmstreet.predict.load_model.load_exported", lambda path, device: object())
     with pytest.raises(ValueError, match="computes in the type and layout that it was exported with; leave out half and channels_last"):
         Predictor(tmp_path / "model.onnx", half=True)
