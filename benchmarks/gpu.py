@@ -32,8 +32,9 @@ def main() -> int:
     """Run the parts, print each line when it is known, write the table, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: the GPU if there is one")
-    parser.add_argument("--quick", action="store_true", help="few repeats; on a CPU small images too")
+    parser.add_argument("--quick", action="store_true", help="few repeats and nothing compiled; on a CPU small images too")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=f"some of {', '.join(PARTS)}")
+    parser.add_argument("--no-compile", action="store_true", help="leave out compiled steps, each of which takes a minute before the first")
     names = gpu_steps.semantic_bdd_configs()
     parser.add_argument("--configs", nargs="+", choices=names, default=names, metavar="NAME", help="configs of the part steps")
     parser.add_argument("--out", type=Path, default=Path("work_dirs/gpu.md"), help="file for the table (default: work_dirs/gpu.md)")
@@ -48,7 +49,7 @@ def main() -> int:
         "resume": lambda: gpu_running.check_resume(device),
         "predict": lambda: gpu_running.measure_predictions(device, quick=args.quick),
         "steps": lambda: gpu_steps.measure_configs(device, names=args.configs, quick=args.quick),
-        "options": lambda: _options(device, quick=args.quick),
+        "options": lambda: _options(device, quick=args.quick, compiled=not (args.quick or args.no_compile)),
     }
     rows, failed, start = [], 0, time.monotonic()
     for part in PARTS:
@@ -74,8 +75,8 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _options(device: torch.device, *, quick: bool) -> Iterator[Callable[[], list[dict]]]:
-    names = [name for name in bench_options.OPTIONS if not (quick and "compile" in name)]
+def _options(device: torch.device, *, quick: bool, compiled: bool) -> Iterator[Callable[[], list[dict]]]:
+    names = [name for name in bench_options.OPTIONS if compiled or "compile" not in name]
     small = dict(shrink=8, repeats=1) if device.type == "cpu" else dict(shrink=1, repeats=4 if quick else 12)
     for config in bench_options.NAMES:
         yield lambda config=config: bench_options.measure(config, device, names, **small)

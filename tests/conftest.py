@@ -1,9 +1,12 @@
 """What every test starts with."""
 
 import importlib.util
+import os
 import sys
 
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch starts: processes forked from one with more threads would wait for ever
 
 
 def pytest_configure(config):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from mmengine.logging import print_log
 from mmstreet.files.tables import markdown_table
 from mmstreet.metrics.disagreements import Disagreements, Ranking, find_disagreements
 from mmstreet.metrics.scored_sample import read_scored_sample
+from mmstreet.readback import Readback, Watch, on_host
 from mmstreet.registry import METRICS
 
 PRINTED = 10
@@ -37,6 +38,10 @@ class SuspectCrop:
     labels: np.ndarray
     preds: np.ndarray
     inside: np.ndarray
+
+
+_Measured = tuple[Disagreements, np.ndarray, np.ndarray, int, float]
+"""Areas, labels and predictions of an image, how many pixels are labelled, and the image's share of errors."""
 
 
 @METRICS.register_module()
@@ -89,6 +94,7 @@ class LabelErrorMetric(BaseMetric):
         self._images: Ranking[dict] = Ranking(self.top)
         self._counts = np.zeros(3, np.int64)  # areas, their pixels, labelled pixels
         self._seen, self._last = 0, None
+        self.watch = Watch()
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Look at one batch.
@@ -100,40 +106,51 @@ class LabelErrorMetric(BaseMetric):
         Raises:
             ValueError: If a sample has no logits of two or more classes, or logits or labels that cannot be used.
         """
-        for sample in data_samples:
-            image = str(sample.get("img_path") or f"image {self._seen}")
-            logits, labels = read_scored_sample(
-                sample, image, meta=self.dataset_meta, ignore_index=self.ignore_index, purpose="errors in labels need"
-            )
-            self._take_last()
-            preds = sample["pred_sem_seg"]["data"].reshape(labels.shape).to(logits.device, torch.int64)
-            self._last = image, *self._measure(image, logits, preds, labels)
-            self._seen += 1
+        with self.watch.step():
+            for sample in data_samples:
+                image = str(sample.get("img_path") or f"image {self._seen}")
+                logits, labels = read_scored_sample(
+                    sample, image, meta=self.dataset_meta, ignore_index=self.ignore_index, purpose="errors in labels need"
+                )
+                preds = sample["pred_sem_seg"]["data"].reshape(labels.shape).to(logits.device, torch.int64)
+                measured = self._measure(image, logits, preds, labels)
+                self._take_last()
+                self._last = image, measured
+                self._seen += 1
 
     @property
     def _names(self) -> tuple[str, ...]:
         return tuple((self.dataset_meta or {}).get("classes") or ())
 
-    def _measure(
-        self, image: str, logits: torch.Tensor, preds: torch.Tensor, labels: torch.Tensor
-    ) -> tuple[Disagreements, np.ndarray, np.ndarray, int, float]:
+    def _measure(self, image: str, logits: torch.Tensor, preds: torch.Tensor, labels: torch.Tensor) -> Callable[[], _Measured]:
+        """Return what tells the areas of an image. Of a GPU nothing is waited for: it is asked for more pixels then, and read later."""
         valid = (labels != self.ignore_index) & (labels < len(logits))
         wrong = valid & (preds != labels)
-        logs = (logits[:, wrong].float() / (self.temperature or 1)).log_softmax(0).double()  # [C, P]
-        logs = logs.gather(0, torch.stack([preds[wrong], labels[wrong]])).cpu().numpy()
-        if not np.isfinite(logs).all():
-            raise ValueError(f"{image}: the model gives scores that are infinite or not a number")
-        labels, preds, wrong = (values.cpu().numpy() for values in (labels, preds, wrong))
-        known = int(valid.sum())
-        pred_sum, label_sum = np.exp(logs).sum(1)
-        return find_disagreements(labels, preds, wrong, logs), labels, preds, known, float(pred_sum - label_sum) / max(1, known)
+        if on_host(logits):
+            logs = self._log_probs(logits[:, wrong], preds[wrong], labels[wrong])
+            measured = _rate(image, *(values.numpy() for values in (labels, preds, wrong, logs)), known=int(valid.sum()))
+            return lambda: measured
+        logs = self._log_probs(logits, preds, labels.clamp(0, len(logits) - 1))
+        *maps, logs, known = (Readback(values) for values in (labels, preds, wrong, logs, valid.sum()))
+
+        def read() -> _Measured:
+            labels, preds, wrong = (values.read().numpy() for values in maps)
+            return _rate(image, labels, preds, wrong, logs.read().numpy()[:, wrong], known=int(known.read()))
+
+        return read
+
+    def _log_probs(self, logits: torch.Tensor, preds: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the logarithm of the probability of the prediction, and of the label, float64 ``[2, …]``."""
+        logs = (logits.float() / (self.temperature or 1)).log_softmax(0).double()
+        return logs.gather(0, torch.stack([preds, labels]))
 
     def _take_last(self) -> None:
         """Rank the last image; it waits, for a sampler of several processes may repeat an image at the end."""
         if self._last is None:
             return
-        image, found, labels, preds, known, share = self._last
+        image, measured = self._last
         self._last = None
+        found, labels, preds, known, share = measured()
         self._counts += (len(found.areas), found.areas.sum(), known)
         row = {"img_path": image, "share": 100 * share, "areas": len(found.areas)}
         self._images.offer(share, (image,), lambda: row)
@@ -162,6 +179,7 @@ class LabelErrorMetric(BaseMetric):
         if (self._seen - 1) * processes + rank >= size:
             self._last = None  # repeated by the sampler
         self._take_last()
+        self.watch.read()
         gathered = all_gather_object((self._areas, self._crops, self._images, self._counts))
         self._start()
         metrics = self.compute_metrics(gathered)
@@ -202,6 +220,13 @@ class LabelErrorMetric(BaseMetric):
             "metrics.json": {"label_errors": {name: value for name, value in self.report.items() if name != "metrics"}},
             "suspects.csv": [_COLUMNS, *rows],
         }
+
+
+def _rate(image: str, labels: np.ndarray, preds: np.ndarray, wrong: np.ndarray, logs: np.ndarray, *, known: int) -> _Measured:
+    if not np.isfinite(logs).all():
+        raise ValueError(f"{image}: the model gives scores that are infinite or not a number")
+    pred_sum, label_sum = np.exp(logs).sum(1)
+    return find_disagreements(labels, preds, wrong, logs), labels, preds, known, float(pred_sum - label_sum) / max(1, known)
 
 
 def _crop(image: str, found: Disagreements, i: int, labels: np.ndarray, preds: np.ndarray) -> SuspectCrop:

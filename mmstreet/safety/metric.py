@@ -10,6 +10,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from mmstreet.labels import find_table
+from mmstreet.readback import Readback, on_host
 from mmstreet.registry import METRICS
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 from mmstreet.safety.components import COMPONENTS
@@ -58,6 +59,8 @@ class RoadSafetyMetric(BaseMetric):
         self.roles = roles
         self.num_scenes = num_scenes
         self._analyzer: RoadSafetyAnalyzer | None = None
+        self._waiting: list[tuple[dict, dict[str, Readback]]] = []
+        self._seen = 0
         self.report: dict | None = None
         """Result of the last evaluation on the main process: ``metrics``; ``reasons``, what is not known and why; ``images``, all of
         them, the worst first, unknown ones last, each with ``img_path``, ``seg_map_path``, ``safety`` and, with labels, ``truth``, both
@@ -93,23 +96,33 @@ class RoadSafetyMetric(BaseMetric):
                 ``[1, H, W]`` or ``[H, W]``, and ``img_path`` and ``seg_map_path``.
 
         Raises:
-            ValueError: If a map cannot be scored; the message names the image.
+            ValueError: If a map cannot be scored; the message names the image. One on a GPU is scored with the next batch.
         """
+        self._score_waiting()
         for sample in data_samples:
-            image = str(sample.get("img_path") or f"image {len(self.results)}")
+            image = str(sample.get("img_path") or f"image {self._seen}")
+            maps = {key: sample[key]["data"] for key in ("pred_sem_seg", "gt_sem_seg") if key in sample}
+            paths = {"img_path": image, "seg_map_path": str(sample.get("seg_map_path") or "") or None}
+            self._waiting.append((paths, {key: Readback(ids.reshape(ids.shape[-2:])) for key, ids in maps.items()}))
+            self._seen += 1
+            if all(on_host(ids) for ids in maps.values()):
+                self._score_waiting()
+
+    def _score_waiting(self) -> None:
+        """Score what a GPU was asked for with the batch before, beside its work on this one."""
+        waiting, self._waiting = self._waiting, []
+        for paths, maps in waiting:
             try:
-                scored = {key: self._score(sample[key]) for key in ("pred_sem_seg", "gt_sem_seg") if key in sample}
+                scored = {key: self._score(ids.read().numpy()) for key, ids in maps.items()}
             except ValueError as error:
-                raise ValueError(f"{image}: {error}") from error
-            labels = sample.get("seg_map_path")
-            self.results.append(
-                {
-                    "img_path": image,
-                    "seg_map_path": str(labels) if labels else None,
-                    "safety": scored["pred_sem_seg"],
-                    "truth": scored.get("gt_sem_seg"),
-                }
-            )
+                raise ValueError(f"{paths['img_path']}: {error}") from error
+            self.results.append({**paths, "safety": scored["pred_sem_seg"], "truth": scored.get("gt_sem_seg")})
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Score what waits, and compute the scalars; see :class:`mmengine.evaluator.BaseMetric`."""
+        self._score_waiting()
+        self._seen = 0
+        return super().evaluate(size)
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Average over the images, print a table and return the scalars.
@@ -131,9 +144,7 @@ class RoadSafetyMetric(BaseMetric):
         print_log(f"road safety of {len(results)} images\n{format_safety(self.report)}", logger="current")
         return {name: value for name, value in metrics.items() if value is not None}
 
-    def _score(self, data: dict) -> dict:
-        ids = data["data"]
-        ids = ids.reshape(ids.shape[-2:]).cpu().numpy()
+    def _score(self, ids: np.ndarray) -> dict:
         return self.analyzer(ids.astype(np.int64) if ids.dtype.kind == "f" else ids).to_dict()
 
 

@@ -57,13 +57,7 @@ def test_a_loss_waits_for_nothing_forward_and_backward(kind):
     assert row["value"] == 0, row["note"]
 
 
-_SCORED_ON_HOST = ("LabelErrorMetric", "RoadSafetyMetric")
-"""They look at the shapes of regions, which is done on the host."""
-
-
-@pytest.mark.parametrize(
-    "kind", [kind for kind in gpu_parity.metric_kinds() if kind.__name__ not in _SCORED_ON_HOST], ids=lambda k: k.__name__
-)
+@pytest.mark.parametrize("kind", gpu_parity.metric_kinds(), ids=lambda k: k.__name__)
 def test_the_update_of_a_metric_waits_for_nothing(kind):
     row = gpu_training.count_step(kind.__name__, lambda: gpu_parity.metric_step(kind, CPU), CPU)
     assert row["value"] == 0, row["note"]

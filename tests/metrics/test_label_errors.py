@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.host_waits import as_on_device
+from mmstreet.metrics import label_errors
 from mmstreet.metrics.disagreements import Ranking, find_disagreements
 from mmstreet.metrics.label_errors import CROP_PX, LabelErrorMetric
 from tests.helpers.metric_contract import evaluate_in_process
@@ -194,3 +196,29 @@ def test_what_cannot_be_measured_is_refused_by_name():
         LabelErrorMetric(top=0)
     with pytest.raises(ValueError, match="greater than 0"):
         LabelErrorMetric(temperature=0)
+
+
+def test_on_an_accelerator_an_image_is_measured_with_the_next_and_the_result_is_the_same(monkeypatch):
+    whole, scalars = run(streets(), top=100)
+    seen = []
+    monkeypatch.setattr(label_errors, "find_disagreements", lambda *maps: seen.append(len(seen)) or find_disagreements(*maps))
+    with as_on_device():
+        metric = LabelErrorMetric(top=100)
+        metric.dataset_meta = META
+        for i, image in enumerate(streets()):
+            metric.process(None, [image])
+            assert len(seen) == i
+        assert metric.evaluate(5) == pytest.approx(scalars)
+    assert len(seen) == 5
+    for found, wanted in zip(metric.report["suspects"], whole.report["suspects"], strict=True):
+        assert found == {name: pytest.approx(value) if isinstance(value, float) else value for name, value in wanted.items()}
+
+
+def test_on_an_accelerator_the_refusal_names_its_own_image():
+    first, second = streets(2)
+    first["seg_logits"]["data"] = first["seg_logits"]["data"] * float("nan")
+    with as_on_device(), pytest.raises(ValueError, match=r"street0\.jpg: the model gives scores that are infinite or not a number"):
+        run([first, second])
+    stray = second | {"gt_sem_seg": {"data": second["gt_sem_seg"]["data"] + 7}, "seg_map_path": "street1.png"}
+    with as_on_device(), pytest.raises(ValueError, match=r"street1\.png"):
+        run([streets(1)[0], stray])

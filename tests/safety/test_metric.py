@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.host_waits import as_on_device
 from mmstreet.labels import BDD100K_SEM19, STREET6_BACKGROUND
 from mmstreet.registry import METRICS
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
@@ -127,3 +128,21 @@ def test_mistakes_are_answered():
 def test_settings_reach_the_score():
     scores = run(scene_samples(), table="bdd100k_sem19", settings={"weights": {"obstacles": 1}})[1]
     assert scores["safety/score"] == pytest.approx(100 * scores["safety/part/obstacles"])
+
+
+def test_on_an_accelerator_a_batch_is_scored_with_the_next_and_the_result_is_the_same():
+    samples = scene_samples()
+    whole, scores = run(samples)
+    with as_on_device():
+        metric = METRICS.build(CONFIG)
+        metric.dataset_meta = BDD100K_SEM19.metainfo
+        for i in range(0, len(samples), 2):
+            metric.process(None, samples[i : i + 2])
+            assert len(metric.results) == i
+        assert metric.evaluate(len(samples)) == scores
+    assert metric.report == whole.report
+
+
+def test_on_an_accelerator_the_refusal_names_its_own_image():
+    with as_on_device(), pytest.raises(ValueError, match=r"images/a\.jpg: label id 40"):
+        run([make_sample(np.full((9, 9), 40))])
