@@ -20,13 +20,13 @@ from torch import nn
 from benchmarks import gpu_parity
 from benchmarks.host_waits import HostWait, as_on_device, cpu_waits, cuda_waits
 from benchmarks.tiny_clip import save_tiny_clip
+from mmstreet.datasets.packing import PinnableSample
 from mmstreet.engine.hooks.device import DeviceHook
 from mmstreet.engine.hooks.finite_loss import FiniteLossHook
 from mmstreet.engine.launch import load_config
 from mmstreet.labels import get_table
 from mmstreet.models.text_embeddings import save_text_embeddings
 from mmstreet.predict.inference import build_model
-from mmstreet.transforms.packing import PinnableSample
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 _SIZES = ("scale", "size_hw", "crop_size")

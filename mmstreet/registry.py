@@ -39,7 +39,7 @@ TRANSFORMS = _node(
         "transforms.letterbox",
         "transforms.skeletons",
     ),
-    mmseg=("transforms.packing",),
+    mmseg=("datasets.packing",),
 )
 MODELS = _node(
     "model",

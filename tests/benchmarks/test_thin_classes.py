@@ -57,7 +57,10 @@ def test_changes_of_different_slots_go_together():
     assert [loss.type for loss in cfg.model.decode_head.loss_decode] == ["mmstreet.SoftLabelLoss", "mmstreet.LovaszSoftmaxLoss"]
     assert cfg.model.decode_head.loss_decode[0].class_weight is None
     assert cfg.train_dataloader.dataset.type == "mmstreet.ClassUniformSemSeg"
-    assert [step.type for step in cfg.train_dataloader.dataset.dataset.pipeline][-2:] == ["mmstreet.MarkSkeletons", "PackSegInputs"]
+    assert [step.type for step in cfg.train_dataloader.dataset.dataset.pipeline][-2:] == [
+        "mmstreet.MarkSkeletons",
+        "mmstreet.PackSegInputs",
+    ]
     with pytest.raises(ValueError, match="of one slot: overlap, overlap"):
         build("lovasz", "tversky")
 

@@ -46,7 +46,7 @@ def test_the_setting_is_the_zoos(name):
     assert crop == ((512, 512) if name == "eomt_bdd" else (512, 1024)) == cfg.model.data_preprocessor.size
     assert steps["RandomCrop"].cat_max_ratio == 0.75
     for loader in (cfg.val_dataloader, cfg.test_dataloader):
-        assert [step.type for step in loader.dataset.pipeline] == ["mmstreet.LoadImage", "mmstreet.LoadLabels", "PackSegInputs"]
+        assert [step.type for step in loader.dataset.pipeline] == ["mmstreet.LoadImage", "mmstreet.LoadLabels", "mmstreet.PackSegInputs"]
     rates = [(part.type, part.get("begin", 0), part.get("end", 80000)) for part in cfg.param_scheduler]
     assert rates in ([("PolyLR", 0, 80000)], [("LinearLR", 0, 1500), ("PolyLR", 1500, 80000)])
 

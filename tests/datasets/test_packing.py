@@ -12,7 +12,7 @@ pytest.importorskip("mmseg")
 
 from mmseg.datasets.transforms import PackSegInputs as Theirs
 
-from mmstreet.transforms.packing import PackSegInputs
+from mmstreet.datasets.packing import PackSegInputs
 
 META = ("img_path", "img_shape", "img_label")
 
