@@ -36,7 +36,7 @@ MAY_IMPORT = {
 
 LATE_ONLY = {"transformers", "pycocotools", "pydensecrf", "faster_coco_eval", "onnx", "onnxruntime", "skimage", "kornia_rs"}
 LATE_ONLY |= {"pyarrow", "fiftyone", "supervision"}
-MMSEG_ROOMS = ("datasets/sem_seg.py", "models/", "engine/", "predict/", "evaluation/")
+MMSEG_ROOMS = ("datasets/sem_seg.py", "datasets/packing.py", "models/", "engine/", "predict/", "evaluation/")
 MMDET_ROOMS = ("datasets/ins_seg.py", "models/", "metrics/instance.py", "engine/", "predict/", "evaluation/")
 NO_TORCH = ("files/", "formats/", "report/", "labels.py", "label_table.py", "deps.py", "mini/")
 PURE = {"torch", "numpy", "mmstreet"} | set(sys.stdlib_module_names)
