@@ -152,8 +152,10 @@ class KeepImagesHook(Hook):
         for sample in outputs if self.limit > 0 else ():
             if sample.get("img_path"):
                 truth, preds = (self._shrink(part.data.reshape(part.data.shape[-2:])) for part in (sample.gt_sem_seg, sample.pred_sem_seg))
-                ignored, count = truth == self.metric.ignore_index, len(self.metric.names)
-                truth = truth.clamp(max=count).masked_fill_(ignored, IGNORE_INDEX)  # in a prediction 255 is "no class"
+                ignored, count = self.metric.ignore_index, len(self.metric.names)
+                if ignored != IGNORE_INDEX:
+                    truth = truth.masked_fill(truth == ignored, IGNORE_INDEX)
+                # The metric has refused other labels. In a prediction 255 is "no class".
                 maps = [Readback(ids.to(torch.uint8)) for ids in (truth, preds.clamp(max=count))]
                 self._waiting.append((sample.img_path, maps))
 

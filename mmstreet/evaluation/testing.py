@@ -65,9 +65,13 @@ def run_test(
     metrics = runner.test_loop.evaluator.metrics
     semantic = [metric for metric in metrics if isinstance(metric, StreetIoUMetric)]
     keepers = {metric: KeepImagesHook(metric, worst=worst, examples=examples, limit=images) for metric in semantic}
-    for hook in (CheckpointFitHook(), *keepers.values()):
+    hooks = (CheckpointFitHook(), *keepers.values())
+    for hook in hooks:
         runner.register_hook(hook, priority="VERY_LOW")
-    scores = runner.test()
+    try:
+        scores = runner.test()
+    finally:
+        runner._hooks = [hook for hook in runner.hooks if hook not in hooks]  # a second test would keep its maps twice
     kept = {metric: keeper.collect() for metric, keeper in keepers.items()}
     if is_main_process():
         run, orientation = {"config": runner.cfg.filename, "checkpoint": checkpoint}, reading_of(runner.cfg).orientation

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -71,12 +72,21 @@ def encode_label_map(ids: np.ndarray, palette: Sequence[Sequence[int]], *, ignor
     colors[:count] = np.asarray(palette, np.uint8).reshape(count, 3)
     colors[(colors == 0).all(1)] = NO_CLASS
     colors[IGNORE_INDEX] = IGNORED
-    picture = Image.fromarray(np.where(ids == ignore_index, IGNORE_INDEX, np.minimum(ids, count)).astype(np.uint8))
+    picture = Image.fromarray(_as_bytes(ids, count, ignore_index))
     picture.putpalette(colors.tobytes())
     data = io.BytesIO()
     # Label maps are runs of equal ids: zlib's run lengths are the quickest of its ways.
     picture.save(data, "PNG", **({"compress_type": zlib.Z_RLE} if fast else {}))
     return data.getvalue()
+
+
+def _as_bytes(ids: np.ndarray, count: int, ignore_index: int) -> np.ndarray:
+    if ids.dtype != np.uint8:
+        return np.where(ids == ignore_index, IGNORE_INDEX, np.minimum(ids, count)).astype(np.uint8)
+    table = np.minimum(np.arange(256), count).astype(np.uint8)
+    if 0 <= ignore_index < 256:
+        table[ignore_index] = IGNORE_INDEX
+    return cv2.LUT(np.ascontiguousarray(ids), table)
 
 
 def _fit(height: int, width: int, width_px: int) -> tuple[int, int]:

@@ -3,13 +3,16 @@
 Bilinear scores of a pixel are means of those of four neighbours. Where one class wins at all four, it wins at the pixel too, since means
 keep the order. So scores are taken to the size of the image only where the four disagree, along the borders of regions. The labels are
 those of ``first_argmax(interpolate(scores))`` at every pixel: where two scores are as near to each other as rounding could move them,
-the maps of these classes are resized in torch's own order.
+the maps of these classes are resized in torch's own order. Where numba is installed (extra ``fast``), a process that has labelled
+:data:`COMPILED_FROM` pixels goes on with :mod:`mmstreet.models.label_resizing_numba`.
 """
 
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -19,11 +22,17 @@ from mmseg.models import EncoderDecoder
 from mmseg.models.segmentors import BaseSegmentor
 from torch import Tensor, nn
 
+from mmstreet.deps import installed, require
 from mmstreet.files.argmax import first_argmax
 
 _ROUNDING = 20 / 2**24
 """What rounding can move the difference of two scores by, per unit of the largest: of each of the two at most four roundings of float32 in
 torch's order of the sum and six in the one here."""
+COMPILED_FROM = 10**8
+"""Pixels that a process labels before it loads the compiled loops, which takes a second of processor time: a hundred images of 1280×720."""
+_LOOPS = "mmstreet.models.label_resizing_numba"
+_labelled = Counter()
+
 _DENSE_FROM, _ENLARGED_FROM, _CLASSES_FROM = 0.2, 3, 8
 """Resizing everything takes less time from this share of disputed pixels on, and below these numbers of new pixels for an old one and of
 classes."""
@@ -47,64 +56,95 @@ def label_resized(scores: Tensor, size_hw: tuple[int, int], *, align_corners: bo
     scores = scores.detach()
     if scores.shape[1:] == size_hw:
         return first_argmax(scores.float().numpy())
-    found = None
+    found, loops = None, _compiled_loops(size_hw[0] * size_hw[1])
     enlarged = size_hw[0] * size_hw[1] / (scores.shape[1] * scores.shape[2])
-    if scores.dtype == torch.float32 and enlarged > _ENLARGED_FROM and len(scores) >= _CLASSES_FROM:
-        found = _label_by_borders(scores, size_hw, align_corners)
+    if scores.dtype == torch.float32 and (loops or (enlarged > _ENLARGED_FROM and len(scores) >= _CLASSES_FROM)):
+        found = _label_by_borders(scores, size_hw, align_corners, loops)
     return first_argmax(_resize(scores, size_hw, align_corners)) if found is None else found
+
+
+def _compiled_loops(pixels: int) -> ModuleType | None:
+    """Return the compiled loops where they pay: a process that has labelled many pixels will label more."""
+    _labelled["pixels"] += pixels
+    return require(_LOOPS, extra="fast") if _labelled["pixels"] > COMPILED_FROM and installed("numba") else None
 
 
 def _resize(scores: Tensor, size_hw: tuple[int, int], align_corners: bool) -> np.ndarray:
     return F.interpolate(scores[None], size_hw, mode="bilinear", align_corners=align_corners)[0].float().numpy()
 
 
-def _label_by_borders(scores: Tensor, size_hw: tuple[int, int], align_corners: bool) -> np.ndarray | None:
+def _label_by_borders(scores: Tensor, size_hw: tuple[int, int], align_corners: bool, loops: ModuleType | None) -> np.ndarray | None:
     """Return the labels, or None if too many pixels are disputed."""
-    maps = scores.numpy()
+    maps = scores.contiguous().numpy()
     tolerance = _ROUNDING * float(max(maps.max(), -maps.min()))
-    winner, lead = _winner_and_lead(maps)
     rows, columns = (_neighbours(old, new, align_corners) for old, new in zip(maps.shape[1:], size_hw, strict=True))
-    split = ~_agree(winner) | _spread(lead <= tolerance)
-    labels, disputed = (x.take(rows.first, 0).take(columns.first, 1) for x in (winner, split))
-    places = np.flatnonzero(disputed)
-    if len(places) > _DENSE_FROM * disputed.size:
+    if loops is not None:
+        labels, near = loops.label_by_borders(maps, tolerance, rows.first, rows.weight, columns.first, columns.weight)
+    else:
+        winner, lead = _winner_and_lead(maps)
+        split = ~_agree(winner) | _spread(lead <= tolerance)
+        labels, disputed = (x.take(rows.first, 0).take(columns.first, 1) for x in (winner, split))
+        places = np.flatnonzero(disputed)
+        if len(places) > _DENSE_FROM * disputed.size:
+            return None
+        winner, lead = _winner_and_lead(_scores_at(maps, rows, columns, places))
+        labels.reshape(-1)[places] = winner
+        near = places[lead <= tolerance]
+    if len(near) > _DENSE_FROM * labels.size:
         return None
-    here = _scores_at(maps, np.flatnonzero(split), rows, columns, *np.divmod(places, size_hw[1]))
-    winner, lead = _winner_and_lead(here)
-    near = np.flatnonzero(lead <= tolerance)
+    near, rivals = _undecided(maps, rows, columns, near, tolerance)
     if len(near):
-        is_rival = (here[:, near] >= here[:, near].max(0) - tolerance).any(1)
-        if is_rival.sum() < _FEW:
-            is_rival[:_FEW] = True
         if sum(size_hw) <= _SMALL or scores[None].is_contiguous(memory_format=torch.channels_last):
-            is_rival[:] = True
-        rivals = np.flatnonzero(is_rival)
-        exact = _resize(scores if is_rival.all() else scores[rivals], size_hw, align_corners).reshape(len(rivals), -1)
-        winner[near] = rivals[first_argmax(exact[:, places[near]])]
-    labels.reshape(-1)[places] = winner
+            rivals = np.arange(len(scores))
+        exact = _resize(scores if len(rivals) == len(scores) else scores[rivals], size_hw, align_corners).reshape(len(rivals), -1)
+        labels.reshape(-1)[near] = rivals[first_argmax(exact[:, near])]
     return labels
 
 
-def _scores_at(maps: np.ndarray, cells: np.ndarray, rows: _Neighbours, columns: _Neighbours, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _undecided(
+    maps: np.ndarray, rows: _Neighbours, columns: _Neighbours, near: np.ndarray, tolerance: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return those of some pixels whose highest scores rounding could exchange, and the classes of these scores, at least :data:`_FEW`.
+
+    The tolerance is of the largest score of all; here what rounding can do is taken from the scores that compete.
+    """
+    if not len(near):
+        return near, near
+    here = _scores_at(maps, rows, columns, near)
+    y, x = np.divmod(near, len(columns.first))
+    corners = [maps[:, i, j] for i in (rows.first[y], rows.second[y]) for j in (columns.first[x], columns.second[x])]
+    peaks = np.abs(corners).max(0)  # [C, N]
+    highest = here.max(0)
+    limit = _ROUNDING * np.where(here >= highest - tolerance, peaks, 0).max(0)
+    competes = here >= highest - limit
+    open_ = competes.sum(0) > 1
+    is_rival = competes[:, open_].any(1)
+    is_rival[np.flatnonzero(~is_rival)[: max(0, _FEW - is_rival.sum())]] = True
+    return near[open_], np.flatnonzero(is_rival)
+
+
+def _scores_at(maps: np.ndarray, rows: _Neighbours, columns: _Neighbours, places: np.ndarray) -> np.ndarray:
     """Return the bilinear scores of some pixels, float32 ``[C, N]``, up to rounding.
 
     Args:
         maps: Scores, float32 ``[C, h, w]``.
-        cells: The old positions, flat, that are the first neighbours of these pixels: their four scores are read once.
         rows: Neighbours of all rows.
         columns: Neighbours of all columns.
-        y: Rows of the pixels.
-        x: Columns of the pixels.
+        places: The pixels, counted row by row.
     """
     height, width = maps.shape[1:]
+    y, x = np.divmod(places, len(columns.first))
+    number = np.zeros(height * width, np.intp)
+    cell = rows.first[y] * width + columns.first[x]
+    number[cell] = 1
+    cells = np.flatnonzero(number)  # the first neighbours of these pixels: their four scores are read once
+    number[cells] = np.arange(len(cells))
+    cell = number.take(cell)
     top, left = np.divmod(cells, width)
     below, right = np.minimum(top + 1, height - 1), np.minimum(left + 1, width - 1)
     corners = [
         maps.reshape(len(maps), -1).take(at, 1).T for at in (cells, top * width + right, below * width + left, below * width + right)
     ]
-    number = np.zeros(height * width, np.intp)
-    number[cells] = np.arange(len(cells))
-    cell = number.take(rows.first[y] * width + columns.first[x])
     across, down = columns.weight[x], rows.weight[y]
     shares = ((1 - down) * (1 - across), (1 - down) * across, down * (1 - across), down * across)
     mixed = np.zeros((len(cell), len(maps)), np.float32)

@@ -70,3 +70,14 @@ def test_shrunk_ids_lie_under_the_shrunk_photo(tmp_path):
     assert small.shape == photo.shape == (443, 640)
     assert ((small == 7) != (photo > 105)).mean() < 0.003, "they differ at the edge alone"
     assert shrink_ids(ids[:, :640]).shape == (900, 640)
+
+
+@pytest.mark.parametrize("ignored", [255, 7, -1, 300])
+def test_bytes_and_wider_integers_are_written_alike(ignored):
+    ids = np.arange(256, dtype=np.uint8).reshape(8, 32)
+    palette = spread_palette(20)
+    found = decode_ids(encode_label_map(ids, palette, ignore_index=ignored))
+    assert encode_label_map(ids.astype(np.int64), palette, ignore_index=ignored) == encode_label_map(ids, palette, ignore_index=ignored)
+    expected = [255 if i == ignored else min(i, 20) for i in range(256)]
+    assert found.flatten().tolist() == expected
+    assert np.array_equal(decode_ids(encode_label_map(ids[:, ::2], palette, ignore_index=ignored)), found[:, ::2])
