@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from mmstreet.cli.arguments import CommandParser, add_cfg_options, add_model, add_processes, read_cfg_options
-from mmstreet.datasets.layouts import SPLITS
+from mmstreet.files.split_names import SPLITS
 
 
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmstreet.cli.arguments import CommandParser
-from mmstreet.datasets.layouts import SPLITS
+from mmstreet.files.split_names import SPLITS
 
 
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:

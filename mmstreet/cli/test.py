@@ -17,7 +17,7 @@ from mmstreet.cli.arguments import (
     settle_data,
 )
 from mmstreet.cli.on_ray import add_ray_size
-from mmstreet.datasets.layouts import SPLITS
+from mmstreet.files.split_names import SPLITS
 
 
 def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespace:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mmstreet.datasets.folders import read_list
-from mmstreet.datasets.layouts import LAYOUTS, SPLITS, Layout, layout_from_config
+from mmstreet.datasets.layouts import LAYOUTS, Layout, layout_from_config
 from mmstreet.datasets.pairs import Pair, list_pairs
 from mmstreet.datasets.remap_names import check_mapping
+from mmstreet.files.split_names import SPLITS
 from mmstreet.files.text import read_text
 from mmstreet.label_table import check_keys
 from mmstreet.labels import LabelTable, get_table

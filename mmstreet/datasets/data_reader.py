@@ -10,7 +10,7 @@ import cv2
 
 from mmstreet.datasets.data_file import DataFile, read_data_file
 from mmstreet.datasets.inventory import Reading
-from mmstreet.datasets.layouts import SPLITS
+from mmstreet.files.split_names import SPLITS
 from mmstreet.formats.conversion_report import ConversionReport
 from mmstreet.formats.records import ImageRecord, Reader, Task
 from mmstreet.formats.rules import RecordError, build_image, check_name

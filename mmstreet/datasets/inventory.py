@@ -12,10 +12,11 @@ import numpy as np
 
 from mmstreet.datasets.data_file import read_data_file
 from mmstreet.datasets.folders import describe_missing, other_pictures, read_list
-from mmstreet.datasets.layouts import SPLITS, Layout, detect_layout
+from mmstreet.datasets.layouts import Layout, detect_layout
 from mmstreet.datasets.pairs import Pair, look_up, require_images, split_line
 from mmstreet.files.config_files import find_config
 from mmstreet.files.dataset_parts import dataset_parts
+from mmstreet.files.split_names import SPLITS
 from mmstreet.files.tar_members import is_address
 from mmstreet.labels import IGNORE_INDEX, LabelTable, get_table
 

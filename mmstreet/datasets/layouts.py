@@ -10,10 +10,10 @@ from pathlib import Path
 
 from mmstreet.datasets.folders import describe_folder
 from mmstreet.datasets.vistas import read_vistas_table
+from mmstreet.files.split_names import SPLITS
 from mmstreet.label_table import check_keys
 from mmstreet.labels import LabelTable, get_table
 
-SPLITS = ("train", "val", "test")
 _MAX_TEXT = 200
 """Longest part of a path that file systems take, with room for a name."""
 JPEG_ADVICE = "a JPEG changes ids; label maps have to be PNG files"

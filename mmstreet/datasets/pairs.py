@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmstreet.datasets.folders import describe_folder, describe_missing
-from mmstreet.datasets.layouts import SPLITS, Layout, strip_suffix
+from mmstreet.datasets.layouts import Layout, strip_suffix
+from mmstreet.files.split_names import SPLITS
 
 
 @dataclass(frozen=True)

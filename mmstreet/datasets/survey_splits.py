@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmstreet.datasets.folders import read_list
-from mmstreet.datasets.layouts import SPLITS, Layout
+from mmstreet.datasets.layouts import Layout
 from mmstreet.datasets.pairs import look_up, split_line
 from mmstreet.datasets.picture_folders import ROLES
 from mmstreet.datasets.split_lists import find_lists, split_scenes
+from mmstreet.files.split_names import SPLITS
 
 Files = list[tuple[str, str | None, str | None]]
 """Name in a list file, path of the image and path of the label of each file; ``None`` where one is missing."""

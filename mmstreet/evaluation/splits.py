@@ -16,8 +16,8 @@ from mmstreet.evaluation.result_folder import ResultFolder
 from mmstreet.evaluation.testing import run_test
 from mmstreet.files.atomic import write_json
 from mmstreet.files.dataset_parts import dataset_parts
+from mmstreet.files.split_names import SPLITS
 
-SPLITS = ("train", "val", "test")
 _SCORED_ALIKE = ("pipeline", "table", "metainfo", "test_mode")
 
 
