@@ -41,7 +41,7 @@ LOAD = [
 ]
 OURS = [dict(type="mmstreet.RandomScaleCrop", size_hw=SIZE_HW, prefer=(0, 1, 2))]
 UPSTREAM = [
-    dict(type="mmseg.RandomResize", scale=SIZE_HW[::-1], ratio_range=(0.5, 2.0), keep_ratio=True, resize_type="mmseg.Resize"),
+    dict(type="RandomResize", scale=SIZE_HW[::-1], ratio_range=(0.5, 2.0), keep_ratio=True, resize_type="mmseg.Resize"),
     dict(type="mmseg.RandomCrop", crop_size=SIZE_HW),
 ]
 

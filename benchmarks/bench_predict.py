@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -20,7 +19,6 @@ import torch
 from mmstreet.engine.launch import load_config
 from mmstreet.mini.drive import render_drive
 from mmstreet.mini.picture import Picture
-from mmstreet.models import label_resizing
 from mmstreet.predict import Predictor
 from mmstreet.predict.folder import PredictionFolder
 from mmstreet.predict.inference import build_model
@@ -83,10 +81,6 @@ def _measure(name: str, config: str, size_wh: tuple[int, int], folder: Path, *, 
         for image in images:
             predictor.predict_batch([image])
 
-    def compiled() -> None:
-        with patch.object(label_resizing, "COMPILED_FROM", 0):
-            in_memory()
-
     def to_files() -> None:
         write_files(sources, "out")
 
@@ -100,9 +94,8 @@ def _measure(name: str, config: str, size_wh: tuple[int, int], folder: Path, *, 
 
     drive = find_sources(folder / "drive.mp4")
     times: dict[str, list[tuple[float, float]]] = {}
-    compiled()  # the loops are compiled, or read from disk, once
     for _ in range(rounds):
-        for way in (forward, theirs, in_memory, compiled, to_files, video_to_files):
+        for way in (forward, theirs, in_memory, to_files, video_to_files):
             wall, cpu = time.perf_counter(), time.process_time()
             way()
             times.setdefault(way.__name__, []).append(((time.process_time() - cpu) / count, (time.perf_counter() - wall) / count))
@@ -116,13 +109,12 @@ def _measure(name: str, config: str, size_wh: tuple[int, int], folder: Path, *, 
                 "value": best[way][0] / best["forward"][0],
                 "unit": "x",
                 "target": target,
-                "before": 1.44 if way in ("in_memory", "compiled") and "256x128" in name else None,
+                "before": 1.44 if way == "in_memory" and "256x128" in name else None,
                 "note": rate[way],
             }
             for what, way, target in (
                 ("mmseg, tensor to labels", "theirs", None),
                 ("array to labels", "in_memory", "<= 1.15"),
-                ("array to labels, with numba after 1e8 pixels", "compiled", "<= 1.15"),
                 ("file to files", "to_files", "<= 1.15"),
                 ("video to files", "video_to_files", "<= 1.15"),
             )

@@ -3,16 +3,13 @@
 Bilinear scores of a pixel are means of those of four neighbours. Where one class wins at all four, it wins at the pixel too, since means
 keep the order. So scores are taken to the size of the image only where the four disagree, along the borders of regions. The labels are
 those of ``first_argmax(interpolate(scores))`` at every pixel: where two scores are as near to each other as rounding could move them,
-the maps of these classes are resized in torch's own order. Where numba is installed (extra ``fast``), a process that has labelled
-:data:`COMPILED_FROM` pixels goes on with :mod:`mmstreet.models.label_resizing_numba`.
+the maps of these classes are resized in torch's own order.
 """
 
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Mapping
-from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -22,17 +19,11 @@ from mmseg.models import EncoderDecoder
 from mmseg.models.segmentors import BaseSegmentor
 from torch import Tensor, nn
 
-from mmstreet.deps import installed, require
 from mmstreet.files.argmax import first_argmax
 
 _ROUNDING = 20 / 2**24
 """What rounding can move the difference of two scores by, per unit of the largest: of each of the two at most four roundings of float32 in
 torch's order of the sum and six in the one here."""
-COMPILED_FROM = 10**8
-"""Pixels that a process labels before it loads the compiled loops, which takes a second of processor time: a hundred images of 1280×720."""
-_LOOPS = "mmstreet.models.label_resizing_numba"
-_labelled = Counter()
-
 _DENSE_FROM, _ENLARGED_FROM, _CLASSES_FROM = 0.2, 3, 8
 """Resizing everything takes less time from this share of disputed pixels on, and below these numbers of new pixels for an old one and of
 classes."""
@@ -56,42 +47,31 @@ def label_resized(scores: Tensor, size_hw: tuple[int, int], *, align_corners: bo
     scores = scores.detach()
     if scores.shape[1:] == size_hw:
         return first_argmax(scores.float().numpy())
-    found, loops = None, _compiled_loops(size_hw[0] * size_hw[1])
+    found = None
     enlarged = size_hw[0] * size_hw[1] / (scores.shape[1] * scores.shape[2])
-    if scores.dtype == torch.float32 and (loops or (enlarged > _ENLARGED_FROM and len(scores) >= _CLASSES_FROM)):
-        found = _label_by_borders(scores, size_hw, align_corners, loops)
+    if scores.dtype == torch.float32 and enlarged > _ENLARGED_FROM and len(scores) >= _CLASSES_FROM:
+        found = _label_by_borders(scores, size_hw, align_corners)
     return first_argmax(_resize(scores, size_hw, align_corners)) if found is None else found
-
-
-def _compiled_loops(pixels: int) -> ModuleType | None:
-    """Return the compiled loops where they pay: a process that has labelled many pixels will label more."""
-    _labelled["pixels"] += pixels
-    return require(_LOOPS, extra="fast") if _labelled["pixels"] > COMPILED_FROM and installed("numba") else None
 
 
 def _resize(scores: Tensor, size_hw: tuple[int, int], align_corners: bool) -> np.ndarray:
     return F.interpolate(scores[None], size_hw, mode="bilinear", align_corners=align_corners)[0].float().numpy()
 
 
-def _label_by_borders(scores: Tensor, size_hw: tuple[int, int], align_corners: bool, loops: ModuleType | None) -> np.ndarray | None:
+def _label_by_borders(scores: Tensor, size_hw: tuple[int, int], align_corners: bool) -> np.ndarray | None:
     """Return the labels, or None if too many pixels are disputed."""
-    maps = scores.contiguous().numpy()
+    maps = scores.numpy()
     tolerance = _ROUNDING * float(max(maps.max(), -maps.min()))
+    winner, lead = _winner_and_lead(maps)
     rows, columns = (_neighbours(old, new, align_corners) for old, new in zip(maps.shape[1:], size_hw, strict=True))
-    if loops is not None:
-        labels, near = loops.label_by_borders(maps, tolerance, rows.first, rows.weight, columns.first, columns.weight)
-    else:
-        winner, lead = _winner_and_lead(maps)
-        split = ~_agree(winner) | _spread(lead <= tolerance)
-        labels, disputed = (x.take(rows.first, 0).take(columns.first, 1) for x in (winner, split))
-        places = np.flatnonzero(disputed)
-        if len(places) > _DENSE_FROM * disputed.size:
-            return None
-        winner, lead = _winner_and_lead(_scores_at(maps, rows, columns, places))
-        labels.reshape(-1)[places] = winner
-        near = places[lead <= tolerance]
-    if len(near) > _DENSE_FROM * labels.size:
+    split = ~_agree(winner) | _spread(lead <= tolerance)
+    labels, disputed = (x.take(rows.first, 0).take(columns.first, 1) for x in (winner, split))
+    places = np.flatnonzero(disputed)
+    if len(places) > _DENSE_FROM * disputed.size:
         return None
+    winner, lead = _winner_and_lead(_scores_at(maps, rows, columns, places))
+    labels.reshape(-1)[places] = winner
+    near = places[lead <= tolerance]
     near, rivals = _undecided(maps, rows, columns, near, tolerance)
     if len(near):
         if sum(size_hw) <= _SMALL or scores[None].is_contiguous(memory_format=torch.channels_last):

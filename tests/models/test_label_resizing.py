@@ -1,8 +1,5 @@
 """Labels at the size of the image are those of torch's resized scores, pixel for pixel, whichever way they are found."""
 
-import math
-from collections import Counter
-
 import cv2
 import numpy as np
 import pytest
@@ -25,11 +22,8 @@ def regions(seed, classes=19, hw=(32, 64), grain=2):
     return torch.from_numpy(np.stack([cv2.resize(score, hw[::-1], interpolation=cv2.INTER_CUBIC) for score in coarse]))
 
 
-@pytest.fixture(autouse=True, params=["numpy", "numba"])
-def borders_wherever_possible(monkeypatch, request):
-    if request.param == "numba":
-        pytest.importorskip("numba")
-    monkeypatch.setattr(label_resizing, "COMPILED_FROM", 0 if request.param == "numba" else math.inf)
+@pytest.fixture(autouse=True)
+def borders_wherever_possible(monkeypatch):
     monkeypatch.setattr(label_resizing, "_ENLARGED_FROM", 1)
     monkeypatch.setattr(label_resizing, "_CLASSES_FROM", 1)
 
@@ -109,20 +103,3 @@ def test_views_of_padded_scores_and_half_precision_are_taken_too():
     half = scores.to(torch.bfloat16)
     want = first_argmax(F.interpolate(half[None], (80, 140), mode="bilinear")[0].float().numpy())
     np.testing.assert_array_equal(label_resized(half, (80, 140)), want)
-
-
-def test_the_loops_are_loaded_once_many_pixels_were_labelled(monkeypatch):
-    pytest.importorskip("numba")
-    loaded = []
-    monkeypatch.setattr(label_resizing, "COMPILED_FROM", 3 * 90 * 160)
-    monkeypatch.setattr(label_resizing, "_labelled", Counter())
-    monkeypatch.setattr(label_resizing, "require", lambda name, extra: loaded.append((name, extra)))
-    for _ in range(5):
-        label_resized(regions(0), (90, 160))
-    assert loaded == [("mmstreet.models.label_resizing_numba", "fast")] * 2
-
-
-def test_without_numba_nothing_changes(monkeypatch):
-    monkeypatch.setattr(label_resizing, "COMPILED_FROM", 0)
-    monkeypatch.setattr(label_resizing, "installed", lambda name: False)
-    np.testing.assert_array_equal(label_resized(regions(3), (90, 160)), expected(regions(3), (90, 160)))
