@@ -17,6 +17,7 @@ from benchmarks.thin_variants import BASELINE, CHANGES, THIN, apply_changes, bes
 from mmstreet.labels import get_table
 from mmstreet.transforms.skeletons import mark_skeletons
 from tests.helpers.leaf_configs import load
+from tests.helpers.noted_process import note_process
 
 CROP = (64, 96)
 
@@ -90,14 +91,6 @@ def test_calibration_is_confidence_against_hits():
     high, low = 1 / (1 + torch.tensor(-3.0).exp()), 1 / (1 + torch.tensor(-1.0).exp())
     expected = ((1 - high) + (2 * low - 1).abs()) / 3  # one bin of one hit, one of a hit and a miss
     assert metric.compute_metrics(metric.results)["ECE"] == pytest.approx(100 * float(expected), rel=1e-5)
-
-
-def note_process(name, folder, changes, seed, args):
-    """In place of a training."""
-    if name == "broken":
-        raise OSError("no space left")
-    folder.mkdir(parents=True)
-    (folder / "process").write_text(str(os.getpid()))
 
 
 @pytest.mark.timeout(120)

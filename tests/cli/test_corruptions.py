@@ -2,10 +2,6 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +11,9 @@ from PIL import Image
 from mmstreet.labels import BDD100K_SEM19
 from mmstreet.transforms.corruptions import KINDS, corrupt_image, corrupt_labels
 from tests.helpers.color_streets import write_checkpoint
+from tests.helpers.forked import run_in_two_processes
 from tests.helpers.segmentation_oracle import count_pairs, scores
 
-ROOT = Path(__file__).parents[2]
 OUT = "results"
 
 
@@ -118,12 +114,7 @@ def test_other_weights_images_or_settings_are_measured_anew(streets, run, tmp_pa
 
 def test_two_processes_write_the_cells_of_one(streets, run, tmp_path):
     words = ["--corruptions", "shot_noise", "elastic_transform", "--quick", "--worst", "0"]
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0"]
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    arguments = ["-m", "mmstreet", "test", "streets.py", "epoch_1.pth", "--out", "two", *words]
-    done = subprocess.run([*command, *arguments], env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_in_two_processes("test", "streets.py", "epoch_1.pth", "--out", "two", *words)
     run("test", "streets.py", "epoch_1.pth", "--out", "one", *words)
     one, two = tmp_path / "one/corruptions", tmp_path / "two/corruptions"
     files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())

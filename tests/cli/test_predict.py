@@ -1,10 +1,7 @@
 """``mmstreet predict`` as a user runs it: files, exit codes, going on after a stop, shares of several processes."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -23,6 +20,7 @@ from mmstreet.predict.predictor import Predictor
 from mmstreet.predict.refining import find_prediction, read_prediction_file
 from mmstreet.refine import configured
 from tests.helpers.color_model import CLASSES, PALETTE, read_ids, render_colors, write_model, write_png
+from tests.helpers.forked import run_side_by_side
 from tests.predict.test_video import write_video
 
 ROOT = Path(__file__).parents[2]
@@ -153,13 +151,9 @@ def test_processes_of_a_job_leave_one_summary(model, streets, tmp_path, monkeypa
 def test_processes_at_the_same_time_do_each_image_once_and_the_same_as_one(model, streets, tmp_path):
     source, _ = streets
     predict(model, source, "--out", tmp_path / "one", "--batch-size", 2)
-    command = [sys.executable, "-m", "mmstreet", "predict", str(source), "--config", model[0], "--checkpoint", model[1], "--device", "cpu"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_ARRAY_JOB_ID": "5"}
-    command += ["--out", str(tmp_path / "two"), "--batch-size", "2"]
-    running = [
-        subprocess.Popen(command, env={**env, "SLURM_ARRAY_TASK_ID": str(i)}, stdout=subprocess.PIPE, text=True, cwd=ROOT) for i in range(2)
-    ]
-    said = [process.communicate(timeout=300)[0] for process in running]
+    words = ["predict", source, "--config", model[0], "--checkpoint", model[1], "--device", "cpu", "--out", tmp_path / "two"]
+    tasks = [{"SLURM_ARRAY_TASK_COUNT": "2", "SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": str(i)} for i in range(2)]
+    said = run_side_by_side([*map(str, words), "--batch-size", "2"], tasks, tmp_path)
     assert sum(int(re.search(r"(\d+) predicted", text)[1]) for text in said) == 5
     assert summary(tmp_path / "two") == summary(tmp_path / "one")
     for path in (tmp_path / "one" / "labels").rglob("*.png"):

@@ -2,10 +2,7 @@
 
 import csv
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +13,9 @@ from PIL import Image
 from mmstreet.labels import BDD100K_SEM19
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 from tests.helpers.color_streets import CONFIG, SHAPE, write_checkpoint
+from tests.helpers.forked import run_in_two_processes
 from tests.helpers.segmentation_oracle import class_iou, count_pairs, scores
 
-ROOT = Path(__file__).parents[2]
 WRITTEN = ("metrics.json", "per_class.csv", "per_image.csv", "per_image.npz", "predictions.zip", "files.json", "images")
 
 
@@ -167,12 +164,7 @@ def test_a_missing_or_unsafe_checkpoint_is_refused_in_one_sentence(streets, refu
 
 
 def test_two_processes_give_the_numbers_and_the_page_of_one(streets, run, tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--rdzv_backend=c10d", "--rdzv_endpoint=localhost:0"]
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    arguments = ["streets.py", "epoch_1.pth", "--out", "two", "--cfg-options", "test_dataloader.batch_size=1"]
-    done = subprocess.run([*command, "-m", "mmstreet", "test", *arguments], env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_in_two_processes("test", "streets.py", "epoch_1.pth", "--out", "two", "--cfg-options", "test_dataloader.batch_size=1")
     run("test", "streets.py", "epoch_1.pth", "--out", "one")
     one, two = tmp_path / "one", tmp_path / "two"
     assert read_metrics(two / "metrics.json")["metrics"] == read_metrics(one / "metrics.json")["metrics"]

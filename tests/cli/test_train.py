@@ -17,6 +17,7 @@ from mmengine.config import Config
 from mmstreet.cli.commands import main
 from mmstreet.engine.launch import build_runner, load_config
 from mmstreet.engine.safe_load import read_checkpoint
+from tests.helpers.forked import run_in_two_processes
 from tests.helpers.ops import needs_ops
 from tests.helpers.plain_config import plain_config_text  # noqa: F401
 from tests.helpers.tiny_detection import tiny_detection, write_coco
@@ -62,11 +63,8 @@ def test_two_processes_train_and_score_like_one(config, tmp_path, run):
     plain = {"model.decode_head.norm_cfg": None, "train_cfg.max_epochs": 4}  # batch norm sees half a batch
     options = [f"{key}={value}" for key, value in plain.items()]
     run("train", config, "--work-dir", tmp_path / "one", "--cfg-options", *options)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "mmstreet", "train", str(config)]
-    command += ["--work-dir", str(tmp_path / "two"), "--cfg-options", *options, "train_dataloader.batch_size=2"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr[-3000:]
+    words = ["train", str(config), "--work-dir", str(tmp_path / "two"), "--cfg-options", *options, "train_dataloader.batch_size=2"]
+    run_in_two_processes(*words)
 
     # Training: the same samples with the same augmentation; gradients are averages of two halves, so floats add in another order.
     assert_weights_close(tmp_path / "one/epoch_4.pth", tmp_path / "two/epoch_4.pth", rtol=1e-4, atol=1e-6)
