@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import statistics
 import tempfile
 import time
@@ -88,7 +89,6 @@ def _measure_config(name: str, device: torch.device, *, quick: bool) -> list[dic
                 if batch == 1:
                     raise
                 batch //= 2
-            _free(device)
     return _rows(name, cfg, found, batch=batch, shrink=shrink)
 
 
@@ -103,7 +103,7 @@ def _rows(name: str, cfg: Config, found: dict[str, tuple[list[float], float]], *
         dict(what=f"{name}: step", value=1e3 * seconds["ours"], unit="ms", note=f"{size}; {spread}; plain {1e3 * seconds['plain']:.1f} ms"),
         dict(what=f"{name}: step / mmseg with cross entropy", value=seconds["ours"] / seconds["plain"], unit="×"),
     ]
-    if peaks["ours"] == peaks["ours"]:
+    if not math.isnan(peaks["ours"]):
         rows.append(dict(what=f"{name}: peak memory", value=peaks["ours"], unit="GiB", note=f"plain {peaks['plain']:.2f} GiB"))
     return rows
 

@@ -69,10 +69,14 @@ def _label_by_borders(scores: Tensor, size_hw: tuple[int, int], align_corners: b
     places = np.flatnonzero(disputed)
     if len(places) > _DENSE_FROM * disputed.size:
         return None
-    winner, lead = _winner_and_lead(_scores_at(maps, rows, columns, places))
+    y, x = np.divmod(places, size_hw[1])
+    here = _scores_at(maps, np.flatnonzero(split), rows, columns, y, x)
+    winner, lead = _winner_and_lead(here)
     labels.reshape(-1)[places] = winner
-    near = places[lead <= tolerance]
-    near, rivals = _undecided(maps, rows, columns, near, tolerance)
+    near = np.flatnonzero(lead <= tolerance)
+    if len(near):
+        undecided, rivals = _undecided(maps, here[:, near], rows, columns, y[near], x[near], tolerance)
+        near = places[near[undecided]]
     if len(near):
         if sum(size_hw) <= _SMALL or scores[None].is_contiguous(memory_format=torch.channels_last):
             rivals = np.arange(len(scores))
@@ -82,49 +86,42 @@ def _label_by_borders(scores: Tensor, size_hw: tuple[int, int], align_corners: b
 
 
 def _undecided(
-    maps: np.ndarray, rows: _Neighbours, columns: _Neighbours, near: np.ndarray, tolerance: float
+    maps: np.ndarray, here: np.ndarray, rows: _Neighbours, columns: _Neighbours, y: np.ndarray, x: np.ndarray, tolerance: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return those of some pixels whose highest scores rounding could exchange, and the classes of these scores, at least :data:`_FEW`.
+    """Return which of some pixels have highest scores that rounding could exchange, and the classes of these, at least :data:`_FEW`.
 
     The tolerance is of the largest score of all; here what rounding can do is taken from the scores that compete.
     """
-    if not len(near):
-        return near, near
-    here = _scores_at(maps, rows, columns, near)
-    y, x = np.divmod(near, len(columns.first))
     corners = [maps[:, i, j] for i in (rows.first[y], rows.second[y]) for j in (columns.first[x], columns.second[x])]
-    peaks = np.abs(corners).max(0)  # [C, N]
-    highest = here.max(0)
+    peaks, highest = np.abs(corners).max(0), here.max(0)
     limit = _ROUNDING * np.where(here >= highest - tolerance, peaks, 0).max(0)
     competes = here >= highest - limit
-    open_ = competes.sum(0) > 1
-    is_rival = competes[:, open_].any(1)
+    undecided = competes.sum(0) > 1
+    is_rival = competes[:, undecided].any(1)
     is_rival[np.flatnonzero(~is_rival)[: max(0, _FEW - is_rival.sum())]] = True
-    return near[open_], np.flatnonzero(is_rival)
+    return undecided, np.flatnonzero(is_rival)
 
 
-def _scores_at(maps: np.ndarray, rows: _Neighbours, columns: _Neighbours, places: np.ndarray) -> np.ndarray:
+def _scores_at(maps: np.ndarray, cells: np.ndarray, rows: _Neighbours, columns: _Neighbours, y: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return the bilinear scores of some pixels, float32 ``[C, N]``, up to rounding.
 
     Args:
         maps: Scores, float32 ``[C, h, w]``.
+        cells: The old positions, flat, that are the first neighbours of these pixels: their four scores are read once.
         rows: Neighbours of all rows.
         columns: Neighbours of all columns.
-        places: The pixels, counted row by row.
+        y: Rows of the pixels.
+        x: Columns of the pixels.
     """
     height, width = maps.shape[1:]
-    y, x = np.divmod(places, len(columns.first))
-    number = np.zeros(height * width, np.intp)
-    cell = rows.first[y] * width + columns.first[x]
-    number[cell] = 1
-    cells = np.flatnonzero(number)  # the first neighbours of these pixels: their four scores are read once
-    number[cells] = np.arange(len(cells))
-    cell = number.take(cell)
     top, left = np.divmod(cells, width)
     below, right = np.minimum(top + 1, height - 1), np.minimum(left + 1, width - 1)
     corners = [
         maps.reshape(len(maps), -1).take(at, 1).T for at in (cells, top * width + right, below * width + left, below * width + right)
     ]
+    number = np.zeros(height * width, np.intp)
+    number[cells] = np.arange(len(cells))
+    cell = number.take(rows.first[y] * width + columns.first[x])
     across, down = columns.weight[x], rows.weight[y]
     shares = ((1 - down) * (1 - across), (1 - down) * across, down * (1 - across), down * across)
     mixed = np.zeros((len(cell), len(maps)), np.float32)

@@ -35,15 +35,14 @@ class SemanticModel(TrainedModel):
     def begin_labels(self, images: Sequence[np.ndarray]) -> Callable[[], list[np.ndarray]]:
         """Ask a GPU for :meth:`predict_labels`; the function that is returned waits for them, and more can be asked for before."""
         found: list = [None] * len(images)
-        are_finite = []
+        are_finite: list[Readback] = []
         for chosen, batch in self.make_batches(images, 1.0):
             for i, logits in zip(chosen, self._logits(batch["inputs"], batch["data_samples"])):
-                are_finite.append(logits.isfinite().all())
+                are_finite.append(Readback(logits.isfinite().all()))
                 found[i] = Readback(self._label(logits, images[i].shape[:2]))
-        finite = Readback(torch.stack(are_finite).all())
 
         def read() -> list[np.ndarray]:
-            refuse_unless(bool(finite.read()))
+            refuse_unless(all(bool(flag.read()) for flag in are_finite))
             return [labels.read().numpy().copy() for labels in found]  # a copy: pinned memory is for what is on its way
 
         return read
@@ -85,7 +84,7 @@ class SemanticModel(TrainedModel):
     def _to_labels(self, logits: Tensor, size_hw: tuple[int, int]) -> np.ndarray:
         if self.threshold is None:
             return label_resized(logits, size_hw, align_corners=self.model.align_corners)
-        return self._label(logits, size_hw).numpy()
+        return self._label(logits, size_hw).cpu().numpy()
 
     def _to_probs(self, logits: Tensor, size_hw: tuple[int, int]) -> np.ndarray:
         scores = self._resize(logits, size_hw).float()

@@ -112,7 +112,7 @@ class TrainedModel:
 
     def _prepare(self, images: Sequence[np.ndarray], scale: float) -> list[dict]:
         """Take images through the pipeline; those that a GPU waits for, several at a time, by threads with steps of their own."""
-        threads = min(len(images), available_cores()) if self.queues else 1
+        threads = min(max(1, len(images)), available_cores()) if self.queues else 1
         pipelines = self._copies_of_pipeline(scale, threads)
         if threads == 1:
             return [self._prepare_one(image, pipelines[0]) for image in images]

@@ -15,10 +15,9 @@ def read(name):
 
 
 @pytest.mark.parametrize("name", gpu_steps.semantic_bdd_configs())
-def test_the_size_is_that_of_the_padded_batch(name):
-    cfg = read(name)
-    assert input_hw(cfg) == tuple(cfg.model.data_preprocessor.get("size") or input_hw(cfg))
-    assert min(input_hw(cfg)) >= 256
+def test_the_size_is_that_of_the_training(name):
+    small = name.startswith(("deeplabv3_bdd_v1", "deeplabv3_bdd_v2", "pixelnet"))
+    assert input_hw(read(name)) == ((512, 512) if name == "eomt_bdd" else (256, 512) if small else (512, 1024))
 
 
 @pytest.mark.parametrize("name", [name for name in gpu_steps.semantic_bdd_configs() if gpu_steps.is_of_hub(read(name))])
@@ -29,8 +28,9 @@ def test_networks_of_the_hub_are_built_at_their_published_size(name, tmp_path):
     cfg = gpu_steps.with_random_weights(read(name), tmp_path / "model")
     with torch.device("meta"):
         network = make_network(read_config(cfg.model.model))
-    published = {"segformer_bdd": 27.4, "upernet_convnext_bdd": 120.8, "mask2former_bdd": 68.7, "eomt_bdd": 315.9}  # millions
-    assert sum(weight.numel() for weight in network.parameters()) / 1e6 == pytest.approx(published[name], abs=0.1)
+    # Millions, as the papers give them; UPerNet's with the auxiliary head, which only its own loss reads.
+    published = {"segformer_bdd": 27.5, "upernet_convnext_bdd": 122, "mask2former_bdd": 69, "eomt_bdd": 316}
+    assert sum(weight.numel() for weight in network.parameters()) / 1e6 == pytest.approx(published[name], abs=1.5)
     assert not cfg.model.pretrained
     assert network.config.num_labels == 19
 

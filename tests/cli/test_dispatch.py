@@ -38,13 +38,13 @@ def test_help_of_what_is_used_most_loads_no_arrays_either():
     code = (
         "import contextlib, io, sys\n"
         "from mmstreet.cli.commands import main\n"
-        "for name in ('train', 'test', 'predict', 'demo'):\n"
+        "for name in ('train', 'test', 'predict', 'demo', 'calibrate', 'inspect'):\n"
         "    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
         "        main([name, '--help'])\n"
         "    print(name, sorted({'numpy', 'cv2', 'PIL'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "train []\ntest []\npredict []\ndemo []\n"
+    assert done.stdout == "train []\ntest []\npredict []\ndemo []\ncalibrate []\ninspect []\n"
 
 
 def test_a_wrong_option_is_refused_with_its_nearest_before_anything_is_loaded():

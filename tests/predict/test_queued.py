@@ -177,3 +177,7 @@ def test_a_camera_is_not(watched):
     predictor, events = watched
     assert len(list(_results(predictor, [np.zeros((48, 64, 3), np.uint8)] * 3, ahead=0))) == 3
     assert events == ["begin 0", "read 0", "begin 1", "read 1"]
+
+
+def test_no_image_gives_no_result(watched):
+    assert watched[0].predict_batch([]) == []

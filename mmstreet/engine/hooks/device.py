@@ -48,8 +48,7 @@ class DeviceHook(Hook):
             torch.backends.cuda.matmul.allow_tf32 = self.tf32
             if hasattr(getattr(model, "data_preprocessor", None), "_non_blocking"):
                 model.data_preprocessor._non_blocking = True
-            if hasattr(wrapper := getattr(runner, "optim_wrapper", None), "clip_func"):
-                wrapper.clip_func = LateNorm(wrapper.clip_func, lambda norm: wrapper.message_hub.update_scalar("train/grad_norm", norm))
+            log_norms_late(getattr(runner, "optim_wrapper", None))
         if self.channels_last:
             model.to(memory_format=torch.channels_last)
         if self.compiled:
@@ -57,6 +56,13 @@ class DeviceHook(Hook):
             for part in (getattr(model, "backbone", None), getattr(model, "neck", None)):
                 if part is not None:
                     part.compile()
+
+
+def log_norms_late(wrapper: object) -> None:
+    """Let an ``OptimWrapper`` that clips gradients log their norm a step late; anything else, or one that does so, stays as it is."""
+    clip = getattr(wrapper, "clip_func", None)
+    if clip is not None and not isinstance(clip, LateNorm):
+        wrapper.clip_func = LateNorm(clip, lambda norm: wrapper.message_hub.update_scalar("train/grad_norm", norm))
 
 
 class LateNorm:
