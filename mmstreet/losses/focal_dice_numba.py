@@ -1,9 +1,9 @@
 """The focal and Dice loss as compiled loops over pixels, for float32 on a CPU: extra ``fast``.
 
 numba compiles them when they are first called, in about ten seconds, and keeps the result on disk. The scores are read once for the sums
-and once for the gradient, in blocks that stay in the cache; beside the gradient nothing of the size of the logits is kept. Loops are many
-and short, because LLVM uses the processor's vectors only where it can see that few arrays do not overlap. :mod:`mmstreet.losses.focal_dice`
-has the formulas.
+and once for the gradient, into blocks that stay in the cache: maps whose sizes are powers of two would push each other out of it. Beside
+the gradient nothing of the size of the logits is kept. Loops are many and short, because LLVM uses the processor's vectors only where it
+can see that few arrays do not overlap. :mod:`mmstreet.losses.focal_dice` has the formulas.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from torch import Tensor
 
 F = np.float32
 _JIT = dict(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
-_BLOCK, _CHUNK = 512, 2**14  # pixels that are worked on together, and that a thread takes at a time
+_BLOCK, _CHUNK = 256, 2**14  # pixels that are worked on together, and that a thread takes at a time
+_MAPS = 6  # rows of a block that ``_look`` fills
 _ROW = 4  # focal loss, right, valid and stray pixels; then overlap, predicted and present pixels by class
 _NO_WEIGHTS = np.empty((0, 0), F)
 
@@ -131,43 +132,47 @@ def _log(x):
 
 
 @njit(inline="always")
-def _miss(log_p):
+def _miss(log_p, p):
     """1 - p, exact where p is near 1, and never 0."""
     near = -log_p * (_ONE + _HALF * log_p)
-    return max(near if log_p > F(-1e-3) else _ONE - _exp(log_p), _TINY)
+    return max(near if log_p > F(-1e-3) else _ONE - p, _TINY)
 
 
 @njit(**_JIT)
 def _look(scores, ids, counts, weights, ignore_index, first, width, exps, target, maps):
     """Fill ``exps`` with exponentials less the highest score, ``target`` with classes, and the rows of ``maps``; count stray labels.
 
-    The rows: highest score, sum of ``exps``, the target's score less the highest, its class weight, how often the pixel counts.
+    The rows: highest score, sum of ``exps``, the target's score less the highest, its class weight, how often the pixel counts, whether it does.
     """
     classes, strays = len(scores), 0
-    top, total, shift, weight, count = maps[0], maps[1], maps[2], maps[3], maps[4]
+    top, total, shift, weight, count, valid = maps[0], maps[1], maps[2], maps[3], maps[4], maps[5]
     for i in range(width):
         y = ids[first + i]
         inside = (y >= 0) & (y < classes)
         strays += (not inside) & (y != ignore_index)
         target[i] = np.uint32(y) if inside else np.uint32(0)
-        count[i] = _ONE if inside & (y != ignore_index) else _ZERO
+        valid[i] = _ONE if inside & (y != ignore_index) else _ZERO
+        count[i] = valid[i]
     if len(counts):
         for i in range(width):
             count[i] *= counts[first + i]
     for i in range(width):
-        top[i] = scores[0, first + i]
+        exps[0, i] = scores[0, first + i]
+        top[i] = exps[0, i]
     for c in range(1, classes):
         for i in range(width):
-            top[i] = scores[c, first + i] if scores[c, first + i] > top[i] else top[i]
-    total[:], shift[:], weight[:] = _ZERO, _ZERO, _ZERO
+            score = scores[c, first + i]
+            exps[c, i] = score
+            top[i] = score if score > top[i] else top[i]
+    for i in range(width):
+        shift[i] = exps[target[i], i] - top[i]
+        weight[i] = weights[target[i]]
+    total[:] = _ZERO
     for c in range(classes):
         for i in range(width):
-            e = _exp(scores[c, first + i] - top[i])
+            e = _exp(exps[c, i] - top[i])
             exps[c, i] = e
             total[i] += e
-    for i in range(width):
-        shift[i] = scores[target[i], first + i] - top[i]
-        weight[i] = weights[target[i]]
     return strays
 
 
@@ -175,8 +180,8 @@ def _look(scores, ids, counts, weights, ignore_index, first, width, exps, target
 def _measure(first_job, last_job, scores, ids, counts, weights, gamma, ignore_index, rows):
     """Add the sums of each job to its row."""
     classes, pixels = scores.shape[1], scores.shape[2]
-    exps, maps, target = np.empty((classes, _BLOCK), F), np.empty((6, _BLOCK), F), np.empty(_BLOCK, np.uint32)
-    total, log_p, weight, count, prob = maps[1], maps[2], maps[3], maps[4], maps[5]
+    exps, maps, target = np.empty((classes, _BLOCK), F), np.empty((_MAPS + 1, _BLOCK), F), np.empty(_BLOCK, np.uint32)
+    total, log_p, weight, count, valid_at, prob = maps[1], maps[2], maps[3], maps[4], maps[5], maps[6]
     jobs_of_image = len(rows) // len(scores)
     for job in range(first_job, last_job):
         image, start, row = job // jobs_of_image, job % jobs_of_image * _CHUNK, rows[job]
@@ -187,38 +192,35 @@ def _measure(first_job, last_job, scores, ids, counts, weights, gamma, ignore_in
             row[3] += _look(scores[image], ids[image], own_counts, weights, ignore_index, first, width, exps, target, maps)
             focal, right, valid = _ZERO, _ZERO, _ZERO
             for i in range(width):
-                right += _ONE if (log_p[i] == _ZERO) & (ids[image, first + i] == target[i]) & (target[i] != ignore_index) else _ZERO
-            for i in range(width):
-                valid += _ONE if (ids[image, first + i] == target[i]) & (target[i] != ignore_index) else _ZERO
+                right += valid_at[i] if log_p[i] == _ZERO else _ZERO
+                valid += valid_at[i]
             for i in range(width):
                 log_p[i] -= _log(total[i])
             for i in range(width):
                 prob[i] = _exp(log_p[i])
             for i in range(width):
-                focal -= count[i] * weight[i] * log_p[i] * _exp(gamma * _log(_miss(log_p[i])))
+                focal -= count[i] * weight[i] * log_p[i] * _exp(gamma * _log(_miss(log_p[i], prob[i])))
             for i in range(width):
                 total[i] = count[i] / total[i]
             row[0] += focal
             row[1] += right
             row[2] += valid
             for c in range(classes):
-                overlap, predicted, present = _ZERO, _ZERO, _ZERO
+                predicted = _ZERO
                 for i in range(width):
-                    own = count[i] if target[i] == np.uint32(c) else _ZERO
-                    overlap += prob[i] * own
                     predicted += exps[c, i] * total[i]
-                    present += own
-                row[_ROW + c] += overlap
                 row[_ROW + classes + c] += predicted
-                row[_ROW + 2 * classes + c] += present
+            for i in range(width):
+                row[_ROW + target[i]] += prob[i] * count[i]
+                row[_ROW + 2 * classes + target[i]] += count[i]
 
 
 @njit(cache=True, **_JIT)
 def _differentiate(first_job, last_job, scores, ids, counts, weights, per_prob, per_hit, gamma, ignore_index, grad):
     """Write the gradient of each job."""
     classes, pixels = scores.shape[1], scores.shape[2]
-    exps, maps, target = np.empty((classes, _BLOCK), F), np.empty((7, _BLOCK), F), np.empty(_BLOCK, np.uint32)
-    total, log_p, weight, count, hit, mean = maps[1], maps[2], maps[3], maps[4], maps[5], maps[6]
+    exps, maps, target = np.empty((classes, _BLOCK), F), np.empty((_MAPS + 2, _BLOCK), F), np.empty(_BLOCK, np.uint32)
+    total, log_p, weight, count, hit, mean = maps[1], maps[2], maps[3], maps[4], maps[6], maps[7]
     jobs_of_image = -(-pixels // _CHUNK)
     for job in range(first_job, last_job):
         image, start = job // jobs_of_image, job % jobs_of_image * _CHUNK
@@ -227,16 +229,18 @@ def _differentiate(first_job, last_job, scores, ids, counts, weights, per_prob, 
         for first in range(start, end, _BLOCK):
             width = min(_BLOCK, end - first)
             _look(scores[image], ids[image], own_counts, weights, ignore_index, first, width, exps, target, maps)
-            hit[:], mean[:] = _ZERO, _ZERO
+            mean[:] = _ZERO
+            for i in range(width):
+                hit[i] = per_hit[target[i]]
             for c in range(classes):
-                prob, own_hit = per_prob[c], per_hit[c]
+                prob = per_prob[c]
                 for i in range(width):
                     mean[i] += exps[c, i] * prob
-                    hit[i] += own_hit if target[i] == np.uint32(c) else _ZERO
             for i in range(width):
                 log_p[i] -= _log(total[i])
             for i in range(width):
-                miss, p = _miss(log_p[i]), _exp(log_p[i])
+                p = _exp(log_p[i])
+                miss = _miss(log_p[i], p)
                 slope = (gamma * p * log_p[i] / miss - _ONE) * _exp(gamma * _log(miss)) * weight[i]
                 hit[i] = (p * hit[i] + slope) * count[i]
             for i in range(width):
@@ -246,5 +250,6 @@ def _differentiate(first_job, last_job, scores, ids, counts, weights, per_prob, 
             for c in range(classes):
                 prob = per_prob[c]
                 for i in range(width):
-                    own = hit[i] if target[i] == np.uint32(c) else _ZERO
-                    grad[image, c, first + i] = exps[c, i] * (prob * total[i] - mean[i]) + own
+                    grad[image, c, first + i] = exps[c, i] * (prob * total[i] - mean[i])
+            for i in range(width):
+                grad[image, target[i], first + i] += hit[i]
