@@ -74,14 +74,22 @@ def _jobs(scores: np.ndarray) -> int:
 
 
 def _share(loop: Callable, jobs: int, *arguments: object) -> None:
-    """Run a loop for all jobs, on as many threads as torch uses; which thread takes which changes no sum."""
+    """Run a loop for all jobs, on as many threads as torch uses, of which each takes the next; who takes which changes no sum."""
     threads = max(1, min(torch.get_num_threads(), jobs))
-    edges = [jobs * i // threads for i in range(threads + 1)]
     if threads == 1:
         loop(0, jobs, *arguments)
         return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda i: loop(edges[i], edges[i + 1], *arguments), range(threads)))
+    waiting = iter(range(jobs))
+
+    def work() -> None:
+        for job in waiting:
+            loop(job, job + 1, *arguments)
+
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(work) for _ in range(threads - 1)]
+        work()  # not idle while a core that torch's own threads still hold is late
+    for other in others:
+        other.result()
 
 
 def _reread(result: types.Type, argument: types.Type) -> tuple:
@@ -142,7 +150,7 @@ def _miss(log_p, p):
 def _look(scores, ids, counts, weights, ignore_index, first, width, exps, target, maps):
     """Fill ``exps`` with exponentials less the highest score, ``target`` with classes, and the rows of ``maps``; count stray labels.
 
-    The rows: highest score, sum of ``exps``, the target's score less the highest, its class weight, how often the pixel counts, whether it does.
+    The rows: highest score, sum of ``exps``, the target's score less the highest, its class weight, how often and whether the pixel counts.
     """
     classes, strays = len(scores), 0
     top, total, shift, weight, count, valid = maps[0], maps[1], maps[2], maps[3], maps[4], maps[5]
