@@ -4,13 +4,15 @@ The bare forward pass starts from a prepared tensor and ends with the head's out
 starts there too and ends with label maps in memory. Processor seconds of one thread, which other programs on the machine do not lengthen
 much; the ways take turns, and the best of the rounds counts. Weights are random but for the classifier, which least squares fit to the
 images' labels: label maps then have regions, as those of trained networks have. The images are rendered by the mini set's generator, and
-read from JPEG.
+read from JPEG. With numba, labels are found by the compiled loops from the first image on, as a process does after its first 36 large ones.
 """
 
+import math
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -19,6 +21,7 @@ import torch
 from mmstreet.engine.launch import load_config
 from mmstreet.mini.drive import render_drive
 from mmstreet.mini.picture import Picture
+from mmstreet.models import label_resizing
 from mmstreet.predict import Predictor
 from mmstreet.predict.folder import PredictionFolder
 from mmstreet.predict.inference import build_model
@@ -45,7 +48,7 @@ def run(quick: bool) -> list[dict]:
         if quick and large:
             continue
         count, rounds = (2, 1) if quick else (1, 2) if large else (12, 3)
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, patch.object(label_resizing, "COMPILED_FROM", 0):
             rows += _measure(name, config, size_wh, Path(folder), count=count, rounds=rounds)
     return rows
 
@@ -81,6 +84,10 @@ def _measure(name: str, config: str, size_wh: tuple[int, int], folder: Path, *, 
         for image in images:
             predictor.predict_batch([image])
 
+    def without_numba() -> None:
+        with patch.object(label_resizing, "COMPILED_FROM", math.inf):
+            in_memory()
+
     def to_files() -> None:
         write_files(sources, "out")
 
@@ -93,9 +100,10 @@ def _measure(name: str, config: str, size_wh: tuple[int, int], folder: Path, *, 
         predict_sources(predictor, chosen, out, progress=False)
 
     drive = find_sources(folder / "drive.mp4")
+    in_memory()  # the loops are compiled, or read from disk, once
     times: dict[str, list[tuple[float, float]]] = {}
     for _ in range(rounds):
-        for way in (forward, theirs, in_memory, to_files, video_to_files):
+        for way in (forward, theirs, in_memory, without_numba, to_files, video_to_files):
             wall, cpu = time.perf_counter(), time.process_time()
             way()
             times.setdefault(way.__name__, []).append(((time.process_time() - cpu) / count, (time.perf_counter() - wall) / count))
@@ -115,6 +123,7 @@ def _measure(name: str, config: str, size_wh: tuple[int, int], folder: Path, *, 
             for what, way, target in (
                 ("mmseg, tensor to labels", "theirs", None),
                 ("array to labels", "in_memory", "<= 1.15"),
+                ("array to labels without numba", "without_numba", None),
                 ("file to files", "to_files", "<= 1.15"),
                 ("video to files", "video_to_files", "<= 1.15"),
             )

@@ -3,13 +3,16 @@
 Bilinear scores of a pixel are means of those of four neighbours. Where one class wins at all four, it wins at the pixel too, since means
 keep the order. So scores are taken to the size of the image only where the four disagree, along the borders of regions. The labels are
 those of ``first_argmax(interpolate(scores))`` at every pixel: where two scores are as near to each other as rounding could move them,
-the maps of these classes are resized in torch's own order.
+the maps of these classes are resized in torch's own order. Where numba is installed (extra ``fast``), a process that has labelled
+:data:`COMPILED_FROM` pixels goes on with :mod:`mmstreet.models.label_resizing_numba`.
 """
 
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -19,11 +22,17 @@ from mmseg.models import EncoderDecoder
 from mmseg.models.segmentors import BaseSegmentor
 from torch import Tensor, nn
 
+from mmstreet.deps import installed, require
 from mmstreet.files.argmax import first_argmax
 
-_ROUNDING = 20 / 2**24
-"""What rounding can move the difference of two scores by, per unit of the largest: of each of the two at most four roundings of float32 in
-torch's order of the sum and six in the one here."""
+COMPILED_FROM = 2**25
+"""Pixels that a process labels before it loads the compiled loops, which takes half a second: 36 images of 1280×720."""
+_LOOPS = "mmstreet.models.label_resizing_numba"
+_labelled = Counter()
+
+_ROUNDING = 6 / 2**24
+"""What rounding of float32 can move a score by, per unit of the largest of its four neighbours: at most six times half a unit in the last
+place, in torch's order of the sum as in those here."""
 _DENSE_FROM, _ENLARGED_FROM, _CLASSES_FROM = 0.2, 3, 8
 """Resizing everything takes less time from this share of disputed pixels on, and below these numbers of new pixels for an old one and of
 classes."""
@@ -47,36 +56,18 @@ def label_resized(scores: Tensor, size_hw: tuple[int, int], *, align_corners: bo
     scores = scores.detach()
     if scores.shape[1:] == size_hw:
         return first_argmax(scores.float().numpy())
-    found = None
+    found, loops = None, _compiled_loops(size_hw[0] * size_hw[1])
     enlarged = size_hw[0] * size_hw[1] / (scores.shape[1] * scores.shape[2])
-    if scores.dtype == torch.float32 and enlarged > _ENLARGED_FROM and len(scores) >= _CLASSES_FROM:
-        found = _label_by_borders(scores, size_hw, align_corners)
-    return first_argmax(_resize(scores, size_hw, align_corners)) if found is None else found
-
-
-def _resize(scores: Tensor, size_hw: tuple[int, int], align_corners: bool) -> np.ndarray:
-    return F.interpolate(scores[None], size_hw, mode="bilinear", align_corners=align_corners)[0].float().numpy()
-
-
-def _label_by_borders(scores: Tensor, size_hw: tuple[int, int], align_corners: bool) -> np.ndarray | None:
-    """Return the labels, or None if too many pixels are disputed."""
-    maps = scores.numpy()
-    tolerance = _ROUNDING * float(max(maps.max(), -maps.min()))
-    winner, lead = _winner_and_lead(maps)
-    rows, columns = (_neighbours(old, new, align_corners) for old, new in zip(maps.shape[1:], size_hw, strict=True))
-    split = ~_agree(winner) | _spread(lead <= tolerance)
-    labels, disputed = (x.take(rows.first, 0).take(columns.first, 1) for x in (winner, split))
-    places = np.flatnonzero(disputed)
-    if len(places) > _DENSE_FROM * disputed.size:
-        return None
-    y, x = np.divmod(places, size_hw[1])
-    here = _scores_at(maps, np.flatnonzero(split), rows, columns, y, x)
-    winner, lead = _winner_and_lead(here)
-    labels.reshape(-1)[places] = winner
-    near = np.flatnonzero(lead <= tolerance)
+    if scores.dtype == torch.float32 and (loops or (enlarged > _ENLARGED_FROM and len(scores) >= _CLASSES_FROM)):
+        maps = np.ascontiguousarray(scores.numpy())
+        tolerance = 4 * _ROUNDING * float(max(maps.max(), -maps.min()))  # two scores, each by torch and here
+        sides = [_neighbours(old, new, align_corners) for old, new in zip(maps.shape[1:], size_hw, strict=True)]
+        found = loops.label_by_rows(maps, tolerance, *sides) if loops else _label_by_borders(maps, tolerance, *sides)
+    if found is None or len(found[1]) > _DENSE_FROM * found[0].size:
+        return first_argmax(_resize(scores, size_hw, align_corners))
+    labels, near = found
     if len(near):
-        undecided, rivals = _undecided(maps, here[:, near], rows, columns, y[near], x[near], tolerance)
-        near = places[near[undecided]]
+        near, rivals = _undecided(maps, *sides, near)
     if len(near):
         if sum(size_hw) <= _SMALL or scores[None].is_contiguous(memory_format=torch.channels_last):
             rivals = np.arange(len(scores))
@@ -85,24 +76,43 @@ def _label_by_borders(scores: Tensor, size_hw: tuple[int, int], align_corners: b
     return labels
 
 
-def _undecided(
-    maps: np.ndarray, here: np.ndarray, rows: _Neighbours, columns: _Neighbours, y: np.ndarray, x: np.ndarray, tolerance: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return which of some pixels have highest scores that rounding could exchange, and the classes of these, at least :data:`_FEW`.
+def _compiled_loops(pixels: int) -> ModuleType | None:
+    """Return the compiled loops where they pay: a process that has labelled many pixels will label more."""
+    _labelled["pixels"] += pixels
+    return require(_LOOPS, extra="fast") if _labelled["pixels"] > COMPILED_FROM and installed("numba") else None
 
-    The tolerance is of the largest score of all; here what rounding can do is taken from the scores that compete.
-    """
-    corners = [maps[:, i, j] for i in (rows.first[y], rows.second[y]) for j in (columns.first[x], columns.second[x])]
-    peaks, highest = np.abs(corners).max(0), here.max(0)
-    limit = _ROUNDING * np.where(here >= highest - tolerance, peaks, 0).max(0)
-    competes = here >= highest - limit
+
+def _resize(scores: Tensor, size_hw: tuple[int, int], align_corners: bool) -> np.ndarray:
+    return F.interpolate(scores[None], size_hw, mode="bilinear", align_corners=align_corners)[0].float().numpy()
+
+
+def _undecided(maps: np.ndarray, rows: Neighbours, columns: Neighbours, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return those of some pixels whose highest scores torch's rounding could exchange, and their classes, at least :data:`_FEW`."""
+    y, x = np.divmod(near, len(columns.first))
+    corners = np.array([[maps[:, i, j] for j in columns.pair(x)] for i in rows.pair(y)], np.float64)
+    scores = np.einsum("ijkn,in,jn->kn", corners, rows.shares(y), columns.shares(x))
+    rounding = _ROUNDING * np.abs(corners).max((0, 1))
+    competes = scores + rounding >= (scores - rounding).max(0)
     undecided = competes.sum(0) > 1
     is_rival = competes[:, undecided].any(1)
     is_rival[np.flatnonzero(~is_rival)[: max(0, _FEW - is_rival.sum())]] = True
-    return undecided, np.flatnonzero(is_rival)
+    return near[undecided], np.flatnonzero(is_rival)
 
 
-def _scores_at(maps: np.ndarray, cells: np.ndarray, rows: _Neighbours, columns: _Neighbours, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _label_by_borders(maps: np.ndarray, tolerance: float, rows: Neighbours, columns: Neighbours) -> tuple[np.ndarray, np.ndarray] | None:
+    """Do what ``label_by_rows`` of the compiled loops does, or return None if too many pixels are disputed."""
+    winner, lead = _winner_and_lead(maps)
+    split = ~_agree(winner) | _spread(lead <= tolerance)
+    labels, disputed = (x.take(rows.first, 0).take(columns.first, 1) for x in (winner, split))
+    places = np.flatnonzero(disputed)
+    if len(places) > _DENSE_FROM * disputed.size:
+        return None
+    winner, lead = _winner_and_lead(_scores_at(maps, np.flatnonzero(split), rows, columns, *np.divmod(places, len(columns.first))))
+    labels.reshape(-1)[places] = winner
+    return labels, places[lead <= tolerance]
+
+
+def _scores_at(maps: np.ndarray, cells: np.ndarray, rows: Neighbours, columns: Neighbours, y: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return the bilinear scores of some pixels, float32 ``[C, N]``, up to rounding.
 
     Args:
@@ -177,18 +187,26 @@ def without_padding(scores: Tensor, meta: Mapping) -> Tensor:
     return scores[:, top : scores.shape[1] - bottom, left : scores.shape[2] - right]
 
 
-class _Neighbours(NamedTuple):
+class Neighbours(NamedTuple):
     """The first and second old position beside each new one along a side, int64 ``[new]``, and the weight of the second."""
 
     first: np.ndarray
     second: np.ndarray
     weight: np.ndarray
 
+    def pair(self, at: np.ndarray) -> np.ndarray:
+        """Both old positions of some new ones, ``[2, N]``."""
+        return np.stack([self.first[at], self.second[at]])
+
+    def shares(self, at: np.ndarray) -> np.ndarray:
+        """Their weights, as torch rounds them, ``[2, N]``."""
+        return np.stack([1 - self.weight[at], self.weight[at]])
+
 
 @functools.lru_cache(maxsize=16)
-def _neighbours(old: int, new: int, align_corners: bool) -> _Neighbours:
+def _neighbours(old: int, new: int, align_corners: bool) -> Neighbours:
     """Read the weights off what torch makes of one unit per old position, so that they are its own to the last bit."""
     units = F.interpolate(torch.eye(old)[None, :, :, None], (new, 1), mode="bilinear", align_corners=align_corners)[0, :, :, 0].numpy()
     first = (units > 0).argmax(0)
     second = np.minimum(first + 1, old - 1)
-    return _Neighbours(first, second, np.where(second > first, units[second, np.arange(new)], np.float32(0)))
+    return Neighbours(first, second, np.where(second > first, units[second, np.arange(new)], np.float32(0)))
