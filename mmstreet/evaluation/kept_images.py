@@ -17,11 +17,10 @@ from mmstreet.evaluation.image_choice import choose_images
 from mmstreet.files.atomic import write_bytes, write_json
 from mmstreet.files.colors import IGNORED, NO_CLASS, check_palette
 from mmstreet.files.contained import path_inside
-from mmstreet.files.images import read_rgb
 from mmstreet.files.label_archive import FILE, write_label_archive
 from mmstreet.files.label_ids import IGNORE_INDEX
 from mmstreet.files.numbers import percent
-from mmstreet.files.pictures import encode_label_map, nearest_places, shrink_ids, write_photo
+from mmstreet.files.pictures import copy_photo, encode_label_map, nearest_places, shrink_ids
 from mmstreet.metrics.semantic import StreetIoUMetric
 from mmstreet.readback import Readback
 
@@ -107,7 +106,7 @@ def write_kept_images(
         return []
     folder, files, rows = path_inside(out, name), [], []
     for i, image in enumerate(kept, 1):
-        pictures = {"image": write_photo(read_rgb(image.img_path, orientation=orientation), folder / f"{i:02d}_image.jpg")}
+        pictures = {"image": copy_photo(image.img_path, folder / f"{i:02d}_image.jpg", orientation=orientation)}
         for title, ids in image.maps.items():
             data = ids if isinstance(ids, bytes) else encode_label_map(rules.shrink(ids), rules.palette)
             pictures[title] = write_bytes(data, folder / f"{i:02d}_{title}.png", durable=False)

@@ -86,7 +86,7 @@ def read_image(path: str | Path, *, orientation: str = "stored") -> np.ndarray:
         image = (image >> 8).astype(np.uint8)
     if image.dtype != np.uint8:
         raise ImageFileError(_NO_RANGE.format(path=path, dtype=image.dtype))
-    return _turn(image, _orientation_of(header)) if orientation == "exif" else image
+    return _turn(image, orientation_of(header)) if orientation == "exif" else image
 
 
 def read_rgb(path: str | Path, *, orientation: str = "stored") -> np.ndarray:
@@ -141,7 +141,7 @@ def probe_image(path: str | Path) -> ImageProbe:
         image.load()
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageFileError(f"image {path} cannot be decoded ({error}); fetch it again") from error
-    return ImageProbe(height, width, _orientation_of(image))
+    return ImageProbe(height, width, orientation_of(image))
 
 
 def read_regular_file(path: str | Path) -> bytes:
@@ -198,7 +198,8 @@ def _read_limit() -> int:
     return int(text)
 
 
-def _orientation_of(image: Image.Image | None) -> int:
+def orientation_of(image: Image.Image | None) -> int:
+    """Return the orientation tag of Pillow's image, 1 where there is none."""
     try:
         tag = 1 if image is None else image.getexif().get(_ORIENTATION_TAG, 1)
     except (OSError, SyntaxError, ValueError, KeyError, TypeError):  # a damaged block of metadata says nothing

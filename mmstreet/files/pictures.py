@@ -13,6 +13,7 @@ from PIL import Image
 
 from mmstreet.files.atomic import atomic_path, write_bytes
 from mmstreet.files.colors import IGNORED, NO_CLASS
+from mmstreet.files.images import open_header, orientation_of, read_regular_file, read_rgb
 from mmstreet.files.label_ids import IGNORE_INDEX
 
 WIDTH_PX = 640
@@ -32,6 +33,22 @@ def write_photo(image: np.ndarray, path: str | Path, *, width_px: int = WIDTH_PX
     with atomic_path(path) as temporary:
         picture.save(temporary, "JPEG", quality=82)
     return Path(path)
+
+
+def copy_photo(source: str | Path, path: str | Path, *, orientation: str = "stored") -> Path:
+    """Write the photograph of a file as :func:`write_photo` does; a JPEG that is small enough and upright is copied, byte by byte.
+
+    Args:
+        source: The photograph, as :func:`~mmstreet.files.images.read_image` takes it, with its errors.
+        path: The JPEG file.
+        orientation: See :func:`~mmstreet.files.images.read_image`.
+    """
+    data = read_regular_file(source)
+    header = open_header(data, source)
+    plain = header is not None and header.format == "JPEG" and header.mode in ("RGB", "L")
+    if plain and header.width <= WIDTH_PX and orientation_of(header) == 1:
+        return write_bytes(data, path, durable=False)
+    return write_photo(read_rgb(source, orientation=orientation), path)
 
 
 def nearest_places(height: int, width: int, *, width_px: int = WIDTH_PX) -> tuple[np.ndarray, np.ndarray]:
