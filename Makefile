@@ -50,8 +50,9 @@ DEMO = $(DEMO_VENV)/bin/python -m mmstreet
 demo: $(DEMO_VENV)/.ready
 	@$(DEMO) demo $(PHOTOS)
 
-# A process per core, one thread each; chosen tests run in one process.
-PYTEST = env OMP_NUM_THREADS=1 $(1) -m pytest -q $(or $(TESTS),-n auto)
+# A process per core, one thread each; chosen tests run in one process. Bytecode is written, or each process that a test starts compiles
+# the package anew.
+PYTEST = env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(1) -m pytest -q $(or $(TESTS),-n auto)
 
 test: $(VENV)/.ready lint
 	$(call PYTEST,$(PY))

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.helpers.warm_python import WarmPython
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch starts: processes forked from one with more threads would wait for ever
 
 
@@ -13,6 +15,14 @@ def pytest_configure(config):
     """yapf writes its grammar into the user's cache once, before workers and child processes do so side by side and read half a file."""
     if not hasattr(config, "workerinput") and importlib.util.find_spec("yapf"):
         importlib.import_module("yapf.yapflib.yapf_api")
+
+
+@pytest.fixture(scope="session")
+def warm_python():
+    """Runs programs that import the frameworks, without the seconds that those imports take."""
+    python = WarmPython()
+    yield python
+    python.close()
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from mmengine.dist import get_world_size, is_main_process
 
 from mmstreet import __version__
 from mmstreet.engine.config_base import base_of, question_of
+from mmstreet.engine.installation import FAMILIES
 from mmstreet.files.atomic import write_json
 from mmstreet.files.config_text import compare_configs
 
@@ -128,11 +129,8 @@ def describe_config(cfg: Config) -> dict:
 
 def describe_machine() -> dict[str, str]:
     """Versions of what is installed, and the machine, as texts."""
-    found = metadata.packages_distributions()
     versions = {"mmstreet": __version__, "Python": platform.python_version(), "torch": torch.__version__}
-    for module in _MODULES:
-        if module in found:
-            versions[module] = ", ".join(f"{metadata.version(name)} ({name})" for name in sorted(set(found[module])))
+    versions |= {module: found for module in _MODULES if (found := ", ".join(_distributions(module)))}
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     return versions | {
         "system": platform.platform(terse=True),
@@ -146,6 +144,13 @@ def command_line(argv: Sequence[str] | None, prog: str | None) -> list[str]:
     """The command as typed: ``mmstreet train …``; ``argv`` and ``prog`` as the main functions get them."""
     program = prog.split() if prog else ["python", sys.argv[0]]
     return [*program, *(sys.argv[1:] if argv is None else argv)]
+
+
+def _distributions(module: str) -> Iterator[str]:
+    """Versions and names of what brings a module; to ask each installed distribution for its files takes half a second."""
+    for name in FAMILIES.get(module, (module,)):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            yield f"{metadata.version(name)} ({name})"
 
 
 def _processor() -> str:

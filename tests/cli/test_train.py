@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmstreet.cli.commands import main
 from mmstreet.engine.launch import build_runner, load_config
 from mmstreet.engine.safe_load import read_checkpoint
-from tests.helpers.forked import run_in_two_processes
+from tests.helpers.forked import places, run_in_two_processes
 from tests.helpers.ops import needs_ops
 from tests.helpers.plain_config import plain_config_text  # noqa: F401
 from tests.helpers.tiny_detection import tiny_detection, write_coco
@@ -77,7 +77,7 @@ def test_two_processes_train_and_score_like_one(config, tmp_path, run):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are listed by Linux")
-def test_no_thread_of_the_backend_is_left_when_a_process_ends(config, tmp_path):
+def test_no_thread_of_the_backend_is_left_when_a_process_ends(config, tmp_path, warm_python):
     # Python ends a thread that asks for its lock during shutdown, and C++ answers by aborting the process: a rare failure of finished runs.
     script = tmp_path / "train.py"
     script.write_text(
@@ -90,11 +90,10 @@ def test_no_thread_of_the_backend_is_left_when_a_process_ends(config, tmp_path):
         "main(sys.argv[1:])\n"
         "print('before', threads().count('pt_gloo_runloop') > 0, file=said, flush=True)\n"
     )
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script), str(config)]
-    command += ["--work-dir", str(tmp_path / "run"), "--epochs", "1"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr[-3000:]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    words = [script, config, "--work-dir", tmp_path / "run", "--epochs", "1"]
+    for done in warm_python.run_together(words, [environment | place for place in places(2)], cwd=tmp_path):
+        assert done.returncode == 0, done.stderr[-3000:]
     assert [(tmp_path / f"{rank}.txt").read_text() for rank in (0, 1)] == ["before True\nleft 0\n"] * 2
 
 

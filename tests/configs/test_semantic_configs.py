@@ -1,7 +1,6 @@
 import copy
+import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import mmseg.registry
@@ -256,14 +255,14 @@ def test_every_pipeline_turns_files_into_samples(name, roots):
             assert set(labels.unique().tolist()) <= {*range(len(dataset.metainfo["classes"])), 255}
 
 
-def test_mmsegs_own_training_script_trains_a_config_unchanged(roots, tmp_path):
+def test_mmsegs_own_training_script_trains_a_config_unchanged(roots, tmp_path, warm_python):
     script = Path(mmseg.__file__).parent / ".mim" / "tools" / "train.py"
     root = roots["mmstreet.BDD100KSemSeg"]
     options = [f"{split}_dataloader.dataset.data_root={root}" for split in ("train", "val")]
     options += [f"{split}_dataloader.{key}" for split in ("train", "val") for key in ("num_workers=0", "persistent_workers=False")]
     options += ["train_cfg.max_epochs=1", "train_dataloader.batch_size=2"]
-    command = [sys.executable, str(script), str(CONFIGS / "deeplabv3_mini_v2.py"), "--work-dir", str(tmp_path), "--cfg-options", *options]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    words = [script, CONFIGS / "deeplabv3_mini_v2.py", "--work-dir", tmp_path, "--cfg-options", *options]
+    done = warm_python.run(*words, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(CONFIGS.parent)})
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "epoch_1.pth").is_file()
     assert list(tmp_path.glob("best_mIoU_epoch_1.pth"))

@@ -1,13 +1,13 @@
 """``docs/plug_in.md`` works as printed: its configs, trained by the frameworks' own scripts on small sets in the folders of theirs."""
 
+import functools
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import mmseg
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -91,30 +91,34 @@ def write_cityscapes(root: Path) -> None:
                 Image.fromarray(array).save(path)
 
 
-def train_as_printed(script: Path, config: str, folder: Path, options: list[str]) -> list[dict]:
+@pytest.fixture
+def train_as_printed(warm_python, tmp_path):
     """Train a config of the document with a framework's own script; returns what was logged."""
+    return functools.partial(_train_as_printed, warm_python, tmp_path)
+
+
+def _train_as_printed(python, folder: Path, script: Path, config: str, options: list[str]) -> list[dict]:
     assert write_blocks("plug_in.md", folder) == ["my_fcn.py", "my_six.py", "my_mask_rcnn.py"]
     (folder / "configs").symlink_to(script.parents[1] / "configs")
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, str(script), config, "--cfg-options", *options]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    done = python.run(script, config, "--cfg-options", *options, cwd=folder, env=env)
     assert done.returncode == 0, done.stderr[-3000:]
     (log,) = (folder / "work_dirs" / Path(config).stem).glob("*/vis_data/scalars.json")
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
-def test_mmsegs_own_script_trains_the_config_of_the_document(tmp_path):
+def test_mmsegs_own_script_trains_the_config_of_the_document(tmp_path, train_as_printed):
     write_cityscapes(tmp_path / "data/cityscapes")
-    rows = train_as_printed(Path(mmseg.__file__).parent / ".mim/tools/train.py", "my_fcn.py", tmp_path, SMALL)
+    rows = train_as_printed(Path(mmseg.__file__).parent / ".mim/tools/train.py", "my_fcn.py", SMALL)
     assert {"decode.loss_focal_dice", "aux.loss_focal_dice"} <= rows[0].keys()
     assert {"mIoU", "fwIoU"} <= rows[-1].keys()
     assert (tmp_path / "work_dirs/my_fcn/iter_2.pth").exists()
 
 
-def test_mmsegs_own_script_trains_remapped_classes(tmp_path):
+def test_mmsegs_own_script_trains_remapped_classes(tmp_path, train_as_printed):
     write_cityscapes(tmp_path / "data/cityscapes")
     options = [option.replace(".dataset.pipeline", ".dataset.dataset.pipeline") for option in SMALL]
-    rows = train_as_printed(Path(mmseg.__file__).parent / ".mim/tools/train.py", "my_six.py", tmp_path, options)
+    rows = train_as_printed(Path(mmseg.__file__).parent / ".mim/tools/train.py", "my_six.py", options)
     scored = {name.removeprefix("IoU/") for name in rows[-1] if name.startswith("IoU/")}
     assert scored
     assert scored <= set(STREET6.names)
@@ -123,11 +127,11 @@ def test_mmsegs_own_script_trains_remapped_classes(tmp_path):
 
 
 @needs_ops
-def test_mmdets_own_script_trains_the_config_of_the_document(tmp_path):
+def test_mmdets_own_script_trains_the_config_of_the_document(tmp_path, train_as_printed):
     import mmdet
 
     write_coco(tmp_path / "data/coco")
-    rows = train_as_printed(Path(mmdet.__file__).parent / ".mim/tools/train.py", "my_mask_rcnn.py", tmp_path, SMALL_INSTANCES)
+    rows = train_as_printed(Path(mmdet.__file__).parent / ".mim/tools/train.py", "my_mask_rcnn.py", SMALL_INSTANCES)
     assert rows[0]["loss_mask"] > 0
     assert {"coco/AP", "coco/AP/bicycle", "bitmask/AP", "bitmask/AP/person"} <= rows[-1].keys()
 

@@ -2,7 +2,10 @@
 
 import json
 
+import mmengine
+import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 
 from mmstreet.cli.report import show_run
@@ -34,7 +37,9 @@ def test_a_run_notes_its_command_its_change_and_its_end(cfg, tmp_path):
     assert record["commands"][0]["ended"] >= record["commands"][0]["started"]
     assert record["config"]["question"] == "Does a thinner one suffice?"
     assert (record["config"]["base"], record["config"]["changes"]) == ("base.py", [["model.depth", "50", "18"]])
-    assert record["environment"]["torch"]
+    assert record["environment"]["torch"] == torch.__version__
+    assert record["environment"]["numpy"] == f"{np.__version__} (numpy)"
+    assert record["environment"]["mmengine"].startswith(f"{mmengine.__version__} (")
 
 
 def test_a_test_adds_its_command_and_keeps_the_trainings_config(cfg, tmp_path):

@@ -13,10 +13,16 @@ from mmstreet.cli.commands import main
 
 def run_in_two_processes(*words: str) -> None:
     """Run a command that has to succeed in two processes that know of each other as torchrun tells them."""
+    run_side_by_side(words, places(2))
+
+
+def places(count: int) -> list[dict[str, str]]:
+    """What torchrun tells each of so many processes through its environment."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    run_side_by_side(words, [place | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)])
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    size = {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    return [meeting | size | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
 
 
 def run_side_by_side(words: Sequence[str], environments: Sequence[Mapping[str, str]], folder: Path | None = None) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import mmstreet
+from tests.helpers.warm_python import WarmPython
 
 ROOT = Path(__file__).parents[2]
 SERIAL = [f"{name}_dataloader.{key}" for name in ("train", "val") for key in ("num_workers=0", "persistent_workers=False")]
@@ -54,14 +55,22 @@ def package(bin_folder):
     return package
 
 
-@pytest.fixture
-def run(bin_folder, tmp_path):
-    """Run an installed program in a folder that was empty at first; it must succeed unless ``fails``."""
+@pytest.fixture(scope="module")
+def installed_python(bin_folder):
+    """The new environment's own Python."""
+    python = WarmPython(executable=bin_folder / "python")
+    yield python
+    python.close()
 
-    def call(*command, fails=False):
-        words = [bin_folder / command[0], *map(str, command[1:])]
-        done = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True)
-        assert (done.returncode != 0) == fails, done.stderr[-2000:]
+
+@pytest.fixture
+def run(bin_folder, installed_python, tmp_path):
+    """Run an installed program, or Python, in a folder that was empty at first; it must succeed."""
+
+    def call(program, *words):
+        words = words if program == "python" else (bin_folder / program, *words)
+        done = installed_python.run(*words, cwd=tmp_path, env=environment())
+        assert done.returncode == 0, done.stderr[-2000:]
         return done
 
     return call

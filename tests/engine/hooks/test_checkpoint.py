@@ -4,8 +4,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from mmstreet.engine import checkpoints
 from mmstreet.engine.checkpoints import is_complete, latest_checkpoint
 from mmstreet.engine.errors import LaunchError
 from mmstreet.engine.safe_load import read_checkpoint
+from tests.helpers.killed_run import half_written
 from tests.helpers.tiny_runs import tiny_config
 
 ROOT = Path(__file__).parents[3]
@@ -56,11 +55,10 @@ def uninterrupted(tmp_path_factory):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="SIGKILL is POSIX")
 def test_sigkill_inside_a_checkpoints_write_costs_nothing_that_was_saved(tmp_path, uninterrupted):
-    command = [sys.executable, str(ROOT / "tests/helpers/killed_run.py"), str(tmp_path), "epoch_3.pth"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}) as run:
-        assert any("half written" in line for line in run.stdout)
+    with half_written(tmp_path, "epoch_3.pth") as run:
         run.kill()
-        assert run.wait() == -signal.SIGKILL
+        run.join()
+        assert run.exitcode == -signal.SIGKILL
     whole, partial = names(tmp_path)
     assert whole == "epoch_2.pth"
     assert re.fullmatch(r"\.epoch_3\.pth\..*\.partial", partial)
@@ -183,13 +181,11 @@ def test_a_checkpoint_that_a_kill_kept_from_being_deleted_goes_with_the_next_sta
 
 
 def test_a_second_training_in_the_same_folder_is_refused_with_the_first_ones_process(tmp_path):
-    command = [sys.executable, str(ROOT / "tests/helpers/killed_run.py"), str(tmp_path), "epoch_2.pth"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}) as run:
-        assert any("half written" in line for line in run.stdout)
-        with pytest.raises(LaunchError, match=rf"another training runs in '.*': process {run.pid} on \S+, started 20\d\d-"):
-            train(tmp_path, resume=True)
-        run.kill()
-        run.wait()
+    with (
+        half_written(tmp_path, "epoch_2.pth") as run,
+        pytest.raises(LaunchError, match=rf"another training runs in '.*': process {run.pid} on \S+, started 20\d\d-"),
+    ):
+        train(tmp_path, resume=True)
     train(tmp_path, resume=True)  # the lock went with its process, whatever the file says
     assert names(tmp_path) == ["epoch_4.pth"]
     assert not (tmp_path / "running.json").exists()
