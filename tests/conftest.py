@@ -2,10 +2,10 @@
 
 import importlib.util
 import os
-import sys
 
 import pytest
 
+from tests.helpers.earlier_runs import forget_runs
 from tests.helpers.warm_python import WarmPython
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch starts: processes forked from one with more threads would wait for ever
@@ -26,12 +26,6 @@ def warm_python():
 
 
 @pytest.fixture(autouse=True)
-def _no_visualizer_of_another_run():
-    """mmengine finds a run's visualizer by name and second; two runs of one name in one second would write into the first one's folder."""
+def _nothing_of_another_run():
     yield
-    if "mmengine.visualization" in sys.modules:
-        base = sys.modules["mmengine.visualization"].Visualizer
-        for kind in (base, *base.__subclasses__()):
-            kind._instance_dict.clear()
-    if "mmengine.logging" in sys.modules:  # a logger writes to the stream of the test that made it, which is closed by now
-        sys.modules["mmengine.logging"].MMLogger._instance_dict.clear()
+    forget_runs()

@@ -83,6 +83,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
     from mmstreet.cli.progress import format_end, shown_progress
     from mmstreet.cli.report import show_run
+    from mmstreet.engine.data_workers import data_workers
     from mmstreet.engine.launch import build_runner
     from mmstreet.engine.run_options import check_steps
     from mmstreet.engine.safe_load import safe_loading
@@ -99,7 +100,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             runner = build_runner(cfg)
             check_steps(runner)
             began, progress = time.monotonic(), shown_progress(runner, shown=not (args.verbose or args.debug))
-            with claimed(cfg.work_dir), recorded(cfg, command_line(argv, prog), kind="train", folder=cfg.work_dir), progress:
+            record = recorded(cfg, command_line(argv, prog), kind="train", folder=cfg.work_dir)
+            with claimed(cfg.work_dir), record, progress, data_workers(runner):
                 runner.train()
                 if is_main_process():
                     write_validation(runner, out=validation)

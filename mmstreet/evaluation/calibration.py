@@ -7,6 +7,7 @@ from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
 from mmstreet.engine.checkpoints import find_checkpoint
+from mmstreet.engine.data_workers import data_workers
 from mmstreet.engine.errors import LaunchError
 from mmstreet.engine.launch import build_runner
 from mmstreet.evaluation.semantic_metrics import add_metric
@@ -67,7 +68,8 @@ def _measure(cfg: Config, split: str, *, temperature: float | None = None, fit: 
     images = len(runner.test_loop.dataloader.dataset)
     metric.fit_pixels = max(1, PIXELS // images) if fit else 0
     print_log(f"split '{split}': {images} images", "current")
-    runner.test()
+    with data_workers(runner):
+        runner.test()
     return metric
 
 

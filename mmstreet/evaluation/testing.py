@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 
 from mmstreet.engine.checkpoint_fit import check_fit
 from mmstreet.engine.checkpoints import find_checkpoint
+from mmstreet.engine.data_workers import data_workers
 from mmstreet.engine.errors import LaunchError
 from mmstreet.evaluation.kept_images import KeepImagesHook, KeptMaps, MapRules, write_kept_maps
 from mmstreet.evaluation.label_errors import write_suspects
@@ -69,7 +70,8 @@ def run_test(
     for hook in hooks:
         runner.register_hook(hook, priority="VERY_LOW")
     try:
-        scores = runner.test()
+        with data_workers(runner):
+            scores = runner.test()
     finally:
         runner._hooks = [hook for hook in runner.hooks if hook not in hooks]  # a second test would keep its maps twice
     kept = {metric: keeper.collect() for metric, keeper in keepers.items()}

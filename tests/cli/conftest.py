@@ -6,6 +6,7 @@ import pytest
 
 from mmstreet.cli.commands import main
 from tests.helpers.color_streets import CONFIG, write_checkpoint, write_streets
+from tests.helpers.earlier_runs import forget_runs
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +20,7 @@ def run():
     """Run a command that has to succeed."""
 
     def call(*words):
+        forget_runs()
         assert main(list(map(str, words))) == 0
 
     return call

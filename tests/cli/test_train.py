@@ -2,6 +2,7 @@
 
 import errno
 import json
+import multiprocessing
 import os
 import re
 import runpy
@@ -103,6 +104,28 @@ def test_resume_goes_on_from_the_newest_checkpoint_and_equals_one_run(config, tm
     assert (tmp_path / "parts/epoch_1.pth").exists()
     run("train", config, "--work-dir", tmp_path / "parts", "--resume")
     assert_weights_close(tmp_path / "whole/epoch_2.pth", tmp_path / "parts/epoch_2.pth", rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("length", ["epochs", "iterations"])
+@pytest.mark.parametrize("persistent", [True, False])
+def test_no_process_that_loads_data_outlives_a_run(config, tmp_path, run, refusal, length, persistent):
+    cfg = Config.fromfile(config)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.update(num_workers=2, persistent_workers=persistent)
+    if length == "iterations":
+        cfg.train_cfg = dict(by_epoch=False, max_iters=2, val_interval=2)
+        cfg.train_dataloader.sampler = dict(type="InfiniteSampler")
+        cfg.default_hooks.checkpoint.update(by_epoch=False, interval=2)
+        cfg.log_processor.by_epoch = False
+    cfg.test_dataloader, cfg.test_evaluator, cfg.test_cfg = cfg.val_dataloader, cfg.val_evaluator, dict()
+    cfg.dump(config)
+    run("train", config, "--work-dir", tmp_path / "w")
+    assert not multiprocessing.active_children()
+    run("test", config, tmp_path / "w", "--out", tmp_path / "t")
+    assert not multiprocessing.active_children()
+    (tmp_path / "data/images/val/0.jpg").write_bytes(b"broken")
+    assert "0.jpg" in refusal("train", config, "--work-dir", tmp_path / "w2")
+    assert not multiprocessing.active_children()
 
 
 def test_more_epochs_learn_along_the_longer_schedule_and_fewer_are_refused(config, tmp_path, run, refusal):

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from mmstreet.cli.commands import main
+from tests.helpers.earlier_runs import forget_runs
 
 
 def run_in_two_processes(*words: str) -> None:
@@ -33,5 +34,6 @@ def run_side_by_side(words: Sequence[str], environments: Sequence[Mapping[str, s
 
 def _run(number: int, words: Sequence[str], environments: Sequence[Mapping[str, str]], folder: Path | None) -> None:
     os.environ.update(environments[number])
+    forget_runs()
     with open(folder / f"{number}.txt" if folder else os.devnull, "w") as out, contextlib.redirect_stdout(out):
         assert main(list(words)) == 0

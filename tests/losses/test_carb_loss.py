@@ -279,8 +279,8 @@ def test_two_processes_agree_on_lambda_and_equal_one_process_with_both_batches()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    results = mp.get_context("spawn").SimpleQueue()
-    mp.spawn(agree_on_lambda, args=(port, results), nprocs=2)
+    results = mp.get_context("fork").SimpleQueue()
+    mp.start_processes(agree_on_lambda, args=(port, results), nprocs=2, start_method="fork")
     first, second = sorted(results.get() for _ in range(2))
     assert first[1:] == second[1:]
     alone = CARBLoss(warmup_iters=0)
