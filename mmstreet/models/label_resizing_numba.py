@@ -29,16 +29,10 @@ def label_by_rows(maps: np.ndarray, tolerance: float, rows: Neighbours, columns:
         uint8 ``[H, W]``, and the places of near pixels, int64 ``[N]``, counted row by row.
     """
     labels = np.empty((len(rows.first), len(columns.first)), np.uint8)
-    near = np.zeros(labels.shape, np.bool_)
+    near = np.empty(labels.size, np.int64)
     starts = np.searchsorted(columns.first, np.arange(maps.shape[2] + 1))
-    _label(maps, F(tolerance), rows.first, rows.weight, columns.first, columns.weight, starts, labels, near)
-    return labels, np.flatnonzero(near)
-
-
-@njit(**_JIT)
-def _mix(first, second, share, out):
-    for x in range(len(out)):
-        out[x] = (_ONE - share) * first[x] + share * second[x]
+    found = _label(maps, F(tolerance), rows.first, rows.weight, columns.first, columns.weight, starts, labels, near)
+    return labels, near[:found].copy()
 
 
 @njit(**_JIT)
@@ -51,28 +45,26 @@ def _rank(score, k, best, second, winner):
         best[n] = max(b, s)
 
 
-@njit(**_JIT)
-def _mix_at(row, at, share, out):
-    last = len(row) - 1
-    for n in range(len(at)):
-        out[n] = (_ONE - share[n]) * row[at[n]] + share[n] * row[min(at[n] + 1, last)]
-
-
 @njit(cache=True, **_JIT)
 def _label(maps, tolerance, top, down, left, across, starts, labels, near):
-    """Fill ``labels`` and ``near``. New row ``i`` lies ``down[i]`` below the old row ``top[i]``, new column ``j`` lies ``across[j]`` beside
-    ``left[j]``; the new columns between the old ones ``x`` and ``x + 1`` are those from ``starts[x]`` on.
+    """Fill ``labels``, and ``near`` with places; return how many.
+
+    New row ``i`` lies ``down[i]`` below the old row ``top[i]``, new column ``j`` lies ``across[j]`` beside ``left[j]``; the new columns
+    between the old ones ``x`` and ``x + 1`` are those from ``starts[x]`` on.
     """
     (classes, height, width), wide = maps.shape, len(left)
     scores, best, second, winner = np.empty((classes, width), F), np.empty(width, F), np.empty(width, F), np.empty(width, np.int32)
     split = np.empty(width, np.bool_)
-    column, at, share = np.empty(wide, np.int32), np.empty(wide, np.int32), np.empty(wide, F)
+    column, right, at, share = np.empty(wide, np.int32), np.empty(wide, np.int32), np.empty(wide, np.int32), np.empty(wide, F)
     score_at, best_at, second_at, winner_at = np.empty(wide, F), np.empty(wide, F), np.empty(wide, F), np.empty(wide, np.int32)
+    found = 0
     for i in range(len(top)):
-        y = top[i]
+        y, low = top[i], down[i]
+        below = min(y + 1, height - 1)
         best[:], second[:], winner[:] = F(-np.inf), F(-np.inf), 0
         for k in range(classes):
-            _mix(maps[k, y], maps[k, min(y + 1, height - 1)], down[i], scores[k])
+            for x in range(width):
+                scores[k, x] = (_ONE - low) * maps[k, y, x] + low * maps[k, below, x]
             _rank(scores[k], np.int32(k), best, second, winner)
         for x in range(width):
             split[x] = best[x] - second[x] <= tolerance
@@ -86,11 +78,15 @@ def _label(maps, tolerance, top, down, left, across, starts, labels, near):
             if split[x]:
                 for j in range(starts[x], starts[x + 1]):
                     column[count], at[count], share[count] = j, x, across[j]
+                    right[count] = min(x + 1, width - 1)
                     count += 1
         best_at[:count], second_at[:count], winner_at[:count] = F(-np.inf), F(-np.inf), 0
         for k in range(classes):
-            _mix_at(scores[k], at[:count], share[:count], score_at[:count])
+            for n in range(count):
+                score_at[n] = (_ONE - share[n]) * scores[k, at[n]] + share[n] * scores[k, right[n]]
             _rank(score_at[:count], np.int32(k), best_at, second_at, winner_at)
         for n in range(count):
             labels[i, column[n]] = winner_at[n]
-            near[i, column[n]] = best_at[n] - second_at[n] <= tolerance
+            near[found] = i * wide + column[n]
+            found += best_at[n] - second_at[n] <= tolerance
+    return found
