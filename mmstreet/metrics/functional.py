@@ -63,14 +63,14 @@ def confusion_matrix(
     if not labels.numel():
         return torch.zeros((size, size), dtype=torch.int64, device=labels.device)
     ids, preds, ignored = labels.to(torch.int64), preds.to(torch.int64), ignore_index
-    lowest, highest = ids.aminmax()
+    lowest, highest = _range(ids)
     if lowest < 0 or highest > max(255, size):  # the histogram below would have negative or very many rows
         ids, ignored, highest = torch.where(ids == ignore_index, size, ids), size, size
         check_label_ids(labels, num_classes=allowed, ignore_index=ignore_index)
-    rows = max(int(highest) + 1, size)
-    lowest, highest = preds.aminmax()
+    rows = max(highest + 1, size)
+    lowest, highest = _range(preds)
     if lowest < 0:
-        raise ValueError(f"the prediction holds the negative id {int(lowest)}; expected class ids from 0 on")
+        raise ValueError(f"the prediction holds the negative id {lowest}; expected class ids from 0 on")
     if highest > num_classes:
         preds = preds.clamp(max=num_classes)
     # Counting every id and cutting afterwards costs a tenth of selecting the valid pixels first.
@@ -82,6 +82,13 @@ def confusion_matrix(
     if stray.any():
         check_label_ids(labels, num_classes=allowed, ignore_index=ignore_index)
     return counts[:size].clone()
+
+
+def _range(ids: torch.Tensor) -> tuple[int, int]:
+    if not ids.is_cpu:
+        return tuple(map(int, ids.aminmax()))
+    array = ids.detach().numpy()  # numpy looks twice in a fifth of the time
+    return int(array.min()), int(array.max())
 
 
 def count_pairs(
