@@ -37,3 +37,14 @@ def test_segmentation_works_with_mmdet_absent():
 def test_our_core_works_with_both_absent():
     code = "from mmengine.registry import METRICS; print(METRICS.get('mmstreet.StreetIoUMetric').__name__)"
     assert run(code, absent=("mmseg", "mmdet")) == "StreetIoUMetric"
+
+
+def test_programs_of_the_warm_python_start_without_our_package_and_end_with_their_own_code(warm_python, tmp_path):
+    code = "import sys; print([name for name in sys.modules if name.startswith('mmstreet')], 'mmengine' in sys.modules); sys.exit(3)"
+    for _ in range(2):
+        done = warm_python.run("-c", code, cwd=tmp_path, env={})
+        assert (done.returncode, done.stdout, done.stderr) == (3, "[] True\n", "")
+    (tmp_path / "broken.py").write_text("import mmstreet\nraise OSError('gone')")
+    done = warm_python.run(tmp_path / "broken.py", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.endswith("OSError: gone\n")
