@@ -1,5 +1,6 @@
 """What every test starts with."""
 
+import gc
 import importlib.util
 import os
 
@@ -15,6 +16,11 @@ def pytest_configure(config):
     """yapf writes its grammar into the user's cache once, before workers and child processes do so side by side and read half a file."""
     if not hasattr(config, "workerinput") and importlib.util.find_spec("yapf"):
         importlib.import_module("yapf.yapflib.yapf_api")
+
+
+def pytest_collection_finish():
+    """What was imported stays: mmengine collects garbage for each data set, and would look through all of it."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
