@@ -26,7 +26,8 @@ from mmstreet.deps import installed, require
 from mmstreet.files.argmax import first_argmax
 
 COMPILED_FROM = 2**25
-"""Pixels that a process labels before it loads the compiled loops, which takes half a second: 36 images of 1280×720."""
+"""Pixels that a process labels before it loads the compiled loops: 36 images of 1280×720. Loading takes half a second, and compiling them
+two more, once on a machine."""
 _LOOPS = "mmstreet.models.label_resizing_numba"
 _labelled = Counter()
 
