@@ -26,6 +26,6 @@ def data_workers(runner: Runner) -> Iterator[None]:
                 if hasattr(workers, "_shutdown_workers"):
                     workers._shutdown_workers()
                     part._iterator = None
-        for process in set(multiprocessing.active_children()) - others:  # an error's traceback holds what they load for
+        for process in set(multiprocessing.active_children()) - others:  # those of an iterator that an error's traceback holds
             process.terminate()
             process.join()

@@ -85,8 +85,9 @@ def test_every_config_and_the_marker_of_types_are_installed(package):
     assert {path.name.partition("-")[0] for path in package.parent.iterdir()} == {"mmstreet", "rest.pth"}
 
 
-def test_the_installed_version_is_said(run):
-    assert run("mmstreet", "--version").stdout == f"mmstreet {mmstreet.__version__}\n"
+def test_the_installed_program_says_its_version(bin_folder, tmp_path):
+    said = subprocess.run([bin_folder / "mmstreet", "--version"], cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert (said.stdout, said.stderr) == (f"mmstreet {mmstreet.__version__}\n", "")
 
 
 def test_train_test_and_predict_run_by_name_in_an_empty_folder(run, tmp_path, package):
