@@ -167,14 +167,15 @@ class Predictor:
         return int(getattr(self.model, "queues", False) and self._needs_labels_only)
 
     def begin_batch(self, images: Sequence[np.ndarray]) -> Callable[[], list[Result]]:
-        """Ask for :meth:`predict_batch`, and return the function that gives its results.
+        """Run the network for :meth:`predict_batch`, and return the function that makes the results, in any thread.
 
-        On a GPU that function waits for them, and another batch can be begun before; elsewhere they are there already.
+        On a GPU that function waits for the network, and another batch can be begun before.
         """
-        if not self.ahead:
+        begin = getattr(self.model, "begin_labels", None)
+        if begin is None or not self._needs_labels_only:
             results = self.predict_batch(images)
             return lambda: results
-        read = self.model.begin_labels(images)
+        read = begin(images)
         return lambda: [Result(labels, self.classes, self.palette) for labels in read()]
 
     def _label_pixels(self, images: Sequence[np.ndarray]) -> list[Result]:

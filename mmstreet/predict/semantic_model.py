@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmstreet.models.label_resizing import finishes_as_mmseg, label_resized, without_padding
+from mmstreet.models.label_resizing import label_resized
+from mmstreet.models.mmseg_prediction import finishes_as_mmseg, input_size, padding_of, resizes_as_mmseg, without_padding
 from mmstreet.predict.binary import check_scores, refuse_unless
 from mmstreet.predict.trained_model import TrainedModel
 from mmstreet.readback import Readback
@@ -29,35 +31,62 @@ class SemanticModel(TrainedModel):
 
     def predict_labels(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return train ids, uint8 ``[H, W]``, of RGB images, uint8 ``[H, W, 3]``."""
-        return self.begin_labels(images)() if self.queues else self._run(images, 1.0, self._to_labels)
+        return self.begin_labels(images)()
 
     @torch.inference_mode()
     def begin_labels(self, images: Sequence[np.ndarray]) -> Callable[[], list[np.ndarray]]:
-        """Ask a GPU for :meth:`predict_labels`; the function that is returned waits for them, and more can be asked for before."""
-        found: list = [None] * len(images)
-        are_finite: list[Readback] = []
-        for chosen, batch in self.make_batches(images, 1.0):
-            for i, logits in zip(chosen, self._logits(batch["inputs"], batch["data_samples"])):
-                are_finite.append(Readback(logits.isfinite().all()))
-                found[i] = Readback(self._label(logits, images[i].shape[:2]))
+        """Run the network for :meth:`predict_labels`; the function that is returned makes label maps of its scores, in any thread.
 
-        def read() -> list[np.ndarray]:
-            refuse_unless(all(bool(flag.read()) for flag in are_finite))
-            return [labels.read().numpy().copy() for labels in found]  # a copy: pinned memory is for what is on its way
+        A GPU works on both beside the processor: the function waits for it, and more can be asked for before.
+        """
+        finish: list = [None] * len(images)
+        for chosen, batch in self.make_batches(images, 1.0):
+            for i, (logits, through) in zip(chosen, self._scores(batch["inputs"], batch["data_samples"])):
+                size_hw = images[i].shape[:2]
+                finish[i] = self._queue_labels(logits, size_hw) if self.queues else partial(self._make_labels, logits, size_hw, through)
+        return lambda: [labels() for labels in finish]
+
+    def _queue_labels(self, logits: Tensor, size_hw: tuple[int, int]) -> Callable[[], np.ndarray]:
+        is_finite, labels = Readback(logits.isfinite().all()), Readback(self._label(logits, size_hw))
+
+        def read() -> np.ndarray:
+            refuse_unless(bool(is_finite.read()))
+            return labels.read().numpy().copy()  # pinned memory is for what is on its way
 
         return read
 
-    def predict_probs(self, images: Sequence[np.ndarray], *, scale: float = 1.0) -> list[np.ndarray]:
-        """Return probabilities, float32 ``[C, H, W]``, of RGB images, seen at ``scale`` times the usual size."""
-        return self._run(images, scale, self._to_probs)
+    @torch.inference_mode()
+    def _make_labels(self, logits: Tensor, size_hw: tuple[int, int], through: tuple[int, int] | None) -> np.ndarray:
+        check_scores(logits)
+        if self.threshold is None:
+            return label_resized(logits, size_hw, through=through, align_corners=self.model.align_corners)
+        return self._label(logits, size_hw).cpu().numpy()
 
     @torch.inference_mode()
-    def _run(self, images: Sequence[np.ndarray], scale: float, finish: Callable[[Tensor, tuple], np.ndarray]) -> list[np.ndarray]:
+    def predict_probs(self, images: Sequence[np.ndarray], *, scale: float = 1.0) -> list[np.ndarray]:
+        """Return probabilities, float32 ``[C, H, W]``, of RGB images, seen at ``scale`` times the usual size."""
         found: list = [None] * len(images)
         for chosen, batch in self.make_batches(images, scale):
             for i, logits in zip(chosen, self._logits(batch["inputs"], batch["data_samples"])):
-                found[i] = finish(check_scores(logits), images[i].shape[:2])
+                found[i] = self._to_probs(check_scores(logits), images[i].shape[:2])
         return found
+
+    def _scores(self, inputs: Tensor, samples: Sequence) -> Iterator[tuple[Tensor, tuple[int, int] | None]]:
+        """Give the logits of each image, and the size to which mmseg would resize them before cutting the padding, where it has not.
+
+        A compiled loop does both resizings at once in a fraction of the time.
+        """
+        metas = [sample.metainfo for sample in samples]
+        if (
+            self.queues
+            or self.half
+            or self.threshold is not None
+            or not resizes_as_mmseg(self.model)
+            or any(map(any, map(padding_of, metas)))
+        ):
+            yield from ((logits, None) for logits in self._logits(inputs, samples))
+        else:
+            yield from ((logits, input_size(metas[0])) for logits in self.model(inputs, mode="tensor"))
 
     def _logits(self, inputs: Tensor, samples: Sequence) -> Iterator[Tensor]:
         """Give the logits ``[C, h, w]`` of each image without its padding, of a binary head the one channel."""
@@ -80,11 +109,6 @@ class SemanticModel(TrainedModel):
     def _label(self, logits: Tensor, size_hw: tuple[int, int]) -> Tensor:
         scores = self._resize(logits, size_hw)
         return (scores.argmax(0) if self.threshold is None else scores[0].sigmoid() > self.threshold).to(torch.uint8)
-
-    def _to_labels(self, logits: Tensor, size_hw: tuple[int, int]) -> np.ndarray:
-        if self.threshold is None:
-            return label_resized(logits, size_hw, align_corners=self.model.align_corners)
-        return self._label(logits, size_hw).cpu().numpy()
 
     def _to_probs(self, logits: Tensor, size_hw: tuple[int, int]) -> np.ndarray:
         scores = self._resize(logits, size_hw).float()

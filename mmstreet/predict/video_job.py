@@ -1,13 +1,13 @@
 """Predicting one video: label maps, numbers of every frame as JSON lines, and the overlay as a video.
 
-Three stages run beside each other: reading, the network, and writing with all that is drawn.
+Three stages run beside each other: reading, the network, and writing with label maps and all that is drawn.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from zipfile import ZipFile
@@ -28,10 +28,12 @@ from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 from mmstreet.safety.temporal import SafetyFilter
 
 _AHEAD, _BEHIND = 16, 8
-"""Frames that are read before the network is ready for them, and results that wait to be written."""
+"""Frames that are read before the network is ready for them, and that wait to be written after it."""
 
 MakeStrip = Callable[..., Callable[[np.ndarray, Mapping], np.ndarray]]
 """Takes ``frame_hw``, ``duration_s`` and ``thresholds``; gives a function from a frame and its record to the frame with the score below."""
+Begun = tuple[Sequence[np.ndarray], Callable[[], Sequence[Result]]]
+"""The frames of a batch that went through the network, and the function that makes their results."""
 
 
 def predict_video(
@@ -85,9 +87,13 @@ def predict_video(
             archive = stack.enter_context(ZipFile(stack.enter_context(atomic_path(folder.label_path(source))), "w", allowZip64=True))
         bar = stack.enter_context(tqdm(total=reader.count or None, desc=source.name, unit="frame", disable=None if progress else True))
 
-        def write(found: tuple[np.ndarray, Result]) -> None:
+        def write_batch(begun: Begun) -> None:
+            frames, results = begun
+            for frame, result in zip(frames, results()):
+                write(frame, result)
+
+        def write(frame: np.ndarray, result: Result) -> None:
             nonlocal count, row
-            frame, result = found
             row = {"frame": count, "time_s": count / reader.fps, "shares": result.shares}
             if analyzer is not None:
                 record = smooth.update(analyzer(result.labels, result.instances), count / reader.fps)
@@ -105,12 +111,12 @@ def predict_video(
             count += 1
             bar.update()
 
-        size, ahead = (_AHEAD, predictor.ahead) if source.camera is None else (1, 0)  # what a camera shows should be new
-        frames = stack.enter_context(closing(read_ahead(reader, size=size)))
-        hand_over = stack.enter_context(work_behind(write, size=_BEHIND))
+        ahead, behind = (_AHEAD, max(1, _BEHIND // predictor.batch_size)) if source.camera is None else (1, 1)  # a camera's should be new
+        frames = stack.enter_context(closing(read_ahead(reader, size=ahead)))
+        hand_over = stack.enter_context(work_behind(write_batch, size=behind))
         try:
-            for found in _results(predictor, frames, ahead=ahead):
-                hand_over(found)
+            for begun in _begin_batches(predictor, frames):
+                hand_over(begun)
                 handed += 1
         except VideoCutOff as error:
             cut_off = str(error)
@@ -133,9 +139,9 @@ def predict_video(
     return cut_off
 
 
-def _results(predictor: Predictor, frames: Iterable[np.ndarray], *, ahead: int) -> Iterator[tuple[np.ndarray, Result]]:
-    """Give every frame with its result, up to ``ahead`` batches late; a video that is cut off raises after the last of them."""
-    rest, cut_off, batch, begun = iter(frames), None, [], deque()
+def _begin_batches(predictor: Predictor, frames: Iterable[np.ndarray]) -> Iterator[Begun]:
+    """Give the frames batch by batch, each with the function that makes its results; a video that is cut off raises after the last."""
+    rest, cut_off, batch = iter(frames), None, []
     while True:
         try:
             frame = next(rest, None)
@@ -144,11 +150,8 @@ def _results(predictor: Predictor, frames: Iterable[np.ndarray], *, ahead: int) 
         if frame is not None:
             batch.append(frame)
         if batch and (frame is None or len(batch) == predictor.batch_size):
-            begun.append((batch, predictor.begin_batch(batch)))
+            yield batch, predictor.begin_batch(batch)
             batch = []
-        while len(begun) > (0 if frame is None else ahead):
-            shown, results = begun.popleft()
-            yield from zip(shown, results())
         if frame is None:
             break
     if cut_off is not None:

@@ -47,14 +47,14 @@ def test_whatever_one_picture_raises_the_others_are_predicted(model, tmp_path, m
     for i in range(3):
         image, truth[i] = render_colors(i)
         write_png(tmp_path / f"photos/{i}.png", image)
-    bad, original = render_colors(1)[0], SemanticModel.predict_labels
+    bad, original = render_colors(1)[0], SemanticModel.begin_labels
 
     def fail(self, images):
         if any(np.array_equal(image, bad) for image in images):
             raise error
         return original(self, images)
 
-    monkeypatch.setattr(SemanticModel, "predict_labels", fail)
+    monkeypatch.setattr(SemanticModel, "begin_labels", fail)
     assert predict(model, tmp_path / "photos", "--out", tmp_path / "out", "--batch-size", 3) == 1
     assert "2 predicted, 0 finished before, 1 failed" in capsys.readouterr().out
     for i in (0, 2):

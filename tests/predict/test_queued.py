@@ -12,7 +12,7 @@ from mmstreet.predict.folder import PredictionFolder
 from mmstreet.predict.inference import build_model
 from mmstreet.predict.job import predict_sources
 from mmstreet.predict.sources import find_sources
-from mmstreet.predict.video_job import _results
+from mmstreet.predict.video_job import _begin_batches
 from tests.helpers.color_model import read_ids, write_model, write_png
 from tests.helpers.leaf_configs import CONFIGS
 from tests.predict.test_binary import write_binary
@@ -165,18 +165,13 @@ def test_a_folder_is_predicted_ahead_and_one_bad_image_spoils_no_other(watched, 
 def test_a_video_is_predicted_ahead_in_order(watched, tmp_path):
     predictor, events = watched
     frames = [np.full((48, 64, 3), 50 * i, np.uint8) for i in range(5)]
-    found = list(_results(predictor, frames, ahead=predictor.ahead))
-    assert events == AHEAD
+    begun = list(_begin_batches(predictor, frames))
+    assert events == [*AHEAD[:2], "begin 2"]
+    found = [pair for shown, results in begun for pair in zip(shown, results(), strict=True)]
     assert [int(frame[0, 0, 0]) for frame, _ in found] == [0, 50, 100, 150, 200]
     predictor.model.queues = False
     for frame, result in found:
         np.testing.assert_array_equal(result.labels, predictor(frame).labels)
-
-
-def test_a_camera_is_not(watched):
-    predictor, events = watched
-    assert len(list(_results(predictor, [np.zeros((48, 64, 3), np.uint8)] * 3, ahead=0))) == 3
-    assert events == ["begin 0", "read 0", "begin 1", "read 1"]
 
 
 def test_no_image_gives_no_result(watched):

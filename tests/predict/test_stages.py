@@ -10,6 +10,7 @@ import pytest
 from mmstreet.predict import Predictor, video_job
 from mmstreet.predict.folder import PredictionFolder
 from mmstreet.predict.job import predict_sources
+from mmstreet.predict.semantic_model import SemanticModel
 from mmstreet.predict.sources import find_sources
 from mmstreet.predict.stages import read_ahead, work_behind
 from mmstreet.predict.video import VideoError, VideoWriter, open_video
@@ -156,8 +157,8 @@ def test_files_are_those_of_one_stage_after_the_other(model, drive, tmp_path, mo
     assert folder.read_record(drive[0]) == plain.read_record(drive[0])
 
 
-@pytest.mark.parametrize("stage", ["network", "writing"])
-def test_an_error_in_a_later_stage_leaves_no_half_file(stage, model, drive, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("kind", "name"), [(SemanticModel, "begin_labels"), (SemanticModel, "_make_labels"), (VideoWriter, "write")])
+def test_an_error_in_a_later_stage_leaves_no_half_file(kind, name, model, drive, tmp_path, monkeypatch):
     calls = []
 
     def fail(self, *args):
@@ -166,7 +167,6 @@ def test_an_error_in_a_later_stage_leaves_no_half_file(stage, model, drive, tmp_
             raise VideoError("this is the end")
         return before(self, *args)
 
-    kind, name = (Predictor, "predict_batch") if stage == "network" else (VideoWriter, "write")
     before = getattr(kind, name)
     monkeypatch.setattr(kind, name, fail)
     folder, outcome = predict(model, drive, tmp_path / "out")

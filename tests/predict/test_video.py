@@ -1,6 +1,8 @@
 """Videos: what is read is what was written, and an end before the end is noticed."""
 
 import json
+import threading
+import time
 from zipfile import ZipFile
 
 import cv2
@@ -106,6 +108,33 @@ def test_every_frame_is_predicted_once_in_order(model, tmp_path, batch_size):
     overlay = VideoReader(folder.overlay_path(source[0]))
     assert (overlay.count, overlay.size_hw) == (12, (48, 64))
     assert folder.choose(source) == []
+
+
+def test_label_maps_are_made_by_the_thread_that_writes_and_the_network_does_not_run_far_ahead(model, tmp_path, monkeypatch):
+    source = find_sources(write_video(tmp_path / "drive.mp4", count=40))
+    predictor = Predictor(*model, device="cpu", batch_size=2)
+    begin, begun, made, farthest = predictor.model.begin_labels, [], [], []
+
+    def watch(images):
+        labels = begin(images)
+        begun.append(threading.get_ident())
+
+        def make():
+            farthest.append(len(begun) - len(made))
+            made.append(threading.get_ident())
+            time.sleep(0.02)
+            return labels()
+
+        return make
+
+    monkeypatch.setattr(predictor.model, "begin_labels", watch)
+    folder = PredictionFolder(tmp_path / "out", {})
+    assert predict_sources(predictor, source, folder, progress=False).done == 1
+    assert (len(begun), len(made)) == (20, 20)
+    assert set(begun) == {threading.get_ident()}
+    assert len(set(made)) == 1
+    assert set(made).isdisjoint(begun)
+    assert 1 < max(farthest) <= 6  # eight frames wait, one batch is handed over, one is being made
 
 
 def test_the_safety_of_a_video_is_filtered_and_plotted_below_it(model, tmp_path):
