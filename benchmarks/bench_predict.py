@@ -2,17 +2,18 @@
 
 The bare forward pass starts from a prepared tensor and ends with the head's output at its own stride; MMSegmentation's own ``predict``
 starts there too and ends with label maps in memory. Processor seconds of one thread, which other programs on the machine do not lengthen
-much; the ways take turns, and the best of the rounds counts. A video is read and written by threads beside the network's: the elapsed
-time is compared, on a machine that does nothing else, and processor time stands in the note. Weights are random but for the classifier,
-which least squares fit to the images' labels: label maps then have regions, as those of trained networks have. The images are rendered by
-the mini set's generator, and read from JPEG. With numba, labels are found by the compiled loops from the first image on, as a process does
-after its first 36 large ones.
+much. A processor's clock changes within seconds, so every way is compared with forward passes next to it: of the same image a moment
+before, or of all images before and after; the median of these ratios counts. A video is read and written by threads beside the network's:
+the elapsed time is compared, on a machine that does nothing else, and processor time stands in the note. Weights are random but for the
+classifier, which least squares fit to the images' labels: label maps then have regions, as those of trained networks have. The images are
+rendered by the mini set's generator, and read from JPEG. With numba, labels are found by the compiled loops from the first image on, as a
+process does after its first 36 large ones.
 """
 
 import math
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from unittest.mock import patch
 
@@ -73,74 +74,75 @@ def _measure(name: str, config: str, size_wh: tuple[int, int], folder: Path, *, 
     sources = find_sources(folder / "images")
     images = [cv2.cvtColor(cv2.imread(str(source.path)), cv2.COLOR_BGR2RGB) for source in sources]
     fit_classifier(predictor, pictures)
-    batches = [batch for image in images for _, batch in predictor.model.make_batches([image], 1.0)]
 
-    @torch.inference_mode()
-    def forward() -> None:
-        for batch in batches:
-            predictor.model.model(batch["inputs"], mode="tensor")
+    def in_memory(image: np.ndarray) -> None:
+        predictor.predict_batch([image])
 
-    @torch.inference_mode()
-    def theirs() -> None:
-        for batch in batches:
-            predictor.model.model.predict(batch["inputs"], batch["data_samples"])
-
-    def in_memory() -> None:
-        for image in images:
-            predictor.predict_batch([image])
-
-    def without_numba() -> None:
+    def without_numba(image: np.ndarray) -> None:
         with patch.object(label_resizing, "COMPILED_FROM", math.inf):
-            in_memory()
-
-    def to_files() -> None:
-        write_files(sources, "out")
-
-    def video_to_files() -> None:
-        write_files(drive, "video")
+            predictor.predict_batch([image])
 
     def write_files(chosen: list[Source], name: str) -> None:
         out = PredictionFolder(folder / name, {}, overwrite=True)
         out.choose(chosen)
         predict_sources(predictor, chosen, out, progress=False)
 
+    @torch.inference_mode()
+    def forward(image: np.ndarray, finish: Callable | None = None) -> _Time:
+        ((_, batch),) = predictor.model.make_batches([image], 1.0)
+        model, inputs, samples = predictor.model.model, batch["inputs"], batch["data_samples"]
+        return _timed(lambda: model(inputs, mode="tensor") if finish is None else finish(model, inputs, samples))
+
     drive = find_sources(folder / "drive.mp4")
-    in_memory()  # the loops are compiled, or read from disk, once
-    times: dict[str, list[tuple[float, float]]] = {}
+    in_memory(images[0])  # the loops are compiled, or read from disk, once
+    ways = {
+        "mmseg, tensor to labels": lambda image: forward(image, lambda model, inputs, samples: model.predict(inputs, samples)),
+        "array to labels": lambda image: _timed(in_memory, image),
+        "array to labels without numba": lambda image: _timed(without_numba, image),
+    }
+    passes: list[_Time] = []
+    ratios: dict[str, list[np.ndarray]] = {}
+    for image in rounds * images:
+        for way, run_way in ways.items():
+            passes.append(forward(image))
+            ratios.setdefault(way, []).append(run_way(image) / passes[-1])
     for _ in range(rounds):
-        for way in (forward, theirs, in_memory, without_numba, to_files, video_to_files):
-            wall, cpu = time.perf_counter(), time.process_time()
-            way()
-            number = len(frames) if way is video_to_files else count
-            times.setdefault(way.__name__, []).append(((time.process_time() - cpu) / number, (time.perf_counter() - wall) / number))
-    best = {way: np.min(measured, axis=0) for way, measured in times.items()}
-    rate = {way: f"{1 / cpu:.3g} images per processor second, {1 / wall:.3g} per second" for way, (cpu, wall) in best.items()}
+        for way, chosen, number in (("file to files", sources, count), ("video to files", drive, len(frames))):
+            before = [forward(image) for image in images]
+            taken = _timed(write_files, chosen, way) / number
+            ratios.setdefault(way, []).append(taken / np.mean(before + [forward(image) for image in images], axis=0))
+    cpu, wall = np.median(passes, axis=0)
+    median = {way: np.median(measured, axis=0) for way, measured in ratios.items()}
     return [
-        {"name": f"{name}: forward", "value": 1e3 * best["forward"][0], "unit": "ms", "note": rate["forward"]},
+        {"name": f"{name}: forward", "value": 1e3 * cpu, "unit": "ms", "note": f"{1 / wall:.3g} images per second"},
         *(
             {
-                "name": f"{name}: {what} / forward",
-                "value": best[way][0] / best["forward"][0],
+                "name": f"{name}: {way} / forward",
+                "value": median[way][0],
                 "unit": "x",
-                "target": target,
-                "before": 1.44 if way == "in_memory" and "256x128" in name else None,
-                "note": rate[way],
+                "target": "<= 1.15" if way in ("array to labels", "file to files") else None,
+                "before": 1.44 if way == "array to labels" and "256x128" in name else None,
             }
-            for what, way, target in (
-                ("mmseg, tensor to labels", "theirs", None),
-                ("array to labels", "in_memory", "<= 1.15"),
-                ("array to labels without numba", "without_numba", None),
-                ("file to files", "to_files", "<= 1.15"),
-            )
+            for way in (*ways, "file to files")
         ),
         {
             "name": f"{name}: video to files / forward, elapsed",
-            "value": best["video_to_files"][1] / best["forward"][1],
+            "value": median["video to files"][1],
             "unit": "x",
             "target": "<= 1.15",
-            "note": f"{best['video_to_files'][0] / best['forward'][0]:.2f} of its processor time; {rate['video_to_files']}",
+            "note": f"{median['video to files'][0]:.2f} of its processor time",
         },
     ]
+
+
+_Time = np.ndarray
+"""Processor seconds and elapsed seconds, ``[2]``."""
+
+
+def _timed(work: Callable, *given: object) -> _Time:
+    wall, cpu = time.perf_counter(), time.process_time()
+    work(*given)
+    return np.array([time.process_time() - cpu, time.perf_counter() - wall])
 
 
 @torch.inference_mode()

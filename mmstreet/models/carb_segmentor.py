@@ -11,6 +11,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmstreet.models.carb_head import stack_image_labels
+from mmstreet.models.data_preprocessor import turns_channels
 from mmstreet.registry import MODELS
 
 _OTHER_WEIGHTS = (
@@ -150,6 +151,4 @@ class CARBSegmentor(EncoderDecoder):
         images = inputs.float()
         if getattr(preprocessor, "_enable_normalize", False):
             images = images * preprocessor.std.to(images) + preprocessor.mean.to(images)
-        # the attribute's name in upstream's mmseg, then the name in its fork
-        is_rgb = getattr(preprocessor, "channel_conversion", getattr(preprocessor, "_channel_conversion", False))
-        return images if is_rgb else images.flip(1)
+        return images if turns_channels(preprocessor) else images.flip(1)

@@ -36,9 +36,9 @@ def label_by_rows(
     (*above, rows), (*before, columns) = rows, columns
     if above:
         [above], [before] = above, before
-        size, first = (len(above.first), len(before.first)), (above.first, above.weight, before.first, before.weight)
+        size, first = (len(above.first), len(before.first)), (above.first, above.weight, before.first.astype(np.int32), before.weight)
     else:
-        size, first = maps.shape[1:], (rows.first[:0], rows.weight[:0], rows.first[:0], rows.weight[:0])
+        size, first = maps.shape[1:], (rows.first[:0], rows.weight[:0], np.zeros(0, np.int32), rows.weight[:0])
     starts = np.searchsorted(columns.first, np.arange(size[1] + 1))
     labels = np.empty((len(rows.first), len(columns.first)), np.uint8)
     near = np.empty(labels.size, np.int64)
@@ -47,17 +47,18 @@ def label_by_rows(
 
 
 @njit(**_JIT)
-def _resize_row(maps, y, top, down, left, across, narrow, out):
-    """Fill ``out``, ``[C, width]``, with row ``y`` of the resized maps."""
+def _resize_row(maps, y, top, down, left, across, narrow, source, slot):
+    """Fill ``source[:, slot]``, ``[C, width]``, with row ``y`` of the resized maps."""
     classes, height, width = maps.shape
     above, low = top[y], down[y]
     below = min(above + 1, height - 1)
     for k in range(classes):
+        upper, lower, out = maps[k, above], maps[k, below], source[k, slot]
         for x in range(width):
-            narrow[x] = (_ONE - low) * maps[k, above, x] + low * maps[k, below, x]
+            narrow[x] = (_ONE - low) * upper[x] + low * lower[x]
         narrow[width] = narrow[width - 1]
-        for j in range(len(left)):
-            out[k, j] = (_ONE - across[j]) * narrow[left[j]] + across[j] * narrow[left[j] + 1]
+        for j in range(len(out)):
+            out[j] = (_ONE - across[j]) * narrow[left[j]] + across[j] * narrow[left[j] + 1]
 
 
 @njit(**_JIT)
@@ -93,7 +94,7 @@ def _label(maps, size, top_0, down_0, left_0, across_0, tolerance, top, down, le
             for row in (y, below):
                 if held[row % 2] != row:
                     held[row % 2] = row
-                    _resize_row(maps, row, top_0, down_0, left_0, across_0, narrow, source[:, row % 2])
+                    _resize_row(maps, row, top_0, down_0, left_0, across_0, narrow, source, row % 2)
             y, below = y % 2, below % 2
         best[:], second[:], winner[:] = F(-np.inf), F(-np.inf), 0
         for k in range(classes):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mmstreet import __version__
 from mmstreet.engine.errors import LaunchError
 from mmstreet.files.atomic import atomic_path
+from mmstreet.models.data_preprocessor import turns_channels
 from mmstreet.predict.binary import log_odds
 from mmstreet.predict.exported import FORMAT, METADATA_KEY, SUFFIXES, ExportedModel, load_exported, prepare
 from mmstreet.predict.image_pipeline import inference_steps
@@ -64,8 +65,7 @@ class InferenceGraph(nn.Module):
         mean, std = getattr(prep, "mean", torch.zeros(3, 1, 1)), getattr(prep, "std", torch.ones(3, 1, 1))
         self.register_buffer("mean", mean.detach().clone().float())
         self.register_buffer("std", std.detach().clone().float())
-        # Whether the preprocessor turns the loaders' BGR into RGB is under one name in mmseg 1.2 and under another after it.
-        self.swap = not (prep.channel_conversion if hasattr(prep, "channel_conversion") else prep._channel_conversion)
+        self.swap = not turns_channels(prep)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits, float32 ``[B, C, h, w]``, of images, float32 ``[B, 3, h, w]``; a binary head's one channel becomes two."""

@@ -15,6 +15,7 @@ from mmstreet.deps import require
 from mmstreet.engine.errors import LaunchError
 from mmstreet.files.atomic import write_json, write_text
 from mmstreet.files.hub import EXPORTED
+from mmstreet.models.data_preprocessor import turns_channels
 from mmstreet.predict.export import export_model
 from mmstreet.predict.model_card import render_card
 from mmstreet.predict.semantic_model import SemanticModel
@@ -125,11 +126,9 @@ def _save_pretrained(model: SemanticModel, folder: Path) -> list[str]:
     segmentor, network = model.model, model.model.backbone.network
     network.save_pretrained(folder)
     prep = segmentor.data_preprocessor
-    # Whether the loaders' BGR becomes RGB is under one name in mmseg 1.2 and under another after it.
-    rgb = prep.channel_conversion if hasattr(prep, "channel_conversion") else prep._channel_conversion
     write_json(
         {
-            "image_processor_type": "SegformerImageProcessor" if rgb else "MobileViTImageProcessor",
+            "image_processor_type": "SegformerImageProcessor" if turns_channels(prep) else "MobileViTImageProcessor",
             "do_rescale": True,
             "rescale_factor": 1 / 255,
             "do_normalize": True,

@@ -9,7 +9,7 @@ from mmseg.models import SegDataPreProcessor as Theirs
 from mmseg.structures import SegDataSample
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mmstreet.models.data_preprocessor import SegDataPreProcessor
+from mmstreet.models.data_preprocessor import SegDataPreProcessor, turns_channels
 
 LOOK = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
 
@@ -69,3 +69,9 @@ def test_channels_are_turned_round_without_an_index():
         seen[kind] = ops.names
     assert "index" in seen[Theirs]
     assert "index" not in seen[SegDataPreProcessor]
+
+
+@pytest.mark.parametrize(("settings", "turns"), [(dict(bgr_to_rgb=True), True), (dict(rgb_to_bgr=True), True), ({}, False)])
+def test_whether_channels_are_turned_is_known_of_mmsegs_class_and_of_this_one(settings, turns):
+    assert [turns_channels(kind(size=(8, 8), **settings)) for kind in (Theirs, SegDataPreProcessor)] == [turns, turns]
+    assert not turns_channels(torch.nn.Identity())
