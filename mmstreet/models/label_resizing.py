@@ -3,8 +3,7 @@
 Bilinear scores of a pixel are means of those of four neighbours. Where one class wins at all four, it wins at the pixel too, since means
 keep the order. So scores are taken to the size of the image only where the four disagree, along the borders of regions. The labels are
 those of ``first_argmax(interpolate(scores))`` at every pixel: where two scores are as near to each other as rounding could move them,
-the maps of these classes are resized in torch's own order. The same holds where scores are resized twice, to the network's input and to
-the image, as mmseg does. Where numba is installed (extra ``fast``), a process that has labelled
+the maps of these classes are resized in torch's own order. Where numba is installed (extra ``fast``), a process that has labelled
 :data:`COMPILED_FROM` pixels goes on with :mod:`mmstreet.models.label_resizing_numba`.
 """
 
@@ -12,15 +11,16 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Mapping
 from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from mmseg.models import EncoderDecoder
+from mmseg.models.segmentors import BaseSegmentor
+from torch import Tensor, nn
 
 from mmstreet.deps import installed, require
 from mmstreet.files.argmax import first_argmax
@@ -32,8 +32,8 @@ _LOOPS = "mmstreet.models.label_resizing_numba"
 _labelled = Counter()
 
 _ROUNDING = 6 / 2**24
-"""What rounding of float32 can move a score by in one resizing, per unit of the largest score that it is a mean of: at most six times
-half a unit in the last place, in torch's order of the sum as in those here."""
+"""What rounding of float32 can move a score by, per unit of the largest of its four neighbours: at most six times half a unit in the last
+place, in torch's order of the sum as in those here."""
 _DENSE_FROM, _ENLARGED_FROM, _CLASSES_FROM = 0.2, 3, 8
 """Resizing everything takes less time from this share of disputed pixels on, and below these numbers of new pixels for an old one and of
 classes."""
@@ -43,42 +43,36 @@ _FEW, _SMALL = 4, 128
 several channels at a time, and a channel's order depends on its place."""
 
 
-def label_resized(
-    scores: Tensor, size_hw: tuple[int, int], *, through: tuple[int, int] | None = None, align_corners: bool = False
-) -> np.ndarray:
+def label_resized(scores: Tensor, size_hw: tuple[int, int], *, align_corners: bool = False) -> np.ndarray:
     """Return ``first_argmax`` of scores that ``torch.nn.functional.interpolate`` has resized bilinearly.
 
     Args:
         scores: Finite, ``[C, h, w]``, on the CPU; ``C`` from 1 to 256.
         size_hw: Height and width of the image.
-        through: Height and width to which the scores are resized before.
         align_corners: As in torch.
 
     Returns:
         uint8 ``[H, W]``.
     """
     scores = scores.detach()
-    loops = _compiled_loops(size_hw[0] * size_hw[1])
-    if through is not None and not (loops and scores.dtype == torch.float32 and scores.is_contiguous()):
-        scores, through = _resize(scores, [through], align_corners), None
-    sizes = [new for old, new in pairwise((scores.shape[1:], through or scores.shape[1:], size_hw)) if new != old]
-    if not sizes:
+    if scores.shape[1:] == size_hw:
         return first_argmax(scores.float().numpy())
-    found, enlarged = None, size_hw[0] * size_hw[1] / (scores.shape[1] * scores.shape[2])
+    found, loops = None, _compiled_loops(size_hw[0] * size_hw[1])
+    enlarged = size_hw[0] * size_hw[1] / (scores.shape[1] * scores.shape[2])
     if scores.dtype == torch.float32 and (loops or (enlarged > _ENLARGED_FROM and len(scores) >= _CLASSES_FROM)):
         maps = np.ascontiguousarray(scores.numpy())
-        tolerance = 4 * len(sizes) * _ROUNDING * float(max(maps.max(), -maps.min()))  # two scores, each by torch and here
-        sides = [[_neighbours(old, new, align_corners) for old, new in pairwise(side)] for side in zip(maps.shape[1:], *sizes)]
-        found = loops.label_by_rows(maps, tolerance, *sides) if loops else _label_by_borders(maps, tolerance, *(side for [side] in sides))
+        tolerance = 4 * _ROUNDING * float(max(maps.max(), -maps.min()))  # two scores, each by torch and here
+        sides = [_neighbours(old, new, align_corners) for old, new in zip(maps.shape[1:], size_hw, strict=True)]
+        found = loops.label_by_rows(maps, tolerance, *sides) if loops else _label_by_borders(maps, tolerance, *sides)
     if found is None or len(found[1]) > _DENSE_FROM * found[0].size:
-        return first_argmax(_resize(scores, sizes, align_corners).float().numpy())
+        return first_argmax(_resize(scores, size_hw, align_corners))
     labels, near = found
     if len(near):
         near, rivals = _undecided(maps, *sides, near)
     if len(near):
-        if min(map(sum, sizes)) <= _SMALL or scores[None].is_contiguous(memory_format=torch.channels_last):
+        if sum(size_hw) <= _SMALL or scores[None].is_contiguous(memory_format=torch.channels_last):
             rivals = np.arange(len(scores))
-        exact = _resize(scores if len(rivals) == len(scores) else scores[rivals], sizes, align_corners).flatten(1).numpy()
+        exact = _resize(scores if len(rivals) == len(scores) else scores[rivals], size_hw, align_corners).reshape(len(rivals), -1)
         labels.reshape(-1)[near] = rivals[first_argmax(exact[:, near])]
     return labels
 
@@ -89,36 +83,21 @@ def _compiled_loops(pixels: int) -> ModuleType | None:
     return require(_LOOPS, extra="fast") if _labelled["pixels"] > COMPILED_FROM and installed("numba") else None
 
 
-def _resize(scores: Tensor, sizes: Sequence[tuple[int, int]], align_corners: bool) -> Tensor:
-    for size_hw in sizes:
-        scores = F.interpolate(scores[None], size_hw, mode="bilinear", align_corners=align_corners)[0]
-    return scores
+def _resize(scores: Tensor, size_hw: tuple[int, int], align_corners: bool) -> np.ndarray:
+    return F.interpolate(scores[None], size_hw, mode="bilinear", align_corners=align_corners)[0].float().numpy()
 
 
-def _undecided(
-    maps: np.ndarray, rows: Sequence[Neighbours], columns: Sequence[Neighbours], near: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _undecided(maps: np.ndarray, rows: Neighbours, columns: Neighbours, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return those of some pixels whose highest scores torch's rounding could exchange, and their classes, at least :data:`_FEW`."""
-    y, x = np.divmod(near, len(columns[-1].first))
-    (top, down), (left, across) = _sources(rows, y), _sources(columns, x)
-    origins = maps[:, top[:, None], left[None]].astype(np.float64)
-    scores = np.einsum("kijn,in,jn->kn", origins, down, across)
-    rounding = len(rows) * _ROUNDING * np.abs(origins).max((1, 2))
+    y, x = np.divmod(near, len(columns.first))
+    corners = np.array([[maps[:, i, j] for j in columns.pair(x)] for i in rows.pair(y)], np.float64)
+    scores = np.einsum("ijkn,in,jn->kn", corners, rows.shares(y), columns.shares(x))
+    rounding = _ROUNDING * np.abs(corners).max((0, 1))
     competes = scores + rounding >= (scores - rounding).max(0)
     undecided = competes.sum(0) > 1
     is_rival = competes[:, undecided].any(1)
     is_rival[np.flatnonzero(~is_rival)[: max(0, _FEW - is_rival.sum())]] = True
     return near[undecided], np.flatnonzero(is_rival)
-
-
-def _sources(steps: Sequence[Neighbours], at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the old positions that some new ones are means of, through all steps, and their weights as torch rounds them, ``[P, N]``."""
-    places, weights = at[None], np.ones((1, len(at)))
-    for step in reversed(steps):
-        second = step.weight[places]
-        weights = np.concatenate([weights * (1 - second), weights * second])
-        places = np.concatenate([step.first[places], step.second[places]])
-    return places, weights
 
 
 def _label_by_borders(maps: np.ndarray, tolerance: float, rows: Neighbours, columns: Neighbours) -> tuple[np.ndarray, np.ndarray] | None:
@@ -195,12 +174,34 @@ def _spread(near: np.ndarray) -> np.ndarray:
     return near
 
 
+def finishes_as_mmseg(model: nn.Module) -> bool:
+    """Whether a segmentor makes label maps of its scores as mmseg does, by no method of its own."""
+    kind = type(model)
+    if not isinstance(model, EncoderDecoder):
+        return False
+    return kind.predict is EncoderDecoder.predict and kind.postprocess_result is BaseSegmentor.postprocess_result
+
+
+def without_padding(scores: Tensor, meta: Mapping) -> Tensor:
+    """Cut the padding of a sample from its scores ``[C, H, W]``, as mmseg does."""
+    left, right, top, bottom = meta.get("img_padding_size", meta.get("padding_size", (0, 0, 0, 0)))
+    return scores[:, top : scores.shape[1] - bottom, left : scores.shape[2] - right]
+
+
 class Neighbours(NamedTuple):
     """The first and second old position beside each new one along a side, int64 ``[new]``, and the weight of the second."""
 
     first: np.ndarray
     second: np.ndarray
     weight: np.ndarray
+
+    def pair(self, at: np.ndarray) -> np.ndarray:
+        """Both old positions of some new ones, ``[2, N]``."""
+        return np.stack([self.first[at], self.second[at]])
+
+    def shares(self, at: np.ndarray) -> np.ndarray:
+        """Their weights, as torch rounds them, ``[2, N]``."""
+        return np.stack([1 - self.weight[at], self.weight[at]])
 
 
 @functools.lru_cache(maxsize=16)

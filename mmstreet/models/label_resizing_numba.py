@@ -1,13 +1,10 @@
 """Labels at the size of the image as compiled loops over its rows: extra ``fast``. :mod:`mmstreet.models.label_resizing` says which.
 
-The scores of a new row are means of those of two old rows, and so are few enough to stay in the cache, also where the old rows are made
-from older ones. Where one class wins at two
+The scores of a new row are means of those of two old rows, and so are few enough to stay in the cache. Where one class wins at two
 neighbours of that row, it wins between them; elsewhere the scores of every class are computed, pixel by pixel.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from numba import njit
@@ -19,46 +16,23 @@ _ONE = F(1)
 _JIT = dict(nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
 
 
-def label_by_rows(
-    maps: np.ndarray, tolerance: float, rows: Sequence[Neighbours], columns: Sequence[Neighbours]
-) -> tuple[np.ndarray, np.ndarray]:
+def label_by_rows(maps: np.ndarray, tolerance: float, rows: Neighbours, columns: Neighbours) -> tuple[np.ndarray, np.ndarray]:
     """Return the class of the highest resized score of each pixel, and the pixels where another is nearer than the tolerance.
 
     Args:
         maps: Finite scores, contiguous float32 ``[C, h, w]``; ``C`` at most 256.
         tolerance: By how much the highest score has to lead.
-        rows: The old rows beside each new one, of the one resizing or of both; the last has ``H`` new ones.
-        columns: The old columns in the same way; the last has ``W`` new ones.
+        rows: The old rows beside each of the ``H`` new ones.
+        columns: The old columns beside each of the ``W`` new ones.
 
     Returns:
         uint8 ``[H, W]``, and the places of near pixels, int64 ``[N]``, counted row by row.
     """
-    (*above, rows), (*before, columns) = rows, columns
-    if above:
-        [above], [before] = above, before
-        size, first = (len(above.first), len(before.first)), (above.first, above.weight, before.first.astype(np.int32), before.weight)
-    else:
-        size, first = maps.shape[1:], (rows.first[:0], rows.weight[:0], np.zeros(0, np.int32), rows.weight[:0])
-    starts = np.searchsorted(columns.first, np.arange(size[1] + 1))
     labels = np.empty((len(rows.first), len(columns.first)), np.uint8)
     near = np.empty(labels.size, np.int64)
-    found = _label(maps, size, *first, F(tolerance), rows.first, rows.weight, columns.first, columns.weight, starts, labels, near)
+    starts = np.searchsorted(columns.first, np.arange(maps.shape[2] + 1))
+    found = _label(maps, F(tolerance), rows.first, rows.weight, columns.first, columns.weight, starts, labels, near)
     return labels, near[:found].copy()
-
-
-@njit(**_JIT)
-def _resize_row(maps, y, top, down, left, across, narrow, source, slot):
-    """Fill ``source[:, slot]``, ``[C, width]``, with row ``y`` of the resized maps."""
-    classes, height, width = maps.shape
-    above, low = top[y], down[y]
-    below = min(above + 1, height - 1)
-    for k in range(classes):
-        upper, lower, out = maps[k, above], maps[k, below], source[k, slot]
-        for x in range(width):
-            narrow[x] = (_ONE - low) * upper[x] + low * lower[x]
-        narrow[width] = narrow[width - 1]
-        for j in range(len(out)):
-            out[j] = (_ONE - across[j]) * narrow[left[j]] + across[j] * narrow[left[j] + 1]
 
 
 @njit(**_JIT)
@@ -72,16 +46,13 @@ def _rank(score, k, best, second, winner):
 
 
 @njit(cache=True, **_JIT)
-def _label(maps, size, top_0, down_0, left_0, across_0, tolerance, top, down, left, across, starts, labels, near):
+def _label(maps, tolerance, top, down, left, across, starts, labels, near):
     """Fill ``labels``, and ``near`` with places; return how many.
 
     New row ``i`` lies ``down[i]`` below the old row ``top[i]``, new column ``j`` lies ``across[j]`` beside ``left[j]``; the new columns
-    between the old ones ``x`` and ``x + 1`` are those from ``starts[x]`` on. Old ones are those of ``maps``, or, where ``top_0`` is not
-    empty, those of maps resized to ``size`` by it and the three after it, two rows of which are held at a time.
+    between the old ones ``x`` and ``x + 1`` are those from ``starts[x]`` on.
     """
-    classes, (height, width), wide, twice = len(maps), size, len(left), len(top_0) > 0
-    source = np.empty((classes, 2, width), F) if twice else maps
-    narrow, held = np.empty(maps.shape[2] + 1, F), np.full(2, -1)
+    (classes, height, width), wide = maps.shape, len(left)
     scores, best, second, winner = np.empty((classes, width), F), np.empty(width, F), np.empty(width, F), np.empty(width, np.int32)
     split = np.empty(width, np.bool_)
     column, right, at, share = np.empty(wide, np.int32), np.empty(wide, np.int32), np.empty(wide, np.int32), np.empty(wide, F)
@@ -90,16 +61,10 @@ def _label(maps, size, top_0, down_0, left_0, across_0, tolerance, top, down, le
     for i in range(len(top)):
         y, low = top[i], down[i]
         below = min(y + 1, height - 1)
-        if twice:
-            for row in (y, below):
-                if held[row % 2] != row:
-                    held[row % 2] = row
-                    _resize_row(maps, row, top_0, down_0, left_0, across_0, narrow, source, row % 2)
-            y, below = y % 2, below % 2
         best[:], second[:], winner[:] = F(-np.inf), F(-np.inf), 0
         for k in range(classes):
             for x in range(width):
-                scores[k, x] = (_ONE - low) * source[k, y, x] + low * source[k, below, x]
+                scores[k, x] = (_ONE - low) * maps[k, y, x] + low * maps[k, below, x]
             _rank(scores[k], np.int32(k), best, second, winner)
         for x in range(width):
             split[x] = best[x] - second[x] <= tolerance

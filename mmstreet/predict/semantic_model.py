@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmstreet.models.label_resizing import label_resized
-from mmstreet.models.mmseg_prediction import finishes_as_mmseg, input_size, padding_of, resizes_as_mmseg, without_padding
+from mmstreet.models.label_resizing import finishes_as_mmseg, label_resized, without_padding
 from mmstreet.predict.binary import check_scores, refuse_unless
 from mmstreet.predict.trained_model import TrainedModel
 from mmstreet.readback import Readback
@@ -41,9 +40,9 @@ class SemanticModel(TrainedModel):
         """
         finish: list = [None] * len(images)
         for chosen, batch in self.make_batches(images, 1.0):
-            for i, (logits, through) in zip(chosen, self._scores(batch["inputs"], batch["data_samples"])):
+            for i, logits in zip(chosen, self._logits(batch["inputs"], batch["data_samples"])):
                 size_hw = images[i].shape[:2]
-                finish[i] = self._queue_labels(logits, size_hw) if self.queues else partial(self._make_labels, logits, size_hw, through)
+                finish[i] = self._queue_labels(logits, size_hw) if self.queues else partial(self._make_labels, logits, size_hw)
         return lambda: [labels() for labels in finish]
 
     def _queue_labels(self, logits: Tensor, size_hw: tuple[int, int]) -> Callable[[], np.ndarray]:
@@ -56,10 +55,10 @@ class SemanticModel(TrainedModel):
         return read
 
     @torch.inference_mode()
-    def _make_labels(self, logits: Tensor, size_hw: tuple[int, int], through: tuple[int, int] | None) -> np.ndarray:
+    def _make_labels(self, logits: Tensor, size_hw: tuple[int, int]) -> np.ndarray:
         check_scores(logits)
         if self.threshold is None:
-            return label_resized(logits, size_hw, through=through, align_corners=self.model.align_corners)
+            return label_resized(logits, size_hw, align_corners=self.model.align_corners)
         return self._label(logits, size_hw).cpu().numpy()
 
     @torch.inference_mode()
@@ -70,23 +69,6 @@ class SemanticModel(TrainedModel):
             for i, logits in zip(chosen, self._logits(batch["inputs"], batch["data_samples"])):
                 found[i] = self._to_probs(check_scores(logits), images[i].shape[:2])
         return found
-
-    def _scores(self, inputs: Tensor, samples: Sequence) -> Iterator[tuple[Tensor, tuple[int, int] | None]]:
-        """Give the logits of each image, and the size to which mmseg would resize them before cutting the padding, where it has not.
-
-        A compiled loop does both resizings at once in a fraction of the time.
-        """
-        metas = [sample.metainfo for sample in samples]
-        if (
-            self.queues
-            or self.half
-            or self.threshold is not None
-            or not resizes_as_mmseg(self.model)
-            or any(map(any, map(padding_of, metas)))
-        ):
-            yield from ((logits, None) for logits in self._logits(inputs, samples))
-        else:
-            yield from ((logits, input_size(metas[0])) for logits in self.model(inputs, mode="tensor"))
 
     def _logits(self, inputs: Tensor, samples: Sequence) -> Iterator[Tensor]:
         """Give the logits ``[C, h, w]`` of each image without its padding, of a binary head the one channel."""

@@ -27,8 +27,8 @@ from mmstreet.predict.video import CameraReader, VideoCutOff, VideoReader, open_
 from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 from mmstreet.safety.temporal import SafetyFilter
 
-_AHEAD, _BEHIND = 16, 8
-"""Frames that are read before the network is ready for them, and that wait to be written after it."""
+_AHEAD = 16
+"""Frames that are read before the network is ready for them. After it one batch waits: scores take up to thirty times a frame's memory."""
 
 MakeStrip = Callable[..., Callable[[np.ndarray, Mapping], np.ndarray]]
 """Takes ``frame_hw``, ``duration_s`` and ``thresholds``; gives a function from a frame and its record to the frame with the score below."""
@@ -111,9 +111,9 @@ def predict_video(
             count += 1
             bar.update()
 
-        ahead, behind = (_AHEAD, max(1, _BEHIND // predictor.batch_size)) if source.camera is None else (1, 1)  # a camera's should be new
-        frames = stack.enter_context(closing(read_ahead(reader, size=ahead)))
-        hand_over = stack.enter_context(work_behind(write_batch, size=behind))
+        size = _AHEAD if source.camera is None else 1  # what a camera shows should be new
+        frames = stack.enter_context(closing(read_ahead(reader, size=size)))
+        hand_over = stack.enter_context(work_behind(write_batch, size=1))
         try:
             for begun in _begin_batches(predictor, frames):
                 hand_over(begun)

@@ -50,7 +50,7 @@ class LabelMapsHook(Hook):
         model = _unwrap(runner.model)
         if not installed("mmseg"):
             return
-        from mmstreet.models.mmseg_prediction import finishes_as_mmseg
+        from mmstreet.models.label_resizing import finishes_as_mmseg
 
         if finishes_as_mmseg(model) and model.out_channels > 1 and not next(model.parameters()).is_cuda:
             readers = [*runner.hooks, *getattr(getattr(loop, "evaluator", None), "metrics", ())]
@@ -72,8 +72,7 @@ def finish_samples(model: nn.Module, logits: Tensor, samples: Sequence | None = 
         samples: mmseg's data samples; None for logits without images.
         keep_scores: Whether the scores are resized too.
     """
-    from mmstreet.models.label_resizing import label_resized
-    from mmstreet.models.mmseg_prediction import without_padding
+    from mmstreet.models.label_resizing import label_resized, without_padding
 
     if samples is None:
         return type(model).postprocess_result(model, logits, None)
