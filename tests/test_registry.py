@@ -24,9 +24,10 @@ def run(code: str, absent: tuple[str, ...] = ()) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
-def test_a_fresh_process_resolves_our_types_from_any_framework():
+def test_a_fresh_process_resolves_our_types_from_any_framework(warm_python, tmp_path):
     code = "from mmseg.registry import MODELS; print(MODELS.build(dict(type='mmstreet.FocalDiceLoss')).loss_name)"
-    assert run(code) == "loss_focal_dice"
+    done = warm_python.run("-c", code, cwd=tmp_path)
+    assert (done.returncode, done.stdout.strip()) == (0, "loss_focal_dice"), done.stderr
 
 
 def test_segmentation_works_with_mmdet_absent():

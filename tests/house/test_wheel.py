@@ -16,12 +16,6 @@ from tests.helpers.warm_python import WarmPython
 ROOT = Path(__file__).parents[2]
 SERIAL = [f"{name}_dataloader.{key}" for name in ("train", "val") for key in ("num_workers=0", "persistent_workers=False")]
 PARTS = ("mmstreet", "configs", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
-SMALL = (
-    "model.backbone.base_channels=8",
-    "model.backbone.stem_channels=8",
-    "train_dataloader.num_workers=0",
-    "val_dataloader.num_workers=0",
-)
 
 
 def environment():
@@ -93,9 +87,9 @@ def test_the_installed_program_says_its_version(bin_folder, tmp_path):
 def test_train_test_and_predict_run_by_name_in_an_empty_folder(run, tmp_path, package):
     run("mmstreet", "mini", "data/mini", "--train", 4, "--val", 2, "--size", "128x72")
     short = ("--epochs", 1, "--batch-size", 2, "--cfg-options", *SERIAL)
-    trained = run("mmstreet", "train", "deeplabv3_mini_v2", *short)
-    assert trained.stdout.splitlines()[-1] == "page of the run: work_dirs/deeplabv3_mini_v2/report.html"
-    tested = run("mmstreet", "test", "deeplabv3_mini_v2", "work_dirs/deeplabv3_mini_v2")
+    trained = run("mmstreet", "train", "deeplabv3_mini_v1", *short)
+    assert trained.stdout.splitlines()[-1] == "page of the run: work_dirs/deeplabv3_mini_v1/report.html"
+    tested = run("mmstreet", "test", "deeplabv3_mini_v1", "work_dirs/deeplabv3_mini_v1")
     assert "results on 2 images" in tested.stdout
     photo = next((tmp_path / "data/mini/images/10k/val").glob("*.jpg"))
     run(
@@ -103,9 +97,9 @@ def test_train_test_and_predict_run_by_name_in_an_empty_folder(run, tmp_path, pa
         "predict",
         photo,
         "-c",
-        "work_dirs/deeplabv3_mini_v2/deeplabv3_mini_v2.py",
+        "work_dirs/deeplabv3_mini_v1/deeplabv3_mini_v1.py",
         "-k",
-        "work_dirs/deeplabv3_mini_v2",
+        "work_dirs/deeplabv3_mini_v1",
         "--out",
         "seen",
     )

@@ -3,20 +3,33 @@
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
+from mmengine.registry import MODELS
+from torch import nn
 
-from mmstreet.engine.launch import load_config
 from mmstreet.models import label_resizing
 from mmstreet.predict import Predictor
-from mmstreet.predict.inference import build_model
-from tests.helpers.leaf_configs import CONFIGS
+from tests.helpers.color_model import write_model
 
+
+@MODELS.register_module(force=True)
+class MeanColors(nn.Module):
+    """A backbone that returns a small copy of the image."""
+
+    def forward(self, x):
+        return (nn.functional.avg_pool2d(x, 4, ceil_mode=True),)
+
+
+STRIDED = """
+model["backbone"] = dict(type="MeanColors")
+test_dataloader["dataset"]["pipeline"] = test_pipeline = [
+    dict(type="LoadImageFromFile"), dict(type="Resize", scale=(128, 64), keep_ratio=True), dict(type="PackSegInputs")]
+"""
 CHANGES = {
     "as it is": "",
     "padded": "model['data_preprocessor'].update(test_cfg=dict(size_divisor=48))",
     "corners": "model['decode_head'].update(align_corners=True)",
     "windows": "model.update(test_cfg=dict(mode='slide', crop_size=(48, 48), stride=(32, 32)))",
-    "a size of its own": "test_dataloader['dataset']['pipeline'][1].update(scale=(75, 61), keep_ratio=False)",
+    "a size of its own": "test_pipeline[1].update(scale=(75, 61), keep_ratio=False)",
 }
 
 
@@ -26,13 +39,9 @@ def test_labels_are_those_of_mmsegs_own_prediction(tmp_path, monkeypatch, change
     if not compiled_from:
         pytest.importorskip("numba")
     monkeypatch.setattr(label_resizing, "COMPILED_FROM", compiled_from)
-    cfg = load_config(CONFIGS / "deeplabv3_mini_v2.py", launcher="none")
-    (tmp_path / "model.py").write_text(cfg.pretty_text + "\n" + CHANGES[change])
-    torch.manual_seed(0)
-    torch.save({"state_dict": build_model(Config.fromfile(tmp_path / "model.py")).state_dict()}, tmp_path / "model.pth")
-    predictor = Predictor(tmp_path / "model.py", tmp_path / "model.pth", device="cpu", batch_size=3)
+    predictor = Predictor(*write_model(tmp_path, change=f"{STRIDED}\n{CHANGES[change]}\n"), device="cpu", batch_size=3)
     rng = np.random.default_rng(0)
-    images = [rng.integers(0, 256, (*size, 3), np.uint8) for size in ((90, 160), (90, 160), (77, 133), (128, 256))]
+    images = [rng.integers(0, 256, (*size, 3), np.uint8) for size in ((90, 160), (90, 160), (77, 133), (64, 128))]
     found = list(predictor.predict_all(images))
     for image, result in zip(images, found, strict=True):
         ((_, batch),) = predictor.model.make_batches([image], 1.0)
