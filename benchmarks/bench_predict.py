@@ -42,6 +42,9 @@ CASES = {
 _REPEATED = 4
 """How often a video shows the images, for what it costs to begin and to end it is shared by its frames."""
 
+_Time = np.ndarray
+"""Processor seconds and elapsed seconds, ``[2]``."""
+
 
 def run(quick: bool) -> list[dict]:
     """Return rows of name, value, unit, target and note."""
@@ -133,10 +136,6 @@ def _measure(name: str, config: str, size_wh: tuple[int, int], folder: Path, *, 
             "note": f"{median['video to files'][0]:.2f} of its processor time",
         },
     ]
-
-
-_Time = np.ndarray
-"""Processor seconds and elapsed seconds, ``[2]``."""
 
 
 def _timed(work: Callable, *given: object) -> _Time:

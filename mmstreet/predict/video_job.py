@@ -28,7 +28,7 @@ from mmstreet.safety.analyzer import RoadSafetyAnalyzer
 from mmstreet.safety.temporal import SafetyFilter
 
 _AHEAD = 16
-"""Frames that are read before the network is ready for them. After it one batch waits: scores take up to thirty times a frame's memory."""
+"""Frames that are read before the network is ready for them. After it one batch waits, whose scores take four bytes per class and pixel."""
 
 MakeStrip = Callable[..., Callable[[np.ndarray, Mapping], np.ndarray]]
 """Takes ``frame_hw``, ``duration_s`` and ``thresholds``; gives a function from a frame and its record to the frame with the score below."""
