@@ -119,7 +119,7 @@ def accumulate(images: Sequence[list[dict | None]], *, num_classes: int) -> Prec
 def count_truth(image: list[dict | None], label: int) -> int:
     """Count the instances of a class in one image that count, from the result of :func:`match_image`."""
     result = image[label * len(AREAS)]
-    return np.count_nonzero(~result["gtIgnore"]) if result else 0
+    return int(np.count_nonzero(~result["gtIgnore"])) if result else 0
 
 
 def image_average_precision(image: list[dict | None]) -> float:
