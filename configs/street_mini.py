@@ -10,7 +10,10 @@ _base_ = [
 _variant_of = "street_bdd"
 
 load_from = "mmstreet://street"  # CamVid's 11 classes; the classifier of 19 starts fresh
-model = dict(decode_head=dict(loss_decode=dict(_base_._street_loss, class_weight=dict(_base_._street_class_weight, table="bdd100k_sem19"))))
+model = dict(
+    backbone=dict(weights=None),  # they come with load_from
+    decode_head=dict(loss_decode=dict(_base_._street_loss, class_weight=dict(_base_._street_class_weight, table="bdd100k_sem19"))),
+)
 custom_hooks = [*_base_.custom_hooks, _base_._ema]
 
 _thin = (5, 6, 7, 11, 12, 17, 18)  # pole, traffic light, traffic sign, person, rider, motorcycle, bicycle

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmstreet.cli.arguments import CommandParser, add_cfg_options, add_model, add_processes, read_cfg_options
+from mmstreet.cli.arguments import CommandParser, add_cfg_options, add_loading, add_model, add_processes, read_cfg_options, settle_data
 from mmstreet.files.split_names import SPLITS
 
 
@@ -20,9 +20,12 @@ def parse_args(argv: Sequence[str] | None, prog: str | None) -> argparse.Namespa
     parser.add_argument("--split", choices=SPLITS, default="val", help="fit on this split, one that was not trained on (default: val)")
     parser.add_argument("--check", choices=SPLITS, help="measure on this other split; default: none")
     parser.add_argument("--work-dir", help="folder for logs; default: the config's, else work_dirs/<config name>")
+    add_loading(parser)
     add_cfg_options(parser)
     add_processes(parser)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    settle_data(parser, args)
+    return args
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
@@ -38,6 +41,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         cfg_options=read_cfg_options(args.cfg_options),
         launcher=args.launcher,
         load_from=args.checkpoint,
+        batch_size=args.batch_size,
+        loader="test_dataloader",
+        data=args.data,
     )
     with safe_loading():
         calibrate(cfg, split=args.split, check=args.check)

@@ -54,6 +54,18 @@ def test_the_stored_temperature_is_the_best_of_its_split_and_is_measured_on_the_
     assert checked["accuracy_calibrated"] == checked["accuracy"]
 
 
+def test_data_in_another_folder_gives_the_same_temperature(model, run, tmp_path):
+    run("calibrate", *model)
+    written = tmp_path / "model/colors.calibration.json"
+    before = written.read_text()
+    written.unlink()
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("images", "labels"):
+        (tmp_path / name).rename(tmp_path / "elsewhere" / name)
+    run("calibrate", *model, "--data", "elsewhere")
+    assert json.loads(written.read_text()) == json.loads(before)
+
+
 def test_a_test_measures_both_changes_no_iou_and_shows_the_diagram(model, run, tmp_path):
     run("test", *model, "--out", "plain")
     run("calibrate", *model)

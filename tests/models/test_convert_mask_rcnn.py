@@ -71,13 +71,20 @@ def pair():
     torch.manual_seed(0)
     theirs = randomize_(MaskRCNN())
     ours = build(device="cpu")
-    for module in (*theirs.modules(), *ours.modules()):
+    for module in theirs.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.eps = 0.0
+            module.eps = 1e-30
     missing, unexpected = ours.load_state_dict(convert(theirs.state_dict()), strict=False)
     assert not unexpected
     assert all(key.endswith("num_batches_tracked") for key in missing)
     return theirs, ours
+
+
+def test_the_epsilon_of_batch_norm_is_positive_and_changes_no_variance(pair):
+    epsilons = {module.eps for module in pair[1].modules() if isinstance(module, torch.nn.BatchNorm2d)}
+    assert all(eps > 0 for eps in epsilons)
+    variances = torch.logspace(-20, 3, 400)
+    assert all(torch.equal(torch.rsqrt(variances + eps), torch.rsqrt(variances)) for eps in epsilons)
 
 
 @torch.no_grad()

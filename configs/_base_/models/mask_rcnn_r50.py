@@ -8,7 +8,7 @@ _base_ = "mmdet::_base_/models/mask-rcnn_r50_fpn.py"
 
 _region = dict(roi_layer=dict(sampling_ratio=2, aligned=False))
 model = dict(
-    backbone=dict(frozen_stages=-1, norm_cfg=dict(eps=0.0), init_cfg=None),
+    backbone=dict(frozen_stages=-1, norm_cfg=dict(eps=1e-30), init_cfg=None),  # 0 in float32, and some versions of torch refuse 0
     roi_head=dict(
         bbox_roi_extractor=_region,
         mask_roi_extractor=_region,
