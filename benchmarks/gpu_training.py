@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
@@ -23,6 +24,7 @@ from benchmarks.tiny_clip import save_tiny_clip
 from mmstreet.datasets.packing import PinnableSample
 from mmstreet.engine.hooks.device import DeviceHook
 from mmstreet.engine.hooks.finite_loss import FiniteLossHook
+from mmstreet.engine.hooks.late_logs import LateInfoHook
 from mmstreet.engine.launch import load_config
 from mmstreet.labels import get_table
 from mmstreet.models.text_embeddings import save_text_embeddings
@@ -118,16 +120,19 @@ def describe_waits(what: str, waits: list[HostWait]) -> dict:
 
 
 class _Runner:
-    iter, epoch, work_dir = 3, 0, "."
+    iter, epoch, work_dir, hooks = 3, 0, ".", ()
+    message_hub = MessageHub("steps")
 
 
 def training_step(model: nn.Module, wrapper: OptimWrapper, batch: dict) -> tuple[Callable[[], None], list[torch.Tensor]]:
-    """Return a step with its check of the losses, and the tensors that count as the device's."""
-    hook = FiniteLossHook()
+    """Return a step with what every run does with its losses, and the tensors that count as the device's."""
+    hooks = LateInfoHook(), FiniteLossHook()
     batch = prepare_device(model, wrapper, batch, next(model.parameters()).device)
 
     def step() -> None:
-        hook.after_train_iter(_Runner, 0, batch, model.train_step(batch, wrapper))
+        losses = model.train_step(batch, wrapper)
+        for hook in hooks:
+            hook.after_train_iter(_Runner, 0, batch, losses)
 
     # cast_data copies nothing on a CPU, so the batch itself stands for its copy
     data = [*batch["inputs"], *(sample.gt_sem_seg.data for sample in batch["data_samples"])]

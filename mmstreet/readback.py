@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -43,6 +43,29 @@ class Readback:
         if self._event is not None:
             self._event.synchronize()
         return self._host
+
+
+class Numbers:
+    """Numbers by name on their way to the host, in one copy; see :class:`Readback`.
+
+    Args:
+        values: Tensors of one element, or numbers of Python or numpy.
+
+    Attributes:
+        on_host: Whether reading them waits for nothing.
+    """
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        values = {name: value.detach() if isinstance(value, Tensor) else value for name, value in values.items()}
+        there = {name: value for name, value in values.items() if isinstance(value, Tensor) and not on_host(value)}
+        self._values = {name: None if name in there else float(value) for name, value in values.items()}
+        self._copy = Readback(torch.stack([value.double().reshape(()) for value in there.values()])) if there else None
+        self._names = list(there)
+        self.on_host = not there
+
+    def read(self) -> dict[str, float]:
+        """Return them, in their order."""
+        return self._values | dict(zip(self._names, self._copy.read().tolist() if self._copy else ()))
 
 
 class Watch:

@@ -9,6 +9,7 @@ import pytest
 from tests.helpers.earlier_runs import forget_runs
 from tests.helpers.warm_python import WarmPython
 
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # bits are compared, and processes forked: both need a CPU; python -m benchmarks.gpu checks a GPU
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch starts: processes forked from one with more threads would wait for ever
 
 

@@ -4,6 +4,7 @@ import copy
 import pickle
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,7 +15,7 @@ from mmstreet.losses.thin_losses import LovaszSoftmaxLoss, SoftJaccardLoss
 from mmstreet.metrics.confidence import CalibrationMetric
 from mmstreet.metrics.dangerous_confusions import DangerousConfusionMetric
 from mmstreet.metrics.semantic import StreetIoUMetric
-from mmstreet.readback import Readback, Watch, check_later, to_device
+from mmstreet.readback import Numbers, Readback, Watch, check_later, to_device
 
 
 def complain():
@@ -23,6 +24,17 @@ def complain():
 
 def test_a_readback_gives_the_value():
     assert Readback(torch.tensor([1.5, -2.0], requires_grad=True)).read().tolist() == [1.5, -2.0]
+
+
+@pytest.mark.parametrize("place", [nullcontext, as_on_device])
+def test_numbers_keep_their_order_and_value_wherever_they_are(place):
+    values = {"b": torch.tensor(0.1, requires_grad=True), "a": 3, "c": torch.tensor([2.5], dtype=torch.float16), "d": np.float32(0.1)}
+    with place():
+        numbers = Numbers(values)
+        assert numbers.on_host == (place is nullcontext)
+        read = numbers.read()
+    assert list(read.items()) == [("b", torch.tensor(0.1).item()), ("a", 3.0), ("c", 2.5), ("d", float(np.float32(0.1)))]
+    assert Numbers({}).read() == {}
 
 
 def test_without_a_watch_and_on_the_host_a_check_raises_at_once():

@@ -59,6 +59,12 @@ def test_images_are_letterboxed_to_1024_last_and_the_metric_gets_what_it_needs(n
     )
 
 
+@pytest.mark.parametrize("name", [*FULL, *SMALL])
+def test_cudnn_does_not_time_its_algorithms_for_each_new_number_of_regions(name):
+    assert load(name).env_cfg.cudnn_benchmark is False
+    assert load("deeplabv3_bdd_v3").env_cfg.cudnn_benchmark is True
+
+
 def test_the_balanced_config_resamples_and_augments_stage_two():
     plain, balanced = load("mask_rcnn_bdd"), load("mask_rcnn_bdd_balanced")
     assert balanced.train_dataloader.dataset.type == "ClassBalancedDataset"

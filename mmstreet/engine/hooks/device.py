@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import Tensor
 
 from mmstreet.engine.errors import LaunchError
-from mmstreet.readback import Readback
+from mmstreet.engine.hooks.late_logs import log_losses_late, log_norms_late
 from mmstreet.registry import HOOKS
 
 
@@ -23,7 +21,8 @@ class DeviceHook(Hook):
 
     On a GPU, batches of pinned memory are copied beside the work of the batch before, and matrix products of float32 use TF32, as cuDNN's
     convolutions do by default; ``mmstreet train`` and ``mmstreet test`` pin the memory. The losses of this package do not compute in TF32.
-    The norm of the gradients is logged a step late, so that no step waits for it.
+    Losses and the norm of the gradients are read a step late, so that no step waits for them; see
+    :mod:`~mmstreet.engine.hooks.late_logs`.
 
     Args:
         tf32: Whether matrix products on a GPU may round their factors to 10 bits.
@@ -48,6 +47,7 @@ class DeviceHook(Hook):
             torch.backends.cuda.matmul.allow_tf32 = self.tf32
             if hasattr(getattr(model, "data_preprocessor", None), "_non_blocking"):
                 model.data_preprocessor._non_blocking = True
+            log_losses_late(runner)
             log_norms_late(getattr(runner, "optim_wrapper", None))
         if self.channels_last:
             model.to(memory_format=torch.channels_last)
@@ -56,33 +56,6 @@ class DeviceHook(Hook):
             for part in (getattr(model, "backbone", None), getattr(model, "neck", None)):
                 if part is not None:
                     part.compile()
-
-
-def log_norms_late(wrapper: object) -> None:
-    """Let an ``OptimWrapper`` that clips gradients log their norm a step late; anything else, or one that does so, stays as it is."""
-    clip = getattr(wrapper, "clip_func", None)
-    if clip is not None and not isinstance(clip, LateNorm):
-        wrapper.clip_func = LateNorm(clip, lambda norm: wrapper.message_hub.update_scalar("train/grad_norm", norm))
-
-
-class LateNorm:
-    """Clips gradients, and tells their norm when the next are clipped: mmengine waits for the backward pass to log it.
-
-    Args:
-        clip: Clips the gradients of some parameters and returns their norm, or ``None``.
-        tell: Takes the norm of the step before.
-    """
-
-    def __init__(self, clip: Callable[..., Tensor | None], tell: Callable[[float], object]) -> None:
-        self.clip, self.tell = clip, tell
-        self._waiting: Readback | None = None
-
-    def __call__(self, params: Sequence[Tensor], **settings: object) -> None:
-        """Clip; what is returned is nothing, so mmengine reads nothing."""
-        if self._waiting is not None:
-            self.tell(float(self._waiting.read()))
-        norm = self.clip(params, **settings)
-        self._waiting = None if norm is None else Readback(norm)
 
 
 def check_compiler(device: torch.device) -> None:

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 
 from mmstreet.engine.checkpoints import latest_checkpoint
 from mmstreet.engine.errors import NonFiniteError
-from mmstreet.readback import Readback, Watch, on_host
+from mmstreet.readback import Numbers, Watch
 from mmstreet.registry import HOOKS
 
 
@@ -36,19 +36,18 @@ class FiniteLossHook(Hook):
         if interval < 1:
             raise ValueError(f"interval must be at least 1 iteration, not {interval}")
         self.interval = interval
-        self._waiting: tuple[Readback, list[str], str] | None = None
+        self._waiting: tuple[Numbers, str] | None = None
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: dict | None = None) -> None:
         """Look at the losses of this iteration, on a GPU at those of the one before."""
         if not self.every_n_train_iters(runner, self.interval) or not outputs:
             return
         self._read(runner)
-        losses = {name: torch.as_tensor(value).detach().double() for name, value in outputs.items() if "loss" in name}
+        losses = {name: value for name, value in outputs.items() if "loss" in name}
         if losses:
-            values = torch.stack([value.reshape(()) for value in losses.values()])
             place = f"in iteration {runner.iter + 1} (epoch {runner.epoch + 1}) on {_files(data_batch)}"
-            self._waiting = Readback(values), list(losses), place
-            if on_host(values):
+            self._waiting = Numbers(losses), place
+            if self._waiting[0].on_host:
                 self._read(runner)
 
     def after_train(self, runner: Runner) -> None:
@@ -60,8 +59,8 @@ class FiniteLossHook(Hook):
         waiting, self._waiting = self._waiting, None
         if waiting is None:
             return
-        values, names, place = waiting
-        broken = {name: value for name, value in zip(names, values.read().tolist()) if not math.isfinite(value)}
+        values, place = waiting
+        broken = {name: value for name, value in values.read().items() if not math.isfinite(value)}
         if broken:
             # The sum is broken whenever a part is; the part says more.
             name = min(broken, key=lambda name: name == "loss")
