@@ -1,9 +1,9 @@
 """What a person with one GPU runs to see whether everything works on it, and how fast: ``python -m benchmarks.gpu``.
 
 Parity of every loss and metric with the CPU, the waits for the device in a training step and in a metric's update, step time and memory of
-every semantic BDD config beside plain mmseg with cross entropy on the same network, predicted images per second, and whether a resumed
-training equals one that was not stopped. No data set and no weights are read. A part that fails says so, and the others go on; the exit
-code is 1 then. ``--device cpu --quick`` shows that it runs.
+every semantic BDD config beside plain mmseg with cross entropy on the same network and of every detector, predicted images per second, and
+whether a resumed training equals one that was not stopped. No data set and no weights are read. A part that fails says so, and the others
+go on; the exit code is 1 then. ``--device cpu --quick`` shows that it runs.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic mat
 
 import torch
 
-from benchmarks import bench_options, gpu_parity, gpu_running, gpu_steps, gpu_training
+from benchmarks import bench_options, gpu_detectors, gpu_parity, gpu_running, gpu_steps, gpu_training
 from mmstreet.files.tables import markdown_table
 
-PARTS = ("parity", "waits", "resume", "predict", "steps", "options")
+PARTS = ("parity", "waits", "resume", "predict", "steps", "detectors", "options")
 
 
 def main() -> int:
@@ -49,6 +49,7 @@ def main() -> int:
         "resume": lambda: gpu_running.check_resume(device),
         "predict": lambda: gpu_running.measure_predictions(device, quick=args.quick),
         "steps": lambda: gpu_steps.measure_configs(device, names=args.configs, quick=args.quick),
+        "detectors": lambda: gpu_detectors.measure_detectors(device, quick=args.quick),
         "options": lambda: _options(device, quick=args.quick, compiled=not (args.quick or args.no_compile)),
     }
     rows, failed, start = [], 0, time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -86,8 +87,10 @@ def prepare_device(model: nn.Module, wrapper: OptimWrapper, batch: dict, device:
 
 
 def pinned(batch: dict, device: torch.device) -> dict:
-    """Return a batch in pinned memory where it goes to a GPU."""
-    return {name: [part.pin_memory() for part in parts] for name, parts in batch.items()} if device.type == "cuda" else batch
+    """Return a batch as a data loader pins it where it goes to a GPU: what can be pinned."""
+    if device.type != "cuda":
+        return batch
+    return {name: [part.pin_memory() if hasattr(part, "pin_memory") else part for part in parts] for name, parts in batch.items()}
 
 
 def count_waits(device: torch.device) -> Iterator[Callable[[], list[dict]]]:
@@ -124,19 +127,23 @@ class _Runner:
     message_hub = MessageHub("steps")
 
 
-def training_step(model: nn.Module, wrapper: OptimWrapper, batch: dict) -> tuple[Callable[[], None], list[torch.Tensor]]:
-    """Return a step with what every run does with its losses, and the tensors that count as the device's."""
+def training_step(model: nn.Module, wrapper: OptimWrapper, *batches: dict) -> tuple[Callable[[], None], list[torch.Tensor]]:
+    """Return a step on the next of the batches, with what every run does with its losses, and the tensors that count as the device's."""
     hooks = LateInfoHook(), FiniteLossHook()
-    batch = prepare_device(model, wrapper, batch, next(model.parameters()).device)
+    device = next(model.parameters()).device
+    ready = [prepare_device(model, wrapper, batch, device) for batch in batches]
+    turns = itertools.cycle(ready)
 
     def step() -> None:
+        batch = next(turns)
         losses = model.train_step(batch, wrapper)
         for hook in hooks:
             hook.after_train_iter(_Runner, 0, batch, losses)
 
-    # cast_data copies nothing on a CPU, so the batch itself stands for its copy
-    data = [*batch["inputs"], *(sample.gt_sem_seg.data for sample in batch["data_samples"])]
-    return step, [*model.parameters(), *model.buffers(), *data]
+    # cast_data copies nothing on a CPU, so the batches themselves stand for their copies
+    data = [tensor for batch in ready for sample in batch["data_samples"] for part in sample.values() for tensor in part.values()]
+    images = [image for batch in ready for image in batch["inputs"]]
+    return step, [*model.parameters(), *model.buffers(), *images, *(tensor for tensor in data if isinstance(tensor, torch.Tensor))]
 
 
 def config_step(name: str, device: torch.device, *, shrink: int = 1) -> tuple[Callable[[], None], list[torch.Tensor]]:
