@@ -266,4 +266,4 @@ def test_bad_settings_are_named(files, change, said):
     cfg = config(files)
     cfg["decode_head"] = {**cfg["decode_head"], **change.pop("decode_head", {})}
     with pytest.raises(ValueError, match=said):
-        MODELS.build({**cfg, **change})
+        build({**cfg, **change})
