@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import defaultdict
 
 import torch
 from mmengine.hooks import Hook
@@ -13,6 +14,9 @@ from mmengine.runner import Runner
 from mmstreet.engine.errors import LaunchError
 from mmstreet.engine.hooks.late_logs import log_losses_late, log_norms_late
 from mmstreet.registry import HOOKS
+
+MOST_SIZES = 8
+"""Sizes of images in one loop that are worth timing cuDNN's algorithms for."""
 
 
 @HOOKS.register_module()
@@ -24,6 +28,9 @@ class DeviceHook(Hook):
     Losses and the norm of the gradients are read a step late, so that no step waits for them; see
     :mod:`~mmstreet.engine.hooks.late_logs`.
 
+    With ``cudnn_benchmark`` cuDNN times its algorithms anew for each size of image, which takes seconds. Where training, validation or test
+    have met images of more than :data:`MOST_SIZES` sizes, it no longer does so there.
+
     Args:
         tf32: Whether matrix products on a GPU may round their factors to 10 bits.
         channels_last: Lay out the weights of convolutions, and so the maps, with their channels last: often faster, above all in mixed
@@ -34,6 +41,8 @@ class DeviceHook(Hook):
 
     def __init__(self, *, tf32: bool = True, channels_last: bool = False, compiled: bool = False) -> None:
         self.tf32, self.channels_last, self.compiled = tf32, channels_last, compiled
+        self._sizes: dict[str, set[tuple[int, ...]]] = defaultdict(set)
+        self._times_algorithms: bool | None = None
 
     def before_run(self, runner: Runner) -> None:
         """Set up model and device.
@@ -41,6 +50,8 @@ class DeviceHook(Hook):
         Raises:
             LaunchError: If the model is to be compiled and there is no compiler.
         """
+        if self._times_algorithms is None:  # a runner that trains and then tests comes here twice
+            self._times_algorithms = torch.backends.cudnn.benchmark
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         device = next(model.parameters(), torch.empty(0)).device
         if device.type == "cuda":
@@ -56,6 +67,12 @@ class DeviceHook(Hook):
             for part in (getattr(model, "backbone", None), getattr(model, "neck", None)):
                 if part is not None:
                     part.compile()
+
+    def _before_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, mode: str = "train") -> None:
+        """Note the sizes of the images, before any iteration of any loop."""
+        inputs = data_batch.get("inputs") if isinstance(data_batch, dict) else None
+        self._sizes[mode].update(tuple(image.shape[-2:]) for image in (inputs if inputs is not None else ()))
+        torch.backends.cudnn.benchmark = bool(self._times_algorithms) and len(self._sizes[mode]) <= MOST_SIZES
 
 
 def check_compiler(device: torch.device) -> None:

@@ -48,6 +48,28 @@ def test_without_a_compiler_it_says_what_to_do(monkeypatch):
         DeviceHook(compiled=True).before_run(SimpleNamespace(model=Model()))
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_many_sizes_end_cudnns_timing_in_their_loop_only(monkeypatch, asked):
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", asked)
+    hook, found = DeviceHook(), {"train": [], "val": []}
+    hook.before_run(SimpleNamespace(model=Model()))
+    for i in range(12):
+        for mode, sizes in (("train", [(6, 8), (6, 8)]), ("val", [(6 + i, 8)])):
+            batch = dict(inputs=[torch.zeros(3, *size) for size in sizes])
+            getattr(hook, f"before_{mode}_iter")(None, i, batch)
+            found[mode].append(torch.backends.cudnn.benchmark)
+    assert found == {"train": [asked] * 12, "val": [asked] * 8 + [False] * 4}
+
+
+@pytest.mark.parametrize("batch", [None, {}, {"inputs": torch.zeros(2, 3, 6, 8)}, ([torch.zeros(3, 6, 8)], [0])])
+def test_batches_of_other_kinds_pass(monkeypatch, batch):
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    hook = DeviceHook()
+    hook.before_run(SimpleNamespace(model=Model()))
+    hook.before_test_iter(None, 0, batch)
+    assert torch.backends.cudnn.benchmark
+
+
 def test_every_run_has_the_hook(tmp_path):
     runner = build_runner(tiny_config(tmp_path))
     assert [hook for hook in runner.hooks if isinstance(hook, DeviceHook)]
