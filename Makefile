@@ -2,12 +2,13 @@
 VENV ?= .venv
 LIGHT_VENV ?= .venv-light
 UPSTREAM_VENV ?= .venv-upstream
+UPSTREAM_LIGHT_VENV ?= .venv-upstream-light
 PY := $(VENV)/bin/python
 SETUP := setup.py pyproject.toml tools/setup_env.sh
 # Threads that spin while they wait take the core from the processes that load data.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help setup instances light demo test test-light hostile test-upstream lint docs doctor bench reproduce-mini reproduce-camvid reproduce-instances clean
+.PHONY: help setup instances light demo test test-light hostile test-upstream test-upstream-light lint docs doctor bench reproduce-mini reproduce-camvid reproduce-instances clean
 
 help:
 	@echo "make demo              the model of the package on generated scenes (and PHOTOS=folder), fine-tuned there, before and after"
@@ -17,6 +18,7 @@ help:
 	@echo "make test-light        run the tests in the light environment; those of instances are skipped and say so"
 	@echo "make hostile           try damaged, foreign and malicious inputs and print a table: kind, inputs tried, how they ended"
 	@echo "make test-upstream     run the tests with OpenMMLab's own releases, in $(UPSTREAM_VENV)"
+	@echo "make test-upstream-light  the same without a compiler: plain torch stands in for mmcv's ops, in $(UPSTREAM_LIGHT_VENV)"
 	@echo "make docs              the documentation as a site, in site/"
 	@echo "make doctor            check this installation"
 	@echo "make bench             measure speed and memory against peers, as ratios in one run"
@@ -38,6 +40,10 @@ $(LIGHT_VENV)/.ready: $(SETUP) constraints/onedl.txt
 
 $(UPSTREAM_VENV)/.ready: $(SETUP) constraints/openmmlab.txt
 	tools/setup_env.sh openmmlab $(UPSTREAM_VENV)
+	@touch $@
+
+$(UPSTREAM_LIGHT_VENV)/.ready: $(SETUP) constraints/openmmlab.txt tests/helpers/mmcv_ext.py
+	tools/setup_env.sh openmmlab-light $(UPSTREAM_LIGHT_VENV)
 	@touch $@
 
 data/mini/.done: $(VENV)/.ready
@@ -66,6 +72,9 @@ hostile: $(VENV)/.ready
 
 test-upstream: $(UPSTREAM_VENV)/.ready
 	$(call PYTEST,$(UPSTREAM_VENV)/bin/python)
+
+test-upstream-light: $(UPSTREAM_LIGHT_VENV)/.ready
+	$(call PYTEST,$(UPSTREAM_LIGHT_VENV)/bin/python)
 
 lint: $(VENV)/.ready
 	$(PY) -m ruff check .

@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
 # Sets up one virtual environment with one family of OpenMMLab distributions.
-#   tools/setup_env.sh light|onedl|openmmlab VENV
-# 'light' is what pip alone installs, mmcv without compiled ops: all that is semantic, in two minutes and without a compiler. The other two compile
-# mmcv, which instances need.
+#   tools/setup_env.sh light|onedl|openmmlab|openmmlab-light VENV
+# 'light' is what pip alone installs, mmcv without compiled ops: all that is semantic, in two minutes and without a compiler. 'onedl' and 'openmmlab'
+# compile mmcv, which instances need. 'openmmlab-light' is for tests alone: mmseg 1.2 and mmdet 3.3 import every op of mmcv, and get a stand-in.
 # PYTHON chooses the interpreter (3.10 to 3.12), TORCH the torch requirement, MMSTREET_WHEELS the folder that keeps the compiled mmcv wheel.
 # mmcv is compiled against one torch and breaks with another, so its wheel is kept under the names of both (pip's own cache would not tell them apart).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-usage="usage: tools/setup_env.sh light|onedl|openmmlab VENV"
+usage="usage: tools/setup_env.sh light|onedl|openmmlab|openmmlab-light VENV"
 family=${1:?$usage}
 venv=${2:?$usage}
 case $family in
-  light) mmcv= ;;
+  light | openmmlab-light) mmcv= ;;
   onedl) mmcv=onedl-mmcv==2.3.6 ;;
   openmmlab) mmcv=mmcv==2.1.0 ;;
-  *) echo "setup_env: family must be 'light', 'onedl' or 'openmmlab', got '$family'" >&2; exit 2 ;;
+  *) echo "setup_env: family must be 'light', 'onedl', 'openmmlab' or 'openmmlab-light', got '$family'" >&2; exit 2 ;;
 esac
-constraints=constraints/${family/light/onedl}.txt
+constraints=constraints/$(case $family in openmmlab*) echo openmmlab ;; *) echo onedl ;; esac).txt
 torch=${TORCH:-torch==2.13.0}
 
 supported() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; }
@@ -31,7 +31,7 @@ if [ -z "$python" ] || ! supported "$python"; then
   echo "setup_env: Python 3.10, 3.11 or 3.12 is needed, found ${python:-none of them}; install one or set PYTHON=/path/to/python" >&2
   exit 2
 fi
-[ "$family" = light ] || command -v c++ >/dev/null || { echo "setup_env: a C++ compiler is needed to build mmcv (Debian: apt-get install g++)" >&2; exit 2; }
+[ -z "$mmcv" ] || command -v c++ >/dev/null || { echo "setup_env: a C++ compiler is needed to build mmcv (Debian: apt-get install g++)" >&2; exit 2; }
 "$python" -c 'import ensurepip' 2>/dev/null || { echo "setup_env: $python cannot make virtual environments (Debian: apt-get install python3-venv python3-dev)" >&2; exit 2; }
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
@@ -41,6 +41,14 @@ if [ "$family" = light ]; then
   pip uninstall -q -y mmcv-lite 2>/dev/null || true # of an earlier light environment; it would overwrite mmcv's files
   pip install -q -c "$constraints" -e ".[light,pretrained,superpixel,hub,sam,export]"
   echo "setup_env: $venv is ready (light: no compiled ops, so no instances)"
+  exit
+fi
+if [ "$family" = openmmlab-light ]; then
+  pip install -q -c "$constraints" setuptools numpy "$torch"
+  pip install -q -c "$constraints" mmcv-lite==2.1.0 mmengine mmsegmentation mmdet ftfy regex
+  pip install -q -c "$constraints" -e ".[instances,pretrained,superpixel,hub,sam,export,test]"
+  cp tests/helpers/mmcv_ext.py "$("$venv/bin/python" -c 'import importlib.util; print(importlib.util.find_spec("mmcv").submodule_search_locations[0])')/_ext.py"
+  echo "setup_env: $venv is ready (openmmlab-light: a stand-in for mmcv's compiled ops, for tests alone)"
   exit
 fi
 pip install -q -c "$constraints" setuptools wheel ninja packaging numpy "$torch"
