@@ -67,7 +67,7 @@ get_compiling_cuda_version = get_compiler_version
 
 
 def __getattr__(name):
-    if name.startswith(("__", "pytest_")):  # the interpreter and pytest ask every module for some
+    if name.startswith(("__", "pytest")):  # the interpreter and pytest ask every module for some
         raise AttributeError(name)
 
     def refuse(*args, **settings):
