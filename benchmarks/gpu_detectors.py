@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -14,13 +13,14 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 
+from benchmarks.gpu_steps import repeat_steps
 from benchmarks.gpu_training import CONFIGS, describe_waits, training_step
 from benchmarks.host_waits import cpu_waits, cuda_waits
 from mmstreet.engine.compiled_ops import explain_instances
 from mmstreet.engine.launch import load_config
 from mmstreet.predict.inference import build_model
 
-_BATCHES, _OBJECTS, _WARM_UP = 4, 20, 2
+_BATCHES, _OBJECTS = 4, 20
 
 
 def bdd_detectors() -> list[str]:
@@ -101,16 +101,7 @@ def _time(cfg: Config, device: torch.device, side: int, count: int, steps: int, 
     classes = model.roi_head.bbox_head.num_classes
     batches = [random_objects(count, (side, side), classes, seed=seed) for seed in range(_BATCHES)]
     step, tensors = training_step(model, wrapper, *batches)
-    on_gpu, seconds = device.type == "cuda", []
-    for i in range(steps + _WARM_UP):
-        if i == _WARM_UP and on_gpu:
-            torch.cuda.reset_peak_memory_stats()
-        start = time.perf_counter()
+    seconds, peak = repeat_steps(step, device, steps)
+    with cuda_waits() if device.type == "cuda" else cpu_waits(tensors) as waits:
         step()
-        if on_gpu:
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - start)
-    peak = torch.cuda.max_memory_allocated() if on_gpu else float("nan")
-    with cuda_waits() if on_gpu else cpu_waits(tensors) as waits:
-        step()
-    return seconds[_WARM_UP:], peak, waits
+    return seconds, peak, waits

@@ -109,14 +109,14 @@ def _rows(name: str, cfg: Config, found: dict[str, tuple[list[float], float]], *
 
 
 def time_steps(cfg: Config, device: torch.device, *, batch: int, shrink: int, repeats: int, prepared: bool) -> tuple[list[float], float]:
-    """Return the seconds of each step after two that warm up, and the peak of allocated memory in bytes, nan on a CPU.
+    """Build a config and return what :func:`repeat_steps` does.
 
     Args:
         cfg: Config of a segmentor.
         device: Where it trains.
         batch: Images of a step.
         shrink: Divides both sides of the images.
-        repeats: Steps that count; fewer, but no less than four, where they take long.
+        repeats: Steps that count at most.
         prepared: Set up the device as every run of this package does.
     """
     torch.backends.cudnn.benchmark = True
@@ -125,13 +125,21 @@ def time_steps(cfg: Config, device: torch.device, *, batch: int, shrink: int, re
     model, wrapper, data = make_step(cfg, device, batch=batch, shrink=shrink)
     if prepared:
         data = prepare_device(model, wrapper, data, device)
+    return repeat_steps(lambda: model.train_step(data, wrapper), device, repeats)
+
+
+def repeat_steps(step: Callable[[], object], device: torch.device, repeats: int) -> tuple[list[float], float]:
+    """Return the seconds of each step after two that warm up, and the peak of allocated memory in bytes, nan on a CPU.
+
+    There are ``repeats`` steps, fewer, but no less than four, where they take long.
+    """
     seconds: list[float] = []
     for i in range(repeats + _WARM_UP):
         if i == _WARM_UP and device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
         _finish(device)
         start = time.perf_counter()
-        model.train_step(data, wrapper)
+        step()
         _finish(device)
         if i >= _WARM_UP:
             seconds.append(time.perf_counter() - start)

@@ -60,6 +60,15 @@ def test_every_integer_type_and_ignore_index_count_alike(dtype, ignore_index):
     assert torch.equal(F.confusion_matrix(labels, preds.to(dtype), num_classes=5, ignore_index=ignore_index), expected)
 
 
+@pytest.mark.parametrize("num_classes", [1, 126, 127, 128, 254])
+def test_every_pair_of_many_classes_counts_beside_ignored_pixels(num_classes):
+    known = torch.tensor([*range(num_classes), 255])
+    labels, preds = torch.meshgrid(known, torch.arange(num_classes + 1), indexing="ij")
+    expected = torch.ones(num_classes + 1, num_classes + 1, dtype=torch.int64)
+    expected[num_classes] = 0
+    assert torch.equal(F.confusion_matrix(labels, preds, num_classes=num_classes), expected)
+
+
 def test_the_maps_are_left_as_they_were():
     labels, preds = random_maps(2, preds_up_to=9)
     before = labels.clone(), preds.clone()
